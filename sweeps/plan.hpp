@@ -1,0 +1,99 @@
+// What a sweep file becomes: jobs in their fixed order and what each needs. Plain values, made by expand() and read by
+// the coordinator's core, `fathom plan` and the result tables. Pure: no clock, no files, no randomness of its own.
+// The language and its counts: docs/sweeps.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace fathom::sweeps {
+
+// Position of a job in Plan::jobs: stage, task, drop, set, parameters by name, seed (rule 16).
+using JobIndex = std::uint32_t;
+
+enum class Kind { adapter, fusion, prune, evaluate, finetune, benchmark };
+const char* name_of(Kind kind);
+
+enum class Goal { maximize, minimize };
+enum class OnMissing { skip, fail, wait };
+
+// The jobs of one setting, one per seed, that compete in a Need together as a mean over seeds.
+struct Contender {
+  std::vector<JobIndex> jobs;  // in file order of seeds; never empty
+};
+
+// One input of a job: the model of another job, chosen by results. Contenders whose jobs all Succeeded compete by the
+// mean of their objectives; the contender of place `rank` (0 = best, ties: file order) wins and its job `seed_place` is
+// the input. A Need with one contender of one job is a plain dependency.
+struct Need {
+  std::string name;  // of the member in its set (the task's name), or "source"
+  std::vector<Contender> contenders;
+  std::uint32_t rank = 0;
+  std::uint32_t seed_place = 0;   // index into the winner's jobs
+  bool accept_stopped = false;    // a Stopped job's best checkpoint may compete
+  Goal goal = Goal::maximize;
+  OnMissing on_missing = OnMissing::skip;
+};
+
+struct Job {
+  std::string id;                // 16 hex digits: SHA-256 of the canonical settings (rule 20)
+  std::uint32_t stage = 0;       // index into Plan::stages
+  Kind kind = Kind::adapter;
+  std::string task;              // the task that scores; a fusion's target
+  std::string drop;              // "standard", "specialized-NN", "robust-LL-HH"; of the source for prune and evaluate
+  std::string set;               // fusion: members joined by '+', else empty
+  std::uint32_t keep = 0;        // prune: adapters kept in each layer
+  std::int64_t seed = 0;
+  std::map<std::string, nlohmann::json> parameters;  // sampled parameters only, by their full name ("train.lr")
+  nlohmann::json settings;       // canonical settings, docs/protocol.md; what the trainer runs and what `id` hashes
+  std::vector<Need> needs;
+  std::string group;             // comparison group of the stopping method (rule 7); equal text = same group
+  std::uint32_t epochs = 0;      // full budget; 0 for prune and evaluate
+};
+
+// ASHA with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
+struct StopRule {
+  std::string method;            // "asha"
+  std::uint32_t eta = 4;
+  std::uint32_t min = 1;         // first rung, epochs
+  std::uint32_t max = 0;         // epochs
+  bool ties_continue = true;
+};
+
+struct Stage {
+  std::string name;
+  Kind kind = Kind::adapter;
+  std::optional<StopRule> stop;
+  JobIndex first = 0;            // its jobs are [first, first + count)
+  JobIndex count = 0;
+};
+
+struct Limits {
+  std::uint32_t concurrency = 0;    // jobs at once; 0 = no limit
+  std::int64_t wall_seconds = 0;    // 0 = none
+  std::int64_t job_wall_seconds = 0;
+  std::uint32_t failed = 0;         // the sweep is cancelled when more jobs than this failed; 0 = no limit
+};
+
+struct Retry {
+  std::uint32_t max = 3;            // retries after the first attempt
+  std::vector<std::string> not_on = {"config", "diverged"};
+};
+
+struct Plan {
+  std::string name;
+  Goal goal = Goal::maximize;
+  std::vector<Stage> stages;
+  std::vector<Job> jobs;
+  Limits limits;
+  Retry retry;
+  std::uint32_t priority = 50;      // 0..100, higher runs first
+  std::vector<std::string> notes;   // warnings for a person: groups smaller than eta, prunes that make no job, …
+};
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,53 @@
+// From the text of a sweep file to its plan, in two steps: parse() checks everything the file says (all mistakes in one
+// pass, each with its line) and resolves ranges and samples; expand() makes the jobs. The coordinator stores the
+// resolved sweep and expands it again on replay, so expand() must give the same plan for the same input for ever: a
+// change of its result needs a new kExpanderVersion with the old code kept.
+// Thread: free functions without state.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "sweeps/plan.hpp"
+
+namespace fathom::sweeps {
+
+inline constexpr std::uint32_t kExpanderVersion = 1;
+
+// One mistake in a file. line and column count from 1; text is the offending source line.
+struct Diagnostic {
+  std::string file;
+  int line = 0;
+  int column = 0;
+  int length = 1;
+  std::string message;  // what is wrong, what was expected, nearest valid key or value
+  std::string text;
+};
+// file:line:column: error: message, then the line and carets under the offending part.
+std::string render(const Diagnostic& diagnostic);
+
+// A checked sweep: canonical JSON with every default filled in and every sampled value spelled out.
+struct Sweep {
+  nlohmann::json resolved;
+};
+
+struct ParseOptions {
+  std::string file = "sweep.yaml";               // named in diagnostics
+  std::vector<std::string> set;                  // KEY=VALUE overrides of --set, applied before checking
+  // Reads a file named by `include:`, relative to the file it stands in. Absent: include is an error (the coordinator
+  // never opens paths that a user names; the CLI merges before it submits).
+  std::function<Result<std::string>(const std::string& path)> read_include;
+};
+
+struct ParseResult {
+  std::vector<Diagnostic> errors;  // empty = sweep is valid
+  Sweep sweep;
+};
+ParseResult parse(const std::string& yaml, const ParseOptions& options);
+
+// Limits: 100,000 jobs. layers = L of the base model where known (0: not yet known, checked again when it is bound).
+Result<Plan> expand(const Sweep& sweep, std::uint32_t layers = 0);
+
+}  // namespace fathom::sweeps
