@@ -1,0 +1,62 @@
+#include "common/sha256.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <vector>
+
+#include <openssl/evp.h>
+
+namespace fathom {
+
+struct Sha256::Context {
+  EVP_MD_CTX* evp = EVP_MD_CTX_new();
+  ~Context() { EVP_MD_CTX_free(evp); }
+};
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->evp, EVP_sha256(), nullptr); }
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
+
+std::string Sha256::hex() {
+  unsigned char digest[32];
+  EVP_DigestFinal_ex(context_->evp, digest, nullptr);
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  text.reserve(64);
+  for (const unsigned char byte : digest) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string sha256_hex(std::string_view bytes) {
+  Sha256 hash;
+  hash.update(bytes);
+  return hash.hex();
+}
+
+Result<std::string> sha256_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Error{errno == ENOENT ? Errc::not_found : Errc::internal, "cannot read " + path + ": " + std::strerror(errno)};
+  Sha256 hash;
+  std::vector<char> chunk(1 << 20);
+  while (file) {
+    file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+    hash.update({chunk.data(), static_cast<std::size_t>(file.gcount())});
+  }
+  if (file.bad()) return Error{Errc::internal, "reading " + path + " failed: " + std::strerror(errno)};
+  return hash.hex();
+}
+
+bool is_sha256(std::string_view text) {
+  return text.size() == 64 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+}  // namespace fathom
