@@ -1,0 +1,60 @@
+// One bottleneck adapter: a module per layer and site where its config wants one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "trainer/adapters/adapter_config.hpp"
+#include "trainer/checkpoint/tensors.hpp"
+#include "trainer/model/base_model.hpp"
+
+namespace at {
+struct Generator;
+}
+
+namespace fathom::trainer {
+
+// The tensors of one module. H = hidden size, b = bottleneck width.
+struct Bottleneck {
+  Linear down;                            // [b, H], [b]
+  Linear up;                              // [H, b], [H]
+  std::optional<LayerNorm> norm_before;   // ln_before, eps 1e-5
+  std::optional<LayerNorm> norm_after;    // ln_after, eps 1e-5
+  at::Tensor scaling;                     // learned: [1]; channel: [H]; else undefined
+  std::optional<Linear> gate;             // [1, H], [1]
+};
+
+// A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that); clone_adapter
+// makes independent ones.
+struct Adapter {
+  std::string name;
+  AdapterConfig config;
+  // modules[layer][site]; empty where config leaves out the layer or does not have the site.
+  std::vector<std::array<std::optional<Bottleneck>, 2>> modules;
+
+  [[nodiscard]] const Bottleneck* at(std::int64_t layer, Site site) const;
+  // Keys PREFIXencoder.layer.L.[attention.]output.adapters.NAME.… in the library's order.
+  [[nodiscard]] Parameters parameters(const ModelConfig& model) const;
+};
+
+// A fresh adapter, drawn from `generator` in the library's order (default init of both linears, then the re-draw; layer
+// by layer, attention before output), so that torch.manual_seed(s); model.add_adapter(...) gives the same bits.
+// Tensors require gradients. invalid_argument: bad name, leave_out or reduction map that does not fit the model.
+Result<Adapter> make_adapter(const std::string& name, const AdapterConfig& config, const ModelConfig& model,
+                             at::Generator& generator);
+
+// An adapter from file tensors: exactly the keys that the config asks for, with their shapes; anything missing, left
+// over or misshapen is an error that names the key. Keys of left-out layers may be present and are ignored when
+// `ignore_left_out`. The tensors are cloned, float32, without gradient.
+Result<Adapter> adapter_from_tensors(const std::string& name, const AdapterConfig& config, const ModelConfig& model,
+                                     const NamedTensors& tensors, bool ignore_left_out = false);
+
+// Adapter names become parts of keys: letters, digits, '_', '-', '+'…, no '.', ',', '/' and nothing empty.
+Status check_adapter_name(const std::string& name);
+
+}  // namespace fathom::trainer

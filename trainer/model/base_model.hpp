@@ -1,0 +1,62 @@
+// The frozen encoder: weights of a BERT or RoBERTa model, shared by every job of the process.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/result.hpp"
+#include "trainer/checkpoint/tensors.hpp"
+#include "trainer/model/config.hpp"
+
+namespace fathom::trainer {
+
+// y = x weightᵀ + bias; weight [out, in].
+struct Linear {
+  at::Tensor weight;
+  at::Tensor bias;  // may be undefined
+  [[nodiscard]] at::Tensor operator()(const at::Tensor& x) const;
+};
+
+struct LayerNorm {
+  at::Tensor weight;
+  at::Tensor bias;
+  double eps = 1e-12;
+  [[nodiscard]] at::Tensor operator()(const at::Tensor& x) const;
+};
+
+struct EncoderLayer {
+  Linear query, key, value, attention_output;
+  LayerNorm attention_norm;
+  Linear intermediate, output;
+  LayerNorm output_norm;
+};
+
+// Plain data; the tensors do not require gradients unless the caller says so (full fine-tuning works on a clone()).
+// Reading from many threads at once is fine.
+struct BaseModel {
+  ModelConfig config;
+  at::Tensor word_embeddings;      // [vocabulary, hidden]
+  at::Tensor position_embeddings;  // [positions, hidden]
+  at::Tensor type_embeddings;      // [token_types, hidden]
+  LayerNorm embedding_norm;
+  std::vector<EncoderLayer> layers;
+  std::optional<Linear> pooler;  // absent in many RoBERTa files
+
+  // Every tensor with its file key under "bert." or "roberta.".
+  [[nodiscard]] Parameters parameters() const;
+  // Deep copy, for full fine-tuning: set requires_grad on its parameters().
+  [[nodiscard]] BaseModel clone() const;
+};
+
+// Reads config.json and model.safetensors (else pytorch_model.bin) of a Hugging Face folder; keys with or without the
+// family's prefix, old LayerNorm.gamma/beta names, weights of any float type (converted to float32). Keys of heads and
+// position_ids are ignored. One error per problem: missing file, truncated file, missing tensor or wrong shape (with
+// the key, what was expected and what is there).
+Result<std::shared_ptr<const BaseModel>> load_base_model(const std::filesystem::path& folder);
+
+// The same from tensors in memory, for tests and random models.
+Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors& tensors);
+
+}  // namespace fathom::trainer
