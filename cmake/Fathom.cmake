@@ -23,10 +23,15 @@ if(FATHOM_SANITIZE)
   add_link_options(-fsanitize=${FATHOM_SANITIZE})
 endif()
 
+if(FATHOM_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)  # coverage in the libraries, not only in the target's own file
+endif()
+
 # Warnings are errors in our own code. GCC 12 reports false positives inside inlined standard code for the three that are off.
 add_library(fathom_warnings INTERFACE)
 target_compile_options(fathom_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-restrict>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-restrict>
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-unused-lambda-capture -Wno-missing-braces>)
 
 # fathom_library(NAME [DEPS target...] [EXCLUDE regex...] [SOURCES file...])
 # A static library of every *.cpp in the calling folder (not below it, unless RECURSE). Links with exactly DEPS; the
