@@ -1,0 +1,124 @@
+// What can be asked of the core. The strand that owns the core makes these from REST calls, frames and timers.
+// Thread: plain values.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/types.hpp"
+
+namespace fathom::sweeps {
+struct Plan;
+}
+
+namespace fathom::core {
+
+// First command after replay(), once: opens a new epoch and gives every lease one full new term.
+struct Start {
+  std::string version;  // of the program
+};
+
+// Answer: Submitted. With a key that was seen before: the same answer again (already_exists if the sweep differs).
+struct SubmitSweep {
+  std::string resolved;  // canonical JSON of sweeps::Sweep::resolved
+  std::string yaml;      // as submitted
+  std::string name;      // empty: the resolved sweep's
+  std::string file;      // for people
+  std::string idempotency_key;
+  std::uint32_t expander_version = 0;        // sweeps::kExpanderVersion
+  std::shared_ptr<const sweeps::Plan> plan;  // expand(resolved), where the caller has it; else the core expands
+};
+
+// A sweep that has ended: success without an event.
+struct CancelSweep {
+  SweepNumber sweep;
+  std::string cause = "cancelled by a person";
+};
+struct CancelJob {
+  JobNumber job;
+  std::string cause = "cancelled by a person";
+};
+
+// Answer: Joined. A worker that is known by its uid keeps its number.
+struct WorkerHello {
+  std::string uid;
+  std::string name;
+  std::vector<Device> devices;
+  std::vector<Held> held;
+};
+// The newest connection of the worker ended (never sent for one that another replaced). `drained`: it said that it
+// holds nothing any more, so its leases end at once; else they go on until they expire.
+struct WorkerGone {
+  WorkerNumber worker;
+  bool drained = false;
+};
+// Renews the leases of what is held. Makes no event; what is not the worker's own is answered by a SendStop "lost".
+struct Heartbeat {
+  WorkerNumber worker;
+  std::vector<Held> held;
+};
+
+// What one attempt reports, as in the wire's Item.
+namespace item {
+struct Started {
+  std::string device, base_sha256, data_sha256;
+  std::uint32_t resumed_epoch = 0;
+};
+struct Report {
+  std::uint32_t epoch = 0;
+  std::uint64_t step = 0;
+  double objective = 0;
+};
+struct Finished {
+  std::string result;
+  std::vector<File> files;
+};
+struct Failed {
+  std::string error_class, message;
+  std::uint64_t step = 0;
+  bool alone = false;
+};
+struct Stopped {
+  std::uint32_t epoch = 0;
+  std::uint64_t step = 0;
+  std::string result;
+  std::vector<File> files;
+};
+}  // namespace item
+using Item = std::variant<item::Started, item::Report, Checkpoint, item::Finished, item::Failed, item::Stopped>;
+
+// Always answered by a SendAck (an effect). The files that a Checkpoint, Finished or Stopped names are committed in the
+// artifact store before the command is given.
+struct ItemReceived {
+  WorkerNumber worker;
+  Fence fence;
+  std::uint64_t sequence = 0;  // from 1 in each attempt, no gap
+  Item what;
+};
+
+// Time passed: leases that expired, waits that are over, limits. Give it at Core::next_deadline() at the latest; more
+// often does no harm.
+struct Tick {};
+
+using Command =
+    std::variant<Start, SubmitSweep, CancelSweep, CancelJob, WorkerHello, WorkerGone, Heartbeat, ItemReceived, Tick>;
+
+struct Submitted {
+  SweepNumber sweep;
+  std::string id;
+  std::uint32_t jobs = 0;
+  bool repeated = false;
+};
+struct Joined {
+  WorkerNumber worker;
+  std::vector<Fence> abandon;
+};
+struct Started {
+  std::uint64_t epoch = 0;
+};
+using Answer = std::variant<std::monostate, Submitted, Joined, Started>;
+
+}  // namespace fathom::core

@@ -1,0 +1,102 @@
+// The coordinator's core: three pure functions over plain data, two that say what follows by itself, and Core, which
+// calls them in the right order. No socket, disk or clock; see docs/lifecycle/README.md.
+//
+//   decide (state, command) -> events | rejection     nothing is changed
+//   evolve (state, event)   -> state                  the only way the state changes; replays the log too
+//   effects(state, event)   -> what to send           to be done after the event is durable
+//
+// Use (on one strand):
+//   Core core(options);
+//   for each event of the log: core.replay(event);         // an error: refuse to start
+//   Step step = core.handle(Start{version}, now);
+//   …for each command: step = core.handle(command, now); append step.events to the store; when they, and everything
+//   appended before, are durable: carry out step.effects and answer with step.rejection or step.answer.
+// A step without events may answer at once, but its effects wait for what was appended before.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/result.hpp"
+#include "coordinator/core/command.hpp"
+#include "coordinator/core/effect.hpp"
+#include "coordinator/core/event.pb.h"
+#include "coordinator/core/state.hpp"
+#include "coordinator/core/timers.hpp"
+
+namespace fathom::core {
+
+inline constexpr std::uint32_t kEventVersion = 1;
+
+struct Options {
+  Millis lease{15'000};        // one term; a heartbeat renews
+  Millis backoff_base{1'000};  // the wait after the first failure; doubles with each
+  Millis backoff_cap{300'000};
+};
+
+struct Decision {
+  std::vector<event::Event> events;  // payload only; Core gives seq, time, version, job and phase
+  std::optional<Error> rejection;    // for who asked; a refused item is still acknowledged
+  Answer answer;
+  std::vector<Effect> replies;  // to the worker that asked, events or not
+};
+
+using PlanPtr = std::shared_ptr<const sweeps::Plan>;
+
+// What the due timers of a Tick say.
+struct Due {
+  std::vector<LeaseId> leases;
+  std::vector<JobNumber> backoffs, job_walls;
+  std::vector<SweepNumber> walls;
+};
+// `due` is read for Tick only.
+Decision decide(const State& state, const Command& command, const Due& due, const Options& options, Now now);
+
+// corrupt: the event does not follow from the state (a gap in seq, a move that the table refuses, an unknown number);
+// unsupported: a payload, version or expander that this build does not know. The state is then as before.
+// `expanded`: the plan of a SweepSubmitted, where the caller has it; else it is expanded again.
+Status evolve(State& state, const event::Event& event, PlanPtr expanded = nullptr);
+
+// `after`: the state right after this event.
+std::vector<Effect> effects(const State& after, const event::Event& event);
+
+// The next thing that follows from the state without anybody asking: a need resolved or missed, a rung's verdict, a
+// stop, limits.failed, the end of a sweep. nullopt: nothing. Evolve it and ask again.
+std::optional<event::Event> follow_up(const State& state);
+// The next lease to grant; nullopt: no slot or no job. Evolve it and ask again.
+std::optional<event::Event> next_grant(const State& state);
+
+// The wait before the try after `tries` failed ones: base·2^(tries-1), at most cap, ±20 % by a hash of job and attempt.
+Millis backoff_delay(const Options& options, JobNumber job, std::uint32_t attempt, std::uint32_t tries);
+
+struct Step {
+  std::vector<event::Event> events;  // complete; append all in one transaction
+  std::vector<Effect> effects;
+  std::optional<Error> rejection;
+  Answer answer;
+};
+
+// Owner: the coordinator's strand; every method on it. Failure: replay() returns what evolve() says; handle() never
+// fails (a command is refused in Step::rejection) and throws std::logic_error only for a bug of the core.
+class Core {
+ public:
+  explicit Core(Options options) : options_(options) {}
+
+  Status replay(const event::Event& event) { return evolve(state_, event); }
+  Step handle(const Command& command, Now now);
+
+  [[nodiscard]] const State& state() const { return state_; }
+  [[nodiscard]] const Options& options() const { return options_; }
+  // When a Tick is due at the latest; nullopt: nothing waits.
+  [[nodiscard]] std::optional<TimePoint> next_deadline() const { return timers_.next(); }
+
+ private:
+  void apply(event::Event event, const PlanPtr& plan, Now now, Step& step);
+
+  Options options_;
+  State state_;
+  Timers timers_;
+};
+
+}  // namespace fathom::core

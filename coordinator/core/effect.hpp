@@ -1,0 +1,47 @@
+// What the outside has to do after a step, once everything appended up to that step is durable and in the order given.
+// An effect that cannot be carried out (the worker is gone) is dropped: joining, heartbeats and expiry repair it.
+// Thread: plain values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/types.hpp"
+
+namespace fathom::core {
+
+// Everything wire::Assign needs.
+struct SendAssign {
+  WorkerNumber worker;
+  Fence fence;
+  std::string job_id;  // 16 hex digits
+  std::string device;
+  std::string settings;     // JSON
+  std::string inputs;       // JSON, docs/protocol.md "inputs"
+  std::vector<File> fetch;  // path: below inputs/
+  std::optional<Checkpoint> resume;
+  bool alone = false;
+};
+struct SendStop {
+  WorkerNumber worker;
+  Fence fence;
+  std::string cause;  // search | cancel | lost
+};
+// Every item of the fence up to `sequence` is durable. late: the attempt is fenced, the worker forgets it.
+struct SendAck {
+  WorkerNumber worker;
+  Fence fence;
+  std::uint64_t sequence = 0;
+  bool late = false;
+};
+// No job keeps this artifact any more.
+struct ReleaseArtifact {
+  std::string sha256;
+};
+
+using Effect = std::variant<SendAssign, SendStop, SendAck, ReleaseArtifact>;
+
+}  // namespace fathom::core

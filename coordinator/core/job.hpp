@@ -1,0 +1,110 @@
+// One job in the coordinator's memory: its state with the data that is valid in it, and what the attempts left behind.
+// Thread: plain values, owned by State.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "coordinator/core/transitions.hpp"
+#include "coordinator/core/types.hpp"
+#include "sweeps/plan.hpp"
+
+namespace fathom::core {
+
+// The model a job leaves behind: what a need can take. Files are kept only while a dependent may still ask for them.
+struct Outcome {
+  std::optional<double> objective;  // of the best epoch
+  std::uint32_t epoch = 0;          // the best one
+  bool has_files = false;
+  std::vector<File> files;  // of the final/ tree
+};
+
+// The states, in the order of Phase. A state that holds a lease names it; ended states say why.
+struct Blocked {
+  std::vector<std::uint32_t> open;
+};  // per need: jobs it looks at that have not ended
+struct Ready {};
+struct Leased {
+  LeaseId lease;
+};
+struct Running {
+  LeaseId lease;
+};
+struct Stopping {
+  LeaseId lease;
+  std::string text;
+};
+struct Limiting {
+  LeaseId lease;
+  std::string text;
+};
+struct Cancelling {
+  LeaseId lease;
+  std::string cause;
+};
+struct Backoff {
+  std::int64_t until_wall_ms = 0;
+  std::string why;
+};
+struct Succeeded {
+  Outcome outcome;
+};
+struct Failed {
+  std::string error_class, message;
+};
+struct Diverged {
+  std::string message;
+};
+struct Stopped {
+  Outcome outcome;
+  std::string text;
+};
+struct Cancelled {
+  std::string cause;
+};
+struct Skipped {
+  std::string why;
+};
+using JobState = std::variant<Blocked, Ready, Leased, Running, Stopping, Limiting, Cancelling, Backoff, Succeeded,
+                              Failed, Diverged, Stopped, Cancelled, Skipped>;
+
+// The last late item of an older attempt that is in the log; repeats are acknowledged without another event.
+struct LateMark {
+  std::uint32_t generation = 0, attempt = 0;
+  std::uint64_t sequence = 0;
+};
+
+struct Job {
+  JobNumber number;
+  SweepNumber sweep;
+  sweeps::JobIndex index = 0;  // in the sweep's plan
+  JobState state;
+  std::uint32_t generation = 1;
+  std::uint32_t attempt = 0;          // the newest one that was leased; 0: none yet
+  LeaseId lease;                      // of that attempt, also after it ended
+  std::uint64_t sequence = 0;         // the newest item of that attempt that was applied
+  std::uint32_t failures = 0;         // that count toward retry.max
+  std::uint32_t losses = 0;           // leases lost since the last checkpoint: makes the wait longer
+  bool suspect = false;               // was in a trainer that crashed: runs alone next
+  std::vector<JobNumber> inputs;      // per need, once resolved
+  std::uint32_t open_dependents = 0;  // jobs that may still take this one's files
+  std::uint32_t epoch = 0;            // of the newest report
+  std::uint64_t step = 0;
+  std::optional<double> objective;  // of the newest report
+  std::optional<double> best;       // of all reports
+  std::uint32_t best_epoch = 0;
+  std::vector<double> rung_values;  // at each rung crossed: the first report at or after it
+  std::optional<Checkpoint> latest_checkpoint, best_checkpoint;
+  std::vector<LateMark> late;
+  std::int64_t started_ms = 0;  // of the newest attempt's Started, Unix ms
+  WorkerNumber worker;          // of the newest attempt
+  std::string device;
+};
+
+inline Phase phase_of(const Job& job) { return static_cast<Phase>(job.state.index() + 1); }
+
+}  // namespace fathom::core

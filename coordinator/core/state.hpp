@@ -1,0 +1,142 @@
+// Everything the coordinator decides from. Made by evolve() from the log and by nothing else, so that the same log
+// gives the same state (digest() in inspect.hpp). Indexes are kept beside the data they index, so that no step looks at
+// all jobs; invariants() in inspect.hpp checks them against the data. Thread: plain values; the strand that owns Core.
+// Failure: none.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "coordinator/core/job.hpp"
+#include "sweeps/search/asha.hpp"
+
+namespace fathom::core {
+
+using Counts = std::array<std::uint32_t, kPhases>;  // by Phase
+
+// Who looks at a job: the dependents of job i are edges[first[i]] … edges[first[i + 1] - 1].
+struct Dependents {
+  struct Edge {
+    sweeps::JobIndex job = 0;
+    std::uint32_t need = 0;
+  };
+  std::vector<std::uint32_t> first;
+  std::vector<Edge> edges;
+};
+
+// A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
+struct StopGroup {
+  sweeps::Asha asha;
+  std::map<sweeps::JobIndex, std::vector<sweeps::JobIndex>> settings;  // first job -> its seeds' jobs
+};
+inline constexpr std::uint32_t kNoGroup = 0xffffffff;
+
+struct Sweep {
+  SweepNumber number;
+  std::string id;  // name, made unique
+  std::shared_ptr<const sweeps::Plan> plan;
+  JobNumber first;  // job i of the plan has number first + i
+  std::string idempotency_key;
+  std::uint64_t content = 0;  // hash of the resolved text
+  std::string model;          // path of the base model: warm devices are preferred
+  std::int64_t submitted_ms = 0, ended_ms = 0;
+  std::optional<std::string> cancel_cause;
+  std::string outcome;  // empty: open; succeeded | failed | cancelled
+  Counts counts{};      // sum = plan->jobs.size()
+  std::vector<Counts> stage_counts;
+  std::uint32_t policy_failures = 0;    // of the Failed: by on_missing fail; limits.failed does not count them
+  std::set<sweeps::JobIndex> ready;     // without the suspects
+  std::set<sweeps::JobIndex> suspects;  // Ready, and to run alone
+  std::set<sweeps::JobIndex> active;    // with a lease
+  Dependents dependents;
+  std::vector<StopGroup> groups;
+  std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
+  std::vector<sweeps::JobIndex> setting_of;  // per job: the first job of its setting
+  std::unordered_map<std::string, sweeps::JobIndex> by_id;
+};
+
+// One attempt's right to run. Ends with the state that holds it.
+struct Lease {
+  Fence fence;
+  WorkerNumber worker;
+  std::uint32_t device = 0;  // index into Worker::devices
+  bool alone = false;
+};
+
+enum class WorkerState : std::uint8_t { ready, draining, gone };
+const char* name_of(WorkerState state);
+
+struct DeviceState {
+  Device device;
+  std::uint32_t running = 0;  // leases on it
+  bool alone = false;         // one of them shares with nobody
+  std::string model, task;    // of the newest lease: what its trainer holds
+};
+struct Worker {
+  WorkerNumber number;
+  std::string uid, name;
+  WorkerState state = WorkerState::ready;
+  std::vector<DeviceState> devices;
+  std::set<LeaseId> leases;
+};
+
+// A device that has a free slot, the emptiest first, then by number.
+struct FreeDevice {
+  std::uint32_t running = 0;
+  WorkerNumber worker;
+  std::uint32_t device = 0;
+  auto operator<=>(const FreeDevice&) const = default;
+};
+// Devices of ready workers with a free slot that nobody has alone: all, and by what their trainer holds ("model" and
+// "model\ntask").
+struct FreeDevices {
+  std::set<FreeDevice> all;
+  std::map<std::string, std::set<FreeDevice>> warm;
+};
+
+// What evolve() leaves for follow_up() to decide, by the events of the same step.
+struct Pending {
+  std::set<JobNumber> resolve;                               // a need has lost its last open job
+  std::set<std::pair<SweepNumber, sweeps::JobIndex>> judge;  // settings with new rung values
+  std::set<JobNumber> stop;                                  // a verdict said stop
+  std::set<SweepNumber> check;                               // a job ended: limits.failed, end of the sweep
+};
+
+struct State {
+  std::uint64_t seq = 0;        // of the last event
+  std::uint64_t epoch = 0;      // of the coordinator
+  std::vector<Job> jobs;        // job number n is jobs[n - 1]
+  std::vector<Sweep> sweeps;    // sweep number n is sweeps[n - 1]
+  std::vector<Worker> workers;  // worker number n is workers[n - 1]
+  std::map<LeaseId, Lease> leases;
+  std::uint64_t next_lease = 1;
+  std::set<SweepNumber> open_sweeps;
+  std::unordered_map<std::string, SweepNumber> sweep_by_id, sweep_by_key;
+  std::unordered_map<std::string, WorkerNumber> worker_by_uid;
+  std::unordered_map<std::string, std::uint32_t> checkpoint_uses;  // by hash: jobs that keep it
+  FreeDevices free;
+  Pending pending;
+
+  // nullptr: there is none.
+  [[nodiscard]] const Job* job(JobNumber number) const;
+  [[nodiscard]] Job* job(JobNumber number);
+  [[nodiscard]] const Sweep* sweep(SweepNumber number) const;
+  [[nodiscard]] Sweep* sweep(SweepNumber number);
+  [[nodiscard]] const Worker* worker(WorkerNumber number) const;
+  [[nodiscard]] Worker* worker(WorkerNumber number);
+  // By what people type: a sweep's id, a job's 16 hex digits inside it.
+  [[nodiscard]] const Sweep* find_sweep(const std::string& id) const;
+  [[nodiscard]] const Job* find_job(const Sweep& sweep, const std::string& id) const;
+  [[nodiscard]] const sweeps::Job& planned(const Job& job) const;  // as the plan has it
+};
+
+}  // namespace fathom::core
