@@ -1,0 +1,17 @@
+// The one TLS stream type of the program, so that its templates are instantiated few times. Heavy: include it only in
+// the sources that read or write such a stream; others name it by `namespace fathom::net { class TlsStream; }`.
+// Thread: a stream belongs to its strand. Owner: Connection, or the HTTP session or client that uses it.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+
+namespace fathom::net {
+
+class TlsStream : public boost::beast::ssl_stream<boost::beast::tcp_stream> {
+ public:
+  using boost::beast::ssl_stream<boost::beast::tcp_stream>::ssl_stream;
+};
+
+}  // namespace fathom::net
