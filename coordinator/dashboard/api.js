@@ -1,0 +1,42 @@
+// REST and server-sent events of the coordinator (docs/protocol.md).
+
+export class Problem extends Error {}
+
+export async function get(path, query = {}) {
+  const wanted = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== '' && value !== null && value !== undefined));
+  const text = wanted.toString();
+  const response = await fetch(`/api/v1${path}${text ? `?${text}` : ''}`, {headers: {Accept: 'application/json, text/plain'}});
+  return read(response);
+}
+
+export async function post(path) {
+  return read(await fetch(`/api/v1${path}`, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'}));
+}
+
+async function read(response) {
+  const type = response.headers.get('Content-Type') || '';
+  const body = type.includes('json') ? await response.json() : await response.text();
+  if (response.ok) return body;
+  if (response.status === 401) throw new Problem('This browser is not logged in. Run "fathom dashboard" and open the link it prints.');
+  throw new Problem(body.detail || body.title || `The coordinator answered ${response.status}.`);
+}
+
+/**
+ * Calls changed() at most once a second while events of the sweep (or of all) arrive; returns a function that ends it.
+ * The browser reconnects by itself and resumes with Last-Event-ID.
+ */
+export function follow(sweep, changed) {
+  const light = document.getElementById('live');
+  const source = new EventSource(`/api/v1/events${sweep ? `?sweep=${encodeURIComponent(sweep)}` : ''}`);
+  let timer = 0;
+  let last = 0;
+  const soon = () => {
+    if (timer) return;
+    timer = setTimeout(() => { timer = 0; last = Date.now(); changed(); }, Math.max(50, 1000 - (Date.now() - last)));
+  };
+  const show = (name, text) => { light.className = `live ${name}`; light.textContent = text; };
+  source.onopen = () => show('on', 'live');
+  source.onerror = () => show('off', 'reconnecting');
+  for (const type of ['sweep', 'job', 'metric', 'worker']) source.addEventListener(type, soon);
+  return () => { source.close(); clearTimeout(timer); };
+}

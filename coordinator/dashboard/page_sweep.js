@@ -1,0 +1,76 @@
+// One sweep: progress by stage, learning curves, score by drop depth, and its jobs.
+import {done, duration, h, progress, replace, state} from './dom.js';
+import {follow, get, post} from './api.js';
+import {lines} from './charts.js';
+import {depthCharts} from './depths.js';
+import {jobsTable} from './jobs_table.js';
+
+const MAX_CURVES = 40;
+
+export async function sweepPage(root, id) {
+  const path = `/sweeps/${encodeURIComponent(id)}`;
+  const head = h('section', {class: 'card'});
+  const curves = curvesCard(path);
+  const depths = h('section', {class: 'card'});
+  const first = await get(path);
+  const jobs = jobsTable(path, id, first);
+  replace(root, head, curves.element, depths, jobs.element);
+  let sweep = first;
+  const refresh = async () => {
+    sweep = await get(path);
+    replace(head, header(sweep, async () => {
+      if (!confirm(`Cancel the sweep ${sweep.name}? Running jobs are ended.`)) return;
+      await post(`${path}/cancel`);
+      await refresh();
+    }));
+    const results = await get(`${path}/results`, {limit: 1000});
+    await Promise.all([curves.refresh(sweep), jobs.refresh()]);
+    depths.hidden = !depthCharts(depths, results.items);
+  };
+  await refresh();
+  return follow(id, () => refresh().catch(() => {}));
+}
+
+function header(sweep, cancel) {
+  const fact = (value, name) => h('div', {class: 'fact'}, h('b', {}, value), h('span', {}, name));
+  return [
+    h('div', {class: 'head'}, h('h1', {}, sweep.name), state(sweep.state), h('span', {class: 'grow'}),
+      sweep.state === 'running' ? h('button', {class: 'plain danger', onclick: cancel}, 'Cancel sweep') : null),
+    progress(sweep.counts),
+    h('div', {class: 'facts'},
+      fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),
+      (sweep.stages || []).map((stage) => fact(`${done(stage.counts)} / ${stage.jobs}`, stage.name))),
+  ];
+}
+
+// Objective by epoch of up to MAX_CURVES jobs, filtered by task and drop.
+function curvesCard(path) {
+  const element = h('section', {class: 'card'});
+  const task = h('select', {'aria-label': 'Task of the curves'});
+  const box = h('div');
+  const note = h('p', {class: 'quiet'});
+  let chart = null;
+  let known = '';
+  const load = async () => {
+    const answer = await get(`${path}/curves`, {task: task.value, limit: MAX_CURVES});
+    const series = answer.items.filter((line) => line.points.length).map((line) => ({label: line.label, points: line.points}));
+    note.textContent = series.length ? `${series.length} of ${answer.total ?? series.length} jobs; dev score after each epoch` :
+      'Curves appear after the first epoch.';
+    if (!chart) {
+      chart = lines({series, x: 'epoch', y: 'objective', legend: false, integers: true});
+      replace(box, chart);
+    } else chart.update(series);
+  };
+  task.addEventListener('change', () => load().catch(() => {}));
+  replace(element, h('div', {class: 'head'}, h('h2', {}, 'Learning curves'), h('span', {class: 'grow'}), task), box, note);
+  const refresh = async (sweep) => {
+    const names = ['', ...(sweep.tasks || [])];
+    if (names.join() !== known) {
+      known = names.join();
+      replace(task, names.map((name) => h('option', {value: name}, name || 'all tasks')));
+    }
+    await load();
+  };
+  return {element, refresh};
+}
+
