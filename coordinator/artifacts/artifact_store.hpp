@@ -47,8 +47,8 @@ class ArtifactStore {
  public:
   virtual ~ArtifactStore() = default;
 
-  // Starts or resumes an upload. A staged file of another announced size starts again from 0. resource_exhausted: the
-  // disk cannot hold it.
+  // Starts or resumes an upload. Another announced size is another upload and replaces this one. resource_exhausted:
+  // the disk cannot hold it.
   virtual Result<UploadState> begin(const std::string& sha256, std::uint64_t size) = 0;
   // Takes a chunk at `offset`; the answer says where to go on. The chunk that completes the file commits it: hash checked,
   // synced, renamed, folder synced; a wrong hash removes the upload and is `corrupt`. A gap is failed_precondition
@@ -69,8 +69,5 @@ struct ArtifactStoreOptions {
 // Makes the folder when needed, removes old staged files and counts what is there.
 Result<std::unique_ptr<ArtifactStore>> open_artifact_store(const std::filesystem::path& folder,
                                                            const ArtifactStoreOptions& options = {});
-
-// True for 64 lower-case hex digits.
-[[nodiscard]] bool is_sha256(std::string_view text);
 
 }  // namespace fathom::artifacts

@@ -1,0 +1,161 @@
+#include "coordinator/store/group_commit.hpp"
+
+#include <chrono>
+#include <iterator>
+
+#include <spdlog/spdlog.h>
+
+namespace fathom::store {
+namespace {
+
+// Bounds the memory and the length of one transaction; what waits comes in the next.
+constexpr std::size_t kMaxGroup = 4096;
+
+}  // namespace
+
+GroupCommit::GroupCommit(Database database, GroupCommitOptions options)
+    : options_(std::move(options)), database_(std::move(database)), thread_([this] { run(); }) {}
+
+GroupCommit::~GroupCommit() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void GroupCommit::add(GroupItem item) {
+  std::vector<GroupItem> refused;
+  std::optional<Error> error;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!broken_) {
+      queue_.push_back(std::move(item));
+    } else {
+      error = broken_;
+      refused.push_back(std::move(item));
+    }
+  }
+  if (error) {
+    answer(std::move(refused), *error);
+  } else {
+    wake_.notify_one();
+  }
+}
+
+std::size_t GroupCommit::queued() {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+Status GroupCommit::read(const std::function<Status(Database&)>& use) {
+  const std::lock_guard lock(database_mutex_);
+  return use(database_);
+}
+
+// False: nothing is left and the store is closing. Else group_ has something to write.
+bool GroupCommit::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
+  wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !group_.empty(); });
+  if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
+  const std::size_t room = kMaxGroup > group_.size() ? kMaxGroup - group_.size() : 0;
+  const std::size_t take = std::min(room, queue_.size());
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(take);
+  group_.insert(group_.end(), std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return !group_.empty();
+}
+
+void GroupCommit::run() {
+  while (wait_for_work()) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Status status = transaction();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (status) {
+      set_full(success());
+      finish(group_.size(), took.count());
+      continue;
+    }
+    if (status.error().code != Errc::resource_exhausted) return fatal(status.error());
+    set_full(status.error());
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) continue;
+    broken_ = Error{Errc::unavailable, options_.name + " closed while the disk was full: " + status.error().message};
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
+    queue_.clear();
+    break;
+  }
+  // Only a full disk at closing leaves items here; they were never acknowledged.
+  if (!group_.empty()) answer(std::move(group_), *broken_);
+}
+
+Status GroupCommit::transaction() {
+  const std::lock_guard lock(database_mutex_);
+  Status status = database_.execute("BEGIN IMMEDIATE");
+  for (auto item = group_.begin(); status && item != group_.end(); ++item) status = item->write(database_);
+  if (status) status = database_.execute("COMMIT");
+  // A failed COMMIT may or may not have left the transaction open.
+  if (!status && database_.in_transaction()) {
+    if (const Status undone = database_.execute("ROLLBACK"); !undone) return undone;
+  }
+  return status;
+}
+
+void GroupCommit::finish(std::size_t items, double seconds) {
+  CommitStats stats;
+  stats.seconds = seconds;
+  stats.queued = queued();
+  for (const GroupItem& item : group_) {
+    stats.events += item.events;
+    stats.bytes += item.bytes;
+  }
+  if (options_.committed) options_.committed();
+  if (options_.hooks.on_commit) options_.hooks.on_commit(stats);
+  std::vector<GroupItem> durable = std::exchange(group_, {});
+  group_.reserve(items);
+  answer(std::move(durable), success());
+}
+
+void GroupCommit::set_full(const Status& status) {
+  const bool full = !status;
+  if (full_.exchange(full) == full) return;
+  if (full) {
+    spdlog::error("{}: the disk is full, nothing is lost, trying again: {}", options_.name, status.error().message);
+  } else {
+    spdlog::info("{}: the disk has space again", options_.name);
+  }
+  if (options_.hooks.on_health) options_.hooks.on_health(status);
+}
+
+void GroupCommit::fatal(const Error& error) {
+  const Error broken{error.code == Errc::corrupt ? Errc::corrupt : Errc::unavailable,
+                     options_.name + " cannot be written, nothing more is acknowledged: " + error.message +
+                         "; check the disk and restart the coordinator"};
+  {
+    const std::lock_guard lock(mutex_);
+    broken_ = broken;
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
+    queue_.clear();
+  }
+  spdlog::critical("{}", broken.message);
+  if (options_.hooks.on_fatal) options_.hooks.on_fatal(broken);
+  answer(std::exchange(group_, {}), broken);
+}
+
+// One task for the whole group: the executor then runs the callbacks in order without a hop for each.
+void GroupCommit::answer(std::vector<GroupItem> items, const Status& status) {
+  auto task = [items = std::make_shared<std::vector<GroupItem>>(std::move(items)), status] {
+    for (const GroupItem& item : *items) {
+      if (item.done) item.done(status);
+    }
+  };
+  if (options_.hooks.executor) {
+    options_.hooks.executor(std::move(task));
+  } else {
+    task();
+  }
+}
+
+}  // namespace fathom::store

@@ -1,0 +1,71 @@
+// Group commit: one thread writes everything that queued up during the last transaction in the next one, so that one
+// fsync serves many appends, however slow the disk is. Shared by the event store and the metric store, which say what an
+// item writes. Faults as described in event_store.hpp.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "coordinator/store/event_store.hpp"
+#include "coordinator/store/sqlite.hpp"
+
+namespace fathom::store {
+
+struct GroupItem {
+  // Writes its rows inside the open transaction; may run again when the transaction was rolled back.
+  std::function<Status(Database&)> write;
+  std::function<void(const Status&)> done;  // success: durable; else the store is broken
+  std::size_t events = 0;
+  std::size_t bytes = 0;
+};
+
+struct GroupCommitOptions {
+  std::string name;         // for messages: "event log"
+  Millis retry{1000};       // between attempts while the disk is full
+  Millis linger{0};         // wait so long for company before a transaction
+  EventStoreHooks hooks;
+  // After a durable transaction, on the store's thread, before the items' callbacks.
+  std::function<void()> committed;
+};
+
+// Thread: add(), full() and read() from any thread.
+class GroupCommit {
+ public:
+  GroupCommit(Database database, GroupCommitOptions options);
+  // Commits what is queued; what a full disk keeps out is answered as unavailable.
+  ~GroupCommit();
+
+  void add(GroupItem item);
+  [[nodiscard]] bool full() const { return full_.load(); }
+  [[nodiscard]] std::size_t queued();
+  // Runs `use` between transactions, so that it sees committed rows only. Keep it short: commits wait.
+  Status read(const std::function<Status(Database&)>& use);
+
+ private:
+  void run();
+  bool wait_for_work();
+  Status transaction();
+  void finish(std::size_t items, double seconds);
+  void set_full(const Status& status);
+  void fatal(const Error& error);
+  void answer(std::vector<GroupItem> items, const Status& status);
+
+  GroupCommitOptions options_;
+  std::mutex database_mutex_;
+  Database database_;          // database_mutex_
+  std::vector<GroupItem> group_;  // the store's thread only: taken from queue_, not yet durable
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<GroupItem> queue_;   // mutex_
+  bool stopping_ = false;         // mutex_
+  std::optional<Error> broken_;   // mutex_
+  std::atomic<bool> full_ = false;
+  std::thread thread_;            // last: starts when everything above exists
+};
+
+}  // namespace fathom::store
