@@ -1,0 +1,146 @@
+#include "worker/link.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "common/net/connection.hpp"
+#include "common/protocol/wire.pb.h"
+
+namespace fathom::worker {
+
+namespace asio = boost::asio;
+
+struct Link::Io {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  asio::steady_timer retry{context};
+};
+
+Link::Link(LinkOptions options, Callbacks callbacks)
+    : options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      io_(std::make_unique<Io>()),
+      pause_(options_.first_pause),
+      random_(std::random_device{}()) {}
+
+Link::~Link() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    if (connection_) connection_->close("the worker ends");
+    writable_.notify_all();
+  }
+  io_->work.reset();
+  if (thread_.joinable()) {
+    // The farewell gets a moment; a peer that does not answer must not hold up the end.
+    io_->retry.expires_after(std::chrono::milliseconds(500));
+    io_->retry.async_wait([this](const boost::system::error_code&) { io_->context.stop(); });
+    thread_.join();
+  }
+}
+
+void Link::start() {
+  thread_ = std::thread([this] {
+    connect();
+    io_->context.run();
+  });
+}
+
+void Link::connect() {
+  net::ConnectOptions options;
+  options.host = options_.coordinator.host;
+  options.port = options_.coordinator.port;
+  options.tls = options_.tls;
+  options.expect_host = options_.expect_host;
+  net::connect(io_->context, std::move(options), [this](Result<std::shared_ptr<net::Connection>> result) {
+    if (result) return connected(*result);
+    if (result.error().message != last_failure_) {
+      last_failure_ = result.error().message;
+      spdlog::warn("not connected, trying on error=\"{}\"", last_failure_);
+    }
+    connect_later();
+  });
+}
+
+void Link::connected(const std::shared_ptr<net::Connection>& connection) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return connection->close("the worker ends");
+    connection_ = connection;
+    number = ++number_;
+    last_failure_.clear();
+  }
+  net::Connection::Callbacks callbacks;
+  callbacks.on_envelope = [this, number](wire::Envelope& envelope) {
+    callbacks_.on_envelope(number, std::make_shared<wire::Envelope>(std::move(envelope)));
+  };
+  callbacks.on_close = [this, number](const net::CloseReason& reason) { closed(number, reason.text); };
+  callbacks.on_writable = [this] {
+    const std::lock_guard lock(mutex_);
+    writable_.notify_all();
+  };
+  callbacks_.on_open(number);
+  connection->start(std::move(callbacks));
+}
+
+void Link::closed(std::uint64_t number, const std::string& why) {
+  {
+    const std::lock_guard lock(mutex_);
+    connection_ = nullptr;
+    writable_.notify_all();
+    if (ending_) return;
+  }
+  callbacks_.on_close(number, why);
+  connect_later();
+}
+
+void Link::connect_later() {
+  const std::lock_guard lock(mutex_);
+  if (ending_) return;
+  const auto wait = std::chrono::duration_cast<Millis>(pause_ * std::uniform_real_distribution<>(0.5, 1.0)(random_));
+  pause_ = std::min(pause_ * 2, options_.most_pause);
+  io_->retry.expires_after(wait);
+  io_->retry.async_wait([this](const boost::system::error_code& error) {
+    if (!error) connect();
+  });
+}
+
+std::shared_ptr<net::Connection> Link::current() {
+  const std::lock_guard lock(mutex_);
+  return connection_;
+}
+
+bool Link::send(const wire::Envelope& envelope) {
+  const auto connection = current();
+  return connection && connection->send(envelope);
+}
+
+bool Link::send_bulk(const wire::Envelope& envelope) {
+  std::shared_ptr<net::Connection> connection;
+  {
+    std::unique_lock lock(mutex_);
+    connection = connection_;
+    while (connection && connection->queued() > net::Connection::kLowWater) {
+      writable_.wait_for(lock, std::chrono::milliseconds(50));
+      if (connection_ != connection) return false;
+    }
+  }
+  return connection && connection->send(envelope);
+}
+
+void Link::settled() {
+  const std::lock_guard lock(mutex_);
+  pause_ = options_.first_pause;
+}
+
+void Link::drop(std::uint64_t connection, const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  if (connection_ && number_ == connection) connection_->close(why);
+}
+
+}  // namespace fathom::worker

@@ -1,0 +1,92 @@
+#include "worker/options.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+#include <set>
+
+namespace fathom::worker {
+namespace {
+
+std::optional<std::uint32_t> to_number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+Error bad_device(const std::string& text) {
+  return {Errc::invalid_argument,
+          fmt::format("--devices: '{}' is no device; write cpu:THREADS (cpu:2) or cuda:NUMBER (cuda:0)", text)};
+}
+
+void bind_trainer(Config& config, Options& o) {
+  config.bind("trainer.program", o.trainer, "The trainer program. Empty: fathom-trainer beside fathom-worker.");
+  config.bind("trainer.start", o.trainer_start, "How long a trainer may take until it says hello.", {.min = 100});
+  config.bind("trainer.silence", o.trainer_silence, "A trainer that says nothing for so long is ended and started anew.",
+              {.min = 1000});
+  config.bind("trainer.progress", o.trainer_progress,
+              "A trainer whose jobs make no optimizer step for so long is ended and started anew.", {.min = 1000});
+  config.bind("trainer.restart_first", o.trainer_restart_first, "Pause before a crashed trainer is started again; doubles.");
+  config.bind("trainer.restart_most", o.trainer_restart_most, "The longest such pause.");
+}
+
+}  // namespace
+
+void bind_options(Config& config, Options& o) {
+  config.bind("coordinator", o.coordinator, "Address and port of the coordinator.");
+  config.bind("join_token", o.join_token, "File with the join token that the coordinator made.");
+  config.bind("ca", o.ca, "CA certificate of the coordinator. Empty: the fingerprint in the join token is believed.");
+  config.bind("state", o.state, "State folder. Empty: $XDG_STATE_HOME/fathom/worker (~/.local/state).");
+  config.bind("root", o.root, "Folder that the model and data paths of sweeps are relative to.");
+  config.bind("devices", o.devices, "cpu:THREADS or cuda:NUMBER, one entry a device.");
+  config.bind("slots", o.slots, "Jobs that may run at once on one device.", {.min = 1, .max = 64});
+  config.bind("name", o.name, "The worker's name for people. Empty: the host's name.");
+  config.bind("log.level", o.log_level, "What is logged.", {.choices = {"trace", "debug", "info", "warn", "error"}});
+  config.bind("log.json", o.log_json, "One JSON object a line instead of logfmt.");
+  config.bind("reconnect.first", o.reconnect_first, "Pause before the first new try to connect; doubles, with jitter.", {.min = 1});
+  config.bind("reconnect.most", o.reconnect_most, "The longest such pause.", {.min = 1});
+  config.bind("drain", o.drain, "After SIGTERM: how long trainers may write checkpoints and items may be delivered.");
+  config.bind("cache.limit", o.cache_limit, "Bytes of fetched artifacts that are kept; the least recently used go first.");
+  config.bind("spool.metrics", o.metrics_limit, "Metric points kept per attempt without contact; beyond it the oldest go.",
+              {.min = 65536});
+  config.bind("spool.log", o.log_limit, "Log text kept per attempt without contact; beyond it the oldest goes.", {.min = 65536});
+  bind_trainer(config, o);
+}
+
+Result<std::vector<DeviceSpec>> parse_devices(const std::vector<std::string>& texts, std::uint32_t slots) {
+  std::vector<DeviceSpec> devices;
+  std::set<std::string> names;
+  int cpus = 0;
+  for (const std::string& text : texts) {
+    const auto colon = text.find(':');
+    if (colon == std::string::npos) return bad_device(text);
+    const std::string kind = text.substr(0, colon);
+    const auto number = to_number(std::string_view(text).substr(colon + 1));
+    if (!number || (kind != "cpu" && kind != "cuda")) return bad_device(text);
+    if (kind == "cpu" && (*number == 0 || *number > 1024)) return bad_device(text);
+    DeviceSpec device{text, kind, 1, slots};
+    if (kind == "cpu") {
+      device.name = fmt::format("cpu:{}", cpus++);
+      device.threads = *number;
+    }
+    if (!names.insert(device.name).second) {
+      return Error{Errc::invalid_argument, fmt::format("--devices: {} is named twice", device.name)};
+    }
+    devices.push_back(std::move(device));
+  }
+  if (devices.empty()) return Error{Errc::invalid_argument, "--devices: name at least one device, e.g. cpu:2"};
+  return devices;
+}
+
+std::string default_state_folder() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0') {
+    return std::string(state) + "/fathom/worker";
+  }
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : ".") + "/.local/state/fathom/worker";
+}
+
+}  // namespace fathom::worker

@@ -1,0 +1,43 @@
+// The worker's state folder: one worker at a time, one format.
+//   VERSION   "fathom-worker 1"
+//   lock      held (flock) while a worker lives; the kernel lets go of it when the worker dies
+//   uid       32 hex digits, made once: the worker's identity over restarts
+//   spool/    items that the coordinator has not acknowledged
+//   cache/    fetched artifacts by hash
+//   jobs/     folders of running attempts; emptied at start, since their trainers died with the last worker
+//   trainers/ what trainers write to stdout and stderr
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "common/result.hpp"
+
+namespace fathom::worker {
+
+// Owns the lock. Thread: made and destroyed by main; paths may be read from anywhere.
+class StateFolder {
+ public:
+  // Makes the folder when there is none. Errors: failed_precondition when another worker holds the lock; unsupported for
+  // a folder of another version; already_exists for a folder that holds something else; those of common/files.hpp.
+  [[nodiscard]] static Result<StateFolder> open(const std::filesystem::path& folder);
+  StateFolder(StateFolder&& other) noexcept;
+  StateFolder& operator=(StateFolder&&) = delete;
+  ~StateFolder();
+
+  [[nodiscard]] const std::string& uid() const { return uid_; }
+  [[nodiscard]] std::filesystem::path spool() const { return path_ / "spool"; }
+  [[nodiscard]] std::filesystem::path cache() const { return path_ / "cache"; }
+  [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }
+  [[nodiscard]] std::filesystem::path trainers() const { return path_ / "trainers"; }
+
+ private:
+  StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  [[nodiscard]] Status prepare();
+
+  std::filesystem::path path_;
+  int lock_;  // descriptor of the lock file
+  std::string uid_;
+};
+
+}  // namespace fathom::worker

@@ -1,0 +1,239 @@
+#include "worker/trainer_host.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "common/protocol/fences.hpp"
+#include "common/protocol/wire.pb.h"
+
+namespace fathom::worker {
+namespace {
+
+constexpr Millis kWatch(500);
+constexpr Millis kSteady(60'000);  // a trainer that lived so long has earned the first pause again
+constexpr int kFailedStarts = 3;   // then waiting jobs are told that there is no trainer
+
+bool is_last(const wire::Item& item) { return item.has_finished() || item.has_failed() || item.has_stopped(); }
+
+}  // namespace
+
+TrainerHost::TrainerHost(Loop& loop, const Options& options, DeviceSpec device, std::string output, Callbacks callbacks)
+    : loop_(loop),
+      options_(options),
+      device_(std::move(device)),
+      output_(std::move(output)),
+      callbacks_(std::move(callbacks)),
+      pause_(options.trainer_restart_first) {}
+
+TrainerHost::~TrainerHost() = default;
+
+void TrainerHost::start() { spawn(); }
+
+void TrainerHost::spawn() {
+  if (state_ != State::down) return;
+  const std::string kind = device_.kind == "cpu" ? "cpu" : device_.name;
+  const TrainerCommand command{
+      options_.trainer, {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root}, output_};
+  const std::uint64_t life = ++life_;
+  TrainerProcess::Callbacks callbacks;
+  callbacks.on_envelope = [this, life](std::shared_ptr<wire::Envelope> envelope) {
+    loop_.post([this, life, envelope = std::move(envelope)] { receive(life, *envelope); });
+  };
+  callbacks.on_exit = [this, life](int status) { loop_.post([this, life, status] { exited(life, status); }); };
+  oom_kills_ = count_oom_kills();
+  auto process = TrainerProcess::start(command, std::move(callbacks));
+  if (!process) {
+    start_failed(process.error().message);
+    return spawn_later();
+  }
+  process_ = std::move(process).value();
+  state_ = State::starting;
+  steps_ = 0;
+  killed_because_.clear();
+  started_ = heard_ = progressed_ = Loop::now();
+  spdlog::info("trainer started device={} pid={}", device_.name, process_->pid());
+  loop_.post_after(kWatch, [this, life] { watch(life); });
+}
+
+void TrainerHost::spawn_later() {
+  const Millis wait = pause_;
+  pause_ = std::min(pause_ * 2, options_.trainer_restart_most);
+  loop_.post_after(wait, [this] { spawn(); });
+}
+
+void TrainerHost::run(const wire::TrainerJob& job) {
+  jobs_.insert(from_wire(job.assign().fence()));
+  if (state_ == State::up) {
+    if (jobs_.size() == 1) progressed_ = Loop::now();
+    wire::Envelope envelope;
+    *envelope.mutable_trainer_job() = job;
+    return send(envelope);
+  }
+  waiting_.push_back(std::make_unique<wire::TrainerJob>(job));
+}
+
+void TrainerHost::stop(const Fence& fence, const std::string& cause) {
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [&](const auto& job) { return from_wire(job->assign().fence()) == fence; });
+  if (waits != waiting_.end()) {
+    waiting_.erase(waits);
+    jobs_.erase(fence);
+    wire::Item item;
+    *item.mutable_fence() = to_wire(fence);
+    item.mutable_stopped();
+    return callbacks_.on_item(item);
+  }
+  if (state_ != State::up || jobs_.count(fence) == 0) return;
+  wire::Envelope envelope;
+  *envelope.mutable_stop()->mutable_fence() = to_wire(fence);
+  envelope.mutable_stop()->set_cause(cause);
+  send(envelope);
+}
+
+void TrainerHost::drain() {
+  waiting_.clear();
+  if (state_ == State::down) {
+    state_ = State::gone;
+    return callbacks_.on_gone();
+  }
+  if (state_ == State::leaving || state_ == State::gone) return;
+  state_ = State::leaving;
+  wire::Envelope envelope;
+  envelope.mutable_shutdown()->set_checkpoint_first(true);
+  send(envelope);
+}
+
+void TrainerHost::kill(const std::string& why) {
+  if (!process_) return;
+  killed_because_ = why;
+  process_->kill();
+}
+
+void TrainerHost::send(const wire::Envelope& envelope) {
+  if (auto sent = process_->send(envelope); !sent) kill(sent.error().message);
+}
+
+void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
+  if (life != life_) return;
+  heard_ = Loop::now();
+  switch (envelope.body_case()) {
+    case wire::Envelope::kTrainerHello:
+      return hello();
+    case wire::Envelope::kItems:
+      for (wire::Item& item : *envelope.mutable_items()->mutable_items()) {
+        progressed_ = heard_;
+        if (is_last(item)) jobs_.erase(from_wire(item.fence()));
+        callbacks_.on_item(item);
+      }
+      return;
+    case wire::Envelope::kMetrics:
+      return callbacks_.on_metrics(*envelope.mutable_metrics());
+    case wire::Envelope::kTrainerLog:
+      return callbacks_.on_log(envelope.trainer_log());
+    case wire::Envelope::kAlive:
+      if (envelope.alive().steps() != steps_ || jobs_.empty()) progressed_ = heard_;
+      steps_ = envelope.alive().steps();
+      return;
+    default:
+      spdlog::warn("trainer sent an unexpected message device={} kind={}", device_.name,
+                   static_cast<int>(envelope.body_case()));
+  }
+}
+
+void TrainerHost::hello() {
+  if (state_ != State::starting) return;
+  state_ = State::up;
+  failed_starts_ = 0;
+  progressed_ = heard_;
+  auto jobs = std::exchange(waiting_, {});
+  for (const auto& job : jobs) {
+    wire::Envelope envelope;
+    *envelope.mutable_trainer_job() = *job;
+    send(envelope);
+  }
+}
+
+void TrainerHost::exited(std::uint64_t life, int wait_status) {
+  if (life != life_) return;
+  process_.reset();
+  const State before = std::exchange(state_, State::down);
+  std::vector<Fence> jobs(jobs_.begin(), jobs_.end());
+  if (before == State::leaving) {
+    jobs_.clear();
+    state_ = State::gone;
+    return callbacks_.on_gone();
+  }
+  std::string what = describe_exit(wait_status);
+  if (!killed_because_.empty()) what = killed_because_;
+  if (before == State::starting) {
+    start_failed(fmt::format("it ended before it said hello: {}", what));
+  } else {
+    const bool killed = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL && killed_because_.empty();
+    if (killed && count_oom_kills() > oom_kills_) what = "oom";
+    spdlog::error("trainer ended device={} jobs={} why=\"{}\"", device_.name, jobs.size(), what);
+    crash(std::move(jobs), what);
+  }
+  if (Loop::now() - started_ > kSteady) pause_ = options_.trainer_restart_first;
+  spawn_later();
+}
+
+void TrainerHost::crash(std::vector<Fence> jobs, const std::string& what) {
+  jobs_.clear();
+  waiting_.clear();
+  if (jobs.empty()) return;
+  TrainerCrash news{std::move(jobs), "crash", {}};
+  if (what == "oom") {
+    news.error_class = "oom";
+    news.message = fmt::format("the kernel killed the trainer of {} because memory ran out; use fewer slots or a smaller "
+                               "batch", device_.name);
+  } else {
+    news.message = fmt::format("the trainer of {} ended with {}; its last lines are in {}", device_.name, what, output_);
+  }
+  callbacks_.on_crash(news);
+}
+
+// A trainer that never comes up must not leave its jobs waiting for ever.
+void TrainerHost::start_failed(const std::string& why) {
+  spdlog::error("trainer did not start device={} why=\"{}\" output={}", device_.name, why, output_);
+  if (++failed_starts_ < kFailedStarts || jobs_.empty()) return;
+  TrainerCrash news{{jobs_.begin(), jobs_.end()}, "internal", {}};
+  news.message = fmt::format("the trainer of {} does not start: {}; see {}", device_.name, why, output_);
+  jobs_.clear();
+  waiting_.clear();
+  callbacks_.on_crash(news);
+}
+
+void TrainerHost::watch(std::uint64_t life) {
+  if (life != life_ || !process_) return;
+  if (const std::string why = overdue(Loop::now()); !why.empty()) {
+    spdlog::error("trainer is killed device={} why=\"{}\"", device_.name, why);
+    return kill(why);
+  }
+  loop_.post_after(kWatch, [this, life] { watch(life); });
+}
+
+std::string TrainerHost::overdue(TimePoint now) const {
+  if (state_ == State::starting && now - started_ > options_.trainer_start) return "no hello in time";
+  if (state_ != State::up) return {};
+  if (now - heard_ > options_.trainer_silence) return "no sign of life in time";
+  if (!jobs_.empty() && now - progressed_ > options_.trainer_progress) return "no progress in time";
+  return {};
+}
+
+std::uint64_t count_oom_kills() {
+  std::ifstream file("/sys/fs/cgroup/memory.events");
+  std::string name;
+  std::uint64_t value = 0;
+  while (file >> name >> value) {
+    if (name == "oom_kill") return value;
+  }
+  return 0;
+}
+
+}  // namespace fathom::worker

@@ -1,0 +1,64 @@
+// One trainer process: a child in its own process group, joined to the worker by a socketpair. The kernel ends it when
+// the worker's thread that started it dies (the loop's thread, which lives as long as the worker), so no trainer outlives
+// a killed worker.
+//
+// Thread: start() and send() from the loop's thread, kill() from any. Callbacks run on the process's reader thread.
+// Owner: destruction kills the group, reaps the child and joins the reader.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/protocol/channel.hpp"
+#include "common/result.hpp"
+
+namespace fathom::worker {
+
+struct TrainerCommand {
+  std::string program;
+  std::vector<std::string> arguments;  // `--fd N` is added
+  std::string output;                  // file that stdout and stderr are appended to
+};
+
+class TrainerProcess {
+ public:
+  struct Callbacks {
+    std::function<void(std::shared_ptr<wire::Envelope>)> on_envelope;
+    std::function<void(int wait_status)> on_exit;  // once, last
+  };
+  // not_found, permission_denied, …: the program cannot be run.
+  [[nodiscard]] static Result<std::unique_ptr<TrainerProcess>> start(const TrainerCommand& command, Callbacks callbacks);
+  ~TrainerProcess();
+  TrainerProcess(const TrainerProcess&) = delete;
+  TrainerProcess& operator=(const TrainerProcess&) = delete;
+
+  // Waits a few seconds at most for a trainer that does not read.
+  [[nodiscard]] Status send(const wire::Envelope& envelope) { return channel_.send(envelope, Millis(5000)); }
+  // SIGKILL to the whole group.
+  void kill();
+  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ private:
+  TrainerProcess(pid_t pid, int fd, Callbacks callbacks);
+  void read();
+  [[nodiscard]] int reap();
+
+  const pid_t pid_;
+  std::mutex reap_mutex_;  // after the child is reaped its id may be somebody else's
+  bool reaped_ = false;
+  FrameChannel channel_;
+  Callbacks callbacks_;
+  std::thread reader_;
+};
+
+// "signal 9 (Killed)", "exit code 1".
+[[nodiscard]] std::string describe_exit(int wait_status);
+
+}  // namespace fathom::worker
