@@ -47,7 +47,7 @@ class Config {
   Config(Config&&) noexcept;
   Config& operator=(Config&&) noexcept;
 
-  // `key` is a dotted path: "limits.body" is `body:` below `limits:`. `help` is for people, one or two sentences.
+  // `key` is a word, or two with a dot: "limits.body" is `body:` below `limits:`. `help` is for people, one or two sentences.
   void bind(std::string key, bool& field, std::string help);
   void bind(std::string key, std::int64_t& field, std::string help, Bounds bounds = {});
   void bind(std::string key, std::uint32_t& field, std::string help, Bounds bounds = {});
