@@ -1,0 +1,206 @@
+#include "data/dataset.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "data/labels.hpp"
+#include "data/split.hpp"
+#include "data/table.hpp"
+
+namespace fathom::data {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// A task's JSON, checked.
+struct TaskFiles {
+  std::string train;
+  std::optional<std::string> eval;
+  TableOptions table;
+  std::vector<Column> text;
+  Column label;
+  std::optional<std::vector<std::string>> labels;
+  bool regression = false;
+  double split = 0.1;
+  std::uint64_t split_seed = 0;
+};
+
+Error bad(const std::string& message) { return {Errc::invalid_argument, "task: " + message}; }
+
+Result<Column> column_of(const json& value) {
+  if (value.is_string() && !value.get<std::string>().empty()) return Column{value.get<std::string>(), 0};
+  const bool number = value.is_number_integer() && value.get<std::int64_t>() >= 1 && value.get<std::int64_t>() <= 4096;
+  if (number) return Column{"", value.get<std::uint32_t>()};
+  return bad("a column is a name, or a number from 1");
+}
+
+Result<std::vector<Column>> columns_of(const json& value) {
+  const json list = value.is_array() ? value : json::array({value});
+  if (list.empty() || list.size() > 2) return bad("text names one column or two");
+  std::vector<Column> out;
+  for (const json& item : list) {
+    FATHOM_ASSIGN(Column column, column_of(item));
+    out.push_back(std::move(column));
+  }
+  return out;
+}
+
+bool scores_numbers(const json& task) {
+  const json metric = task.value("metric", json());
+  if (!metric.is_string()) return false;
+  std::string name = metric.get<std::string>();
+  if (name.starts_with("eval/")) name.erase(0, 5);
+  return name == "spearman" || name == "pearson" || name == "mse";
+}
+
+Status read_options(const json& task, TaskFiles& files) {
+  const bool numbers = std::all_of(files.text.begin(), files.text.end(), [](const Column& c) { return c.number > 0; });
+  files.table.header = task.value("header", json(!(numbers && files.label.number > 0))) == json(true);
+  if (const json format = task.value("format", json()); format.is_string()) {
+    files.table.format = format_named(format.get<std::string>());
+    if (!files.table.format) return bad("format is csv, tsv or jsonl");
+  }
+  if (const json labels = task.value("labels", json()); labels.is_array()) {
+    files.labels.emplace();
+    for (const json& name : labels) {
+      if (!name.is_string()) return bad("labels are names");
+      files.labels->push_back(name.get<std::string>());
+    }
+  }
+  files.regression = scores_numbers(task);
+  if (const json split = task.value("split", json()); split.is_number()) files.split = split.get<double>();
+  if (const json seed = task.value("split_seed", json()); seed.is_number_unsigned()) {
+    files.split_seed = seed.get<std::uint64_t>();
+  }
+  return success();
+}
+
+Result<TaskFiles> read_task(const json& task) {
+  if (!task.is_object() || !task.value("train", json()).is_string()) return bad("expected train: a file's path");
+  TaskFiles files;
+  files.train = task["train"].get<std::string>();
+  if (const json eval = task.value("eval", json()); eval.is_string()) files.eval = eval.get<std::string>();
+  FATHOM_ASSIGN(files.text, columns_of(task.value("text", json::array({"text"}))));
+  FATHOM_ASSIGN(files.label, column_of(task.value("label", json("label"))));
+  FATHOM_TRY(read_options(task, files));
+  return files;
+}
+
+// A file with the columns of the task found in it.
+struct OpenTable {
+  Table table;
+  std::vector<std::size_t> text;
+  std::size_t label = 0;
+};
+
+Result<OpenTable> open(const fs::path& path, const TaskFiles& files) {
+  FATHOM_ASSIGN(Table table, Table::open(path, files.table));
+  OpenTable out{std::move(table), {}, 0};
+  for (const Column& column : files.text) {
+    FATHOM_ASSIGN(const std::size_t index, out.table.find(column));
+    out.text.push_back(index);
+  }
+  FATHOM_ASSIGN(out.label, out.table.find(files.label));
+  return out;
+}
+
+Result<Labels> names_in(const fs::path& train, const TaskFiles& files) {
+  FATHOM_ASSIGN(OpenTable file, open(train, files));
+  std::vector<std::string> seen;
+  Row row;
+  while (true) {
+    FATHOM_ASSIGN(const bool more, file.table.next(row));
+    if (!more) break;
+    seen.push_back(row.fields[file.label]);
+    if (seen.size() >= 100'000) seen = labels_of(std::move(seen)).names;
+  }
+  return labels_of(std::move(seen));
+}
+
+Result<Labels> find_labels(const fs::path& root, const TaskFiles& files) {
+  if (files.regression) return Labels{{}, true};
+  if (files.labels) return Labels{*files.labels, false};
+  FATHOM_ASSIGN(const fs::path train, below_root(root, files.train));
+  auto beside = read_labels(train.parent_path() / "labels.json");
+  if (beside || beside.error().code != Errc::not_found) return beside;
+  return names_in(train, files);
+}
+
+Status set_label(Example& example, const std::string& text, const Labels& labels, const Table& table, std::uint64_t line) {
+  if (labels.regression) {
+    const auto value = number_of(text);
+    if (!value) return table.error_at(line, fmt::format("the label \"{}\" is no number", text));
+    example.value = *value;
+    return success();
+  }
+  const auto id = labels.id(text);
+  if (!id) return table.error_at(line, fmt::format("unknown label \"{}\"; the task's labels are {}", text, listed(labels.names)));
+  example.label = *id;
+  return success();
+}
+
+Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, const Labels& labels) {
+  FATHOM_ASSIGN(OpenTable file, open(path, files));
+  Dataset out;
+  out.labels = labels.names;
+  out.regression = labels.regression;
+  Row row;
+  while (true) {
+    FATHOM_ASSIGN(const bool more, file.table.next(row));
+    if (!more) break;
+    Example example;
+    FATHOM_TRY(set_label(example, row.fields[file.label], labels, file.table, row.line));
+    if (file.text.size() > 1) example.pair = std::move(row.fields[file.text[1]]);
+    example.text = std::move(row.fields[file.text[0]]);
+    out.examples.push_back(std::move(example));
+  }
+  if (out.examples.empty()) return Error{Errc::invalid_argument, path.string() + ": only a header; expected rows below it"};
+  out.replaced = file.table.replaced();
+  return out;
+}
+
+// The rows that an in-line split gives to one side.
+Status keep_side(Dataset& data, const TaskFiles& files, Split split) {
+  FATHOM_ASSIGN(const Divided divided,
+                divide(static_cast<std::uint32_t>(data.examples.size()), files.split, files.split_seed));
+  std::vector<Example> side;
+  for (const std::uint32_t index : split == Split::train ? divided.train : divided.dev) {
+    side.push_back(std::move(data.examples[index]));
+  }
+  data.examples = std::move(side);
+  return success();
+}
+
+}  // namespace
+
+Result<fs::path> below_root(const fs::path& root, const std::string& relative) {
+  const fs::path path = fs::path(relative).lexically_normal();
+  if (relative.empty() || path.is_absolute() || *path.begin() == "..") {
+    return Error{Errc::permission_denied, "the path \"" + relative + "\" does not lie below the data root " +
+                                              root.string() + "; give it relative to the root"};
+  }
+  return root / path;
+}
+
+Result<Dataset> load_task(const fs::path& root, const json& task, Split split) {
+  FATHOM_ASSIGN(const TaskFiles files, read_task(task));
+  FATHOM_ASSIGN(const Labels labels, find_labels(root, files));
+  const bool inline_split = !files.eval;
+  FATHOM_ASSIGN(const fs::path path,
+                below_root(root, split == Split::train || inline_split ? files.train : *files.eval));
+  FATHOM_ASSIGN(Dataset data, read_examples(path, files, labels));
+  if (inline_split) FATHOM_TRY(keep_side(data, files, split));
+  return data;
+}
+
+Result<std::vector<std::string>> task_labels(const fs::path& root, const json& task) {
+  FATHOM_ASSIGN(const TaskFiles files, read_task(task));
+  FATHOM_ASSIGN(Labels labels, find_labels(root, files));
+  return std::move(labels.names);
+}
+
+}  // namespace fathom::data
