@@ -1,0 +1,89 @@
+#include "trainer/batches/tokenized.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+
+namespace fathom::trainer {
+namespace {
+
+// Lays one row into line `line` of a batch made by blank_batch().
+void lay(LabelledBatch& batch, std::int64_t line, std::span<const std::int32_t> ids, std::span<const std::int32_t> types) {
+  const auto offset = line * batch.input.input_ids.size(1);
+  std::copy(ids.begin(), ids.end(), batch.input.input_ids.mutable_data_ptr<std::int64_t>() + offset);
+  std::copy(types.begin(), types.end(), batch.input.token_type_ids.mutable_data_ptr<std::int64_t>() + offset);
+  std::fill_n(batch.input.attention_mask.mutable_data_ptr<std::int64_t>() + offset, ids.size(), std::int64_t{1});
+  batch.tokens += ids.size();
+}
+
+LabelledBatch blank_batch(std::int64_t rows, std::int64_t length, std::int32_t pad_id) {
+  LabelledBatch batch;
+  batch.rows = static_cast<std::uint64_t>(rows);
+  batch.input.input_ids = at::full({rows, length}, pad_id, at::kLong);
+  batch.input.attention_mask = at::zeros({rows, length}, at::kLong);
+  batch.input.token_type_ids = at::zeros({rows, length}, at::kLong);
+  return batch;
+}
+
+}  // namespace
+
+TokenizedRows tokenize(const data::Dataset& dataset, const Tokenizer& tokenizer, std::size_t max_length) {
+  TokenizedRows rows;
+  rows.pad_id = tokenizer.pad_id();
+  for (const auto& example : dataset.examples) {
+    std::optional<std::string_view> pair;
+    if (example.pair) pair = *example.pair;
+    const auto encoding = tokenizer.encode(example.text, pair, max_length);
+    rows.ids.insert(rows.ids.end(), encoding.ids.begin(), encoding.ids.end());
+    rows.types.insert(rows.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+    rows.offsets.push_back(rows.ids.size());
+    if (dataset.regression) rows.targets.push_back(example.value);
+    else rows.labels.push_back(example.label);
+  }
+  return rows;
+}
+
+LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen) {
+  std::size_t longest = 1;
+  for (const auto row : chosen) longest = std::max(longest, rows.length(row));
+  const auto count = static_cast<std::int64_t>(chosen.size());
+  LabelledBatch batch = blank_batch(count, static_cast<std::int64_t>(longest), rows.pad_id);
+  const bool regression = !rows.targets.empty();
+  batch.labels = at::empty({count}, regression ? at::kFloat : at::kLong);
+  for (std::int64_t line = 0; line < count; ++line) {
+    const auto row = chosen[static_cast<std::size_t>(line)];
+    lay(batch, line, std::span(rows.ids).subspan(rows.offsets[row], rows.length(row)),
+        std::span(rows.types).subspan(rows.offsets[row], rows.length(row)));
+    if (regression) batch.labels.mutable_data_ptr<float>()[line] = static_cast<float>(rows.targets[row]);
+    else batch.labels.mutable_data_ptr<std::int64_t>()[line] = rows.labels[row];
+  }
+  return batch;
+}
+
+LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id) {
+  std::size_t longest = 1;
+  for (const auto& encoding : encodings) longest = std::max(longest, encoding.ids.size());
+  LabelledBatch batch =
+      blank_batch(static_cast<std::int64_t>(encodings.size()), static_cast<std::int64_t>(longest), pad_id);
+  for (std::size_t line = 0; line < encodings.size(); ++line)
+    lay(batch, static_cast<std::int64_t>(line), encodings[line].ids, encodings[line].type_ids);
+  return batch;
+}
+
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, std::uint32_t size) {
+  std::vector<std::uint32_t> order(rows.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return rows.length(a) > rows.length(b); });
+  std::vector<std::vector<std::uint32_t>> batches;
+  for (std::size_t first = 0; first < order.size(); first += size) {
+    const auto last = std::min(order.size(), first + size);
+    batches.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(first),
+                         order.begin() + static_cast<std::ptrdiff_t>(last));
+  }
+  return batches;
+}
+
+}  // namespace fathom::trainer

@@ -1,0 +1,51 @@
+// A split of a task as token ids, and padded batches of it. A TokenizedRows never changes after it is made, so jobs
+// share one. Thread: plain values; make_batch() may be called from any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "data/dataset.hpp"
+#include "trainer/model/encoder.hpp"
+#include "trainer/tokenizer/tokenizer.hpp"
+
+namespace fathom::trainer {
+
+// Rows end to end: row i is [offsets[i], offsets[i + 1]) of ids and types, special tokens included, no padding.
+struct TokenizedRows {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> types;
+  std::vector<std::size_t> offsets = {0};
+  std::vector<std::int32_t> labels;  // classification: label id per row
+  std::vector<double> targets;       // regression: value per row
+  std::int32_t pad_id = 0;
+
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(offsets.size() - 1); }
+  [[nodiscard]] std::size_t length(std::uint32_t row) const { return offsets[row + 1] - offsets[row]; }
+};
+
+// Rows padded to the longest among them, with what they should be: int64 [B] class ids or float32 [B] values; undefined
+// for rows to predict.
+struct LabelledBatch {
+  Batch input;
+  at::Tensor labels;
+  std::uint64_t rows = 0;
+  std::uint64_t tokens = 0;  // without padding
+};
+
+TokenizedRows tokenize(const data::Dataset& dataset, const Tokenizer& tokenizer, std::size_t max_length);
+
+LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen);
+
+// A batch of texts without labels, for prediction; the rows of `encodings` in their order.
+LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id);
+
+// Every row once, rows of like length together (longest first, ties in file order), at most `size` in a batch: least
+// padding, and the largest batch comes first, so that memory for the whole evaluation is known at its start.
+std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, std::uint32_t size);
+
+}  // namespace fathom::trainer

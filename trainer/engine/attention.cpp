@@ -1,0 +1,49 @@
+#include "trainer/engine/attention.hpp"
+
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+namespace fathom::trainer {
+namespace {
+
+constexpr std::uint32_t kAttentionBatch = 64;  // rows of one pass
+
+}  // namespace
+
+AttentionPass::AttentionPass(const Network& network, std::shared_ptr<const OpenTask> task, std::uint32_t depth,
+                             bool mask_padding)
+    : network_(network),
+      task_(std::move(task)),
+      depth_(depth),
+      mask_padding_(mask_padding),
+      batches_(batches_by_length(task_->rows, kAttentionBatch)) {}
+
+bool AttentionPass::advance() {
+  if (next_ == batches_.size()) return false;
+  const c10::InferenceMode inference;
+  const auto batch = make_batch(task_->rows, batches_[next_]);
+  ForwardOptions options;
+  options.drop_depth = depth_;
+  options.fusion_attention = true;
+  const auto result = forward(*network_.base, batch.input, network_.setup, options);
+  means_.add(result.fusion_attention, mask_padding_ ? batch.input.attention_mask : at::Tensor());
+  return ++next_ < batches_.size();
+}
+
+std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>& means,
+                                         const std::vector<std::vector<std::string>>& kept, std::uint32_t keep) {
+  std::vector<AttentionRow> rows;
+  for (const auto& mean : means) {
+    AttentionRow row{static_cast<std::uint32_t>(mean.layer), site_name(mean.site), mean.adapter,
+                     mean.mean_weight, static_cast<std::uint32_t>(mean.rank), std::nullopt};
+    if (row.layer < kept.size()) {
+      const auto& names = kept[row.layer];
+      if (std::find(names.begin(), names.end(), row.adapter) != names.end()) row.kept_at = keep;
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace fathom::trainer

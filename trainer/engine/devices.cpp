@@ -1,0 +1,63 @@
+#include "trainer/engine/devices.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <thread>
+
+#include "trainer/gpu/gpu_module.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+using nlohmann::json;
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
+}
+
+json cpu() {
+  const auto memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {{"name", "cpu"}, {"kind", "cpu"}, {"threads", std::thread::hardware_concurrency()},
+          {"model", cpu_model()}, {"memory", memory}};
+}
+
+// Appends the GPUs; returns why there are none, or an empty text.
+std::string append_gpus(json& devices) {
+  std::string error;
+  const auto* module = open_gpu_module(&error);
+  if (!module) return error;
+  for (const auto& gpu : module->devices(&error)) {
+    devices.push_back({{"name", gpu.name}, {"kind", "cuda"}, {"threads", 0}, {"model", gpu.model},
+                       {"memory", gpu.memory}, {"compute", fmt::format("{}.{}", gpu.major, gpu.minor)}});
+  }
+  return error;
+}
+
+}  // namespace
+
+int print_devices(bool as_json, std::ostream& out) {
+  json devices = json::array({cpu()});
+  const auto note = append_gpus(devices);
+  if (as_json) {
+    out << json({{"devices", devices}, {"note", note}}).dump() << "\n";
+    return 0;
+  }
+  for (const auto& device : devices) {
+    out << fmt::format("{}\t{}\t{:.1f} GiB\n", device["name"].get<std::string>(), device["model"].get<std::string>(),
+                       device["memory"].get<double>() / (1ULL << 30));
+  }
+  if (!note.empty()) out << "no GPU: " << note << "\n";
+  return 0;
+}
+
+}  // namespace fathom::trainer

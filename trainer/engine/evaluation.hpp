@@ -1,0 +1,54 @@
+// Measures a network on the eval rows of a task at several drop depths: one call, one batch, all depths in one pass that
+// shares the layers without adapters. Rows of like length go together. Nothing of the network is changed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trainer/engine/network.hpp"
+#include "trainer/report/metrics.hpp"
+#include "trainer/report/result.hpp"
+
+namespace fathom::trainer {
+
+class Evaluation {
+ public:
+  // `network` must outlive the evaluation. depths: rising, none repeated.
+  Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths);
+
+  // One batch. False: there is none left, scores() may be called.
+  bool advance();
+
+  // All metrics of the task and the mean loss ("loss") at every depth; `primary` is marked. `epoch` goes into the rows.
+  [[nodiscard]] std::vector<ResultRow> rows(std::uint32_t epoch, const std::string& primary) const;
+
+ private:
+  // What was predicted at one depth, in the order of seen_.
+  struct Collected {
+    std::vector<std::int32_t> classes;
+    std::vector<double> values;
+    double loss = 0;  // sum over rows
+  };
+  void collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch);
+  [[nodiscard]] std::vector<Metric> metrics(const Collected& collected) const;
+
+  const Network& network_;
+  std::shared_ptr<const OpenTask> task_;
+  std::vector<std::uint32_t> depths_;
+  std::vector<std::vector<std::uint32_t>> batches_;
+  std::size_t next_ = 0;
+  std::vector<std::int32_t> labels_;  // of the rows seen, in their order
+  std::vector<double> targets_;
+  std::vector<Collected> collected_;  // one per depth
+};
+
+// The number that judges a job: mean of the primary rows over `depths`; where none of them was measured, over all.
+double objective_of(const std::vector<ResultRow>& rows, const std::vector<std::uint32_t>& depths);
+
+// Depths at which a job of this drop is judged: its own n; robust: lo..hi. `fixed` (objective.depth) overrides, raised
+// to n for a specialised model, which has nothing below it.
+std::vector<std::uint32_t> judged_depths(const Drop& drop, const std::optional<std::uint32_t>& fixed);
+
+}  // namespace fathom::trainer

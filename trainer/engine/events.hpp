@@ -1,0 +1,37 @@
+// What a job tells while it runs. The engine knows nothing of sockets: a service turns these calls into frames, run-job
+// into lines of JSON, tests into vectors.
+// Thread: called on the compute thread only. Implementations must not throw.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fathom::trainer {
+
+struct MetricPoint {
+  std::string name;       // "train/loss", "eval/accuracy"
+  std::uint64_t step = 0;  // optimizer steps so far
+  double value = 0;
+  int depth = -1;         // drop depth of an evaluation; -1 where it has no meaning
+};
+
+class JobEvents {
+ public:
+  virtual ~JobEvents() = default;
+
+  virtual void started(const std::string& base_sha256, const std::string& data_sha256, std::uint32_t resumed_epoch) = 0;
+  // The objective after an epoch (1 = the first).
+  virtual void report(std::uint32_t epoch, std::uint64_t step, double objective) = 0;
+  // A resumable checkpoint is durable at `path`, relative to the job's folder.
+  virtual void checkpoint(std::uint32_t epoch, std::uint64_t step, const std::string& path, double objective,
+                          bool best) = 0;
+  virtual void metric(const MetricPoint& point) = 0;
+  virtual void log(const std::string& line) = 0;
+
+  // Exactly one of these ends a job.
+  virtual void finished(const std::string& result) = 0;
+  virtual void stopped(std::uint32_t epoch, std::uint64_t step, const std::string& result) = 0;
+  virtual void failed(const std::string& error_class, const std::string& message, std::uint64_t step) = 0;
+};
+
+}  // namespace fathom::trainer

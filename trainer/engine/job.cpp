@@ -1,0 +1,31 @@
+#include "trainer/engine/job.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "trainer/engine/errors.hpp"
+#include "trainer/engine/measure_job.hpp"
+#include "trainer/engine/train_job.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+nlohmann::json parse(const std::string& text, const std::string& what) {
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::exception& error) {
+    throw JobError(ErrorClass::config, what + " are not JSON: " + error.what());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, JobEvents& events) {
+  auto spec = parse_spec(parse(request.settings, "settings"));
+  const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
+  auto used = parse_inputs(spec, inputs);
+  if (spec.kind == JobKind::adapter || spec.kind == JobKind::fusion)
+    return std::make_unique<TrainJob>(std::move(spec), std::move(used), request.folder, resources, events);
+  return std::make_unique<MeasureJob>(std::move(spec), std::move(used.front()), request.folder, resources, events);
+}
+
+}  // namespace fathom::trainer

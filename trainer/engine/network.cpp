@@ -1,0 +1,148 @@
+#include "trainer/engine/network.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/grad_mode.h>
+
+#include <numeric>
+
+#include "trainer/checkpoint/adapter_files.hpp"
+#include "trainer/engine/errors.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+using nlohmann::json;
+
+// The preset with the settings' other keys laid over it; the layers that a specialised job drops are left out.
+AdapterConfig adapter_config(const JobSpec& spec) {
+  json wanted = spec.adapter;
+  const auto preset = wanted.at("config").get<std::string>();
+  wanted.erase("config");
+  if (wanted.value("share", "none") != "none")
+    throw JobError(ErrorClass::config, "settings: adapter.share is '" + wanted["share"].get<std::string>() +
+                                           "'; this trainer gives every layer weights of its own (share: none)");
+  wanted.erase("share");
+  json config = to_json(value_or_fail(adapter_preset(preset), ErrorClass::config));
+  config.update(wanted);
+  if (!spec.drop.robust && spec.drop.lo > 0) {
+    std::vector<std::uint32_t> left_out(spec.drop.lo);
+    std::iota(left_out.begin(), left_out.end(), 0U);
+    config["leave_out"] = left_out;
+  }
+  return value_or_fail(adapter_config_from_json(config), ErrorClass::config);
+}
+
+std::shared_ptr<Head> fresh_head(const std::string& name, const BaseModel& base, const OpenTask& task,
+                                 at::Generator& generator) {
+  HeadConfig config;
+  config.num_labels = task.outputs();
+  config.labels = task.labels;
+  return std::make_shared<Head>(value_or_fail(make_head(name, config, base.config, generator), ErrorClass::config));
+}
+
+void append(Parameters& all, const Parameters& more) { all.insert(all.end(), more.begin(), more.end()); }
+
+void check(const Setup& setup, const BaseModel& base) {
+  value_or_fail(check_setup(setup, base.config), ErrorClass::config);
+}
+
+// The target member's own head under the fusion's name, trained on.
+std::shared_ptr<Head> member_head(const std::filesystem::path& folder, const std::string& name, const BaseModel& base) {
+  auto head = value_or_fail(load_head(folder, base.config, name), ErrorClass::model);
+  for (const auto& parameter : head.parameters()) parameter.value.requires_grad_(true);
+  return std::make_shared<Head>(std::move(head));
+}
+
+}  // namespace
+
+Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task) {
+  check_drop(spec.drop, static_cast<std::uint32_t>(base->config.layers));
+  // One generator for adapter and head, as torch.manual_seed(seed); add_adapter(); add_classification_head() has it.
+  at::Generator generator = at::detail::createCPUGenerator(spec.seed);
+  Network network;
+  network.base = base;
+  network.adapter = std::make_shared<Adapter>(value_or_fail(
+      make_adapter(spec.task_name, adapter_config(spec), base->config, generator), ErrorClass::config));
+  network.setup = Setup::single(network.adapter);
+  network.head = fresh_head(spec.task_name, *base, task, generator);
+  check(network.setup, *base);
+  append(network.trained, network.adapter->parameters(base->config));
+  append(network.trained, network.head->parameters());
+  return network;
+}
+
+Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
+                            const std::vector<Input>& members, const std::filesystem::path& folder) {
+  check_drop(spec.drop, static_cast<std::uint32_t>(base->config.layers));
+  // A specialised fusion drops the lowest n layers of its members too, so that the saved setup is the trained one.
+  std::vector<std::int64_t> left_out(spec.drop.robust ? 0 : spec.drop.lo);
+  std::iota(left_out.begin(), left_out.end(), std::int64_t{0});
+  std::vector<Adapter> adapters;
+  std::vector<std::shared_ptr<const Adapter>> shared;
+  std::string name;
+  for (const auto& member : members) {
+    adapters.push_back(
+        value_or_fail(load_adapter(folder / member.folder, base->config, left_out, member.name), ErrorClass::model));
+    shared.push_back(std::make_shared<Adapter>(adapters.back()));
+    name += (name.empty() ? "" : ",") + member.name;
+  }
+  at::Generator generator = at::detail::createCPUGenerator(spec.seed);
+  const auto config = value_or_fail(fusion_preset(spec.fusion_config), ErrorClass::config);
+  Network network;
+  network.base = base;
+  network.fusion = std::make_shared<Fusion>(
+      value_or_fail(make_fusion(name, config, adapters, base->config, generator), ErrorClass::config));
+  network.setup = Setup::fuse(network.fusion, shared);
+  const std::string head_name = "fusion_" + spec.task_name;
+  if (spec.fresh_head) {
+    network.head = fresh_head(head_name, *base, task, generator);
+  } else {
+    network.head = member_head(folder / ("inputs/" + spec.task_name), head_name, *base);
+  }
+  check(network.setup, *base);
+  append(network.trained, network.fusion->parameters(base->config));
+  append(network.trained, network.head->parameters());
+  return network;
+}
+
+Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base) {
+  Network network;
+  network.base = base;
+  if (std::filesystem::exists(folder / "adapter_setup.json")) {
+    auto saved = value_or_fail(load_setup(folder, base->config), ErrorClass::model);
+    if (saved.heads.size() != 1)
+      throw JobError(ErrorClass::model, folder.string() + ": expected a setup with one head, found " +
+                                            std::to_string(saved.heads.size()));
+    network.setup = saved.setup;
+    network.fusion = saved.setup.fusion;
+    network.head = saved.heads.front();
+  } else {
+    network.adapter =
+        std::make_shared<Adapter>(value_or_fail(load_adapter(folder, base->config), ErrorClass::model));
+    network.setup = Setup::single(network.adapter);
+    network.head = std::make_shared<Head>(value_or_fail(load_head(folder, base->config), ErrorClass::model));
+  }
+  value_or_fail(check_setup(network.setup, base->config), ErrorClass::model);
+  return network;
+}
+
+void check_drop(const Drop& drop, std::uint32_t layers) {
+  if (drop.hi < layers) return;
+  throw JobError(ErrorClass::config, "settings: drop reaches " + std::to_string(drop.hi) + ", but the model has " +
+                                         std::to_string(layers) + " layers: at most " + std::to_string(layers - 1) +
+                                         " can be dropped");
+}
+
+std::vector<at::Tensor> snapshot(const Network& network) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> values;
+  for (const auto& parameter : network.trained) values.push_back(parameter.value.detach().clone());
+  return values;
+}
+
+void restore(const Network& network, const std::vector<at::Tensor>& values) {
+  const at::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < values.size(); ++i) network.trained[i].value.copy_(values[i]);
+}
+
+}  // namespace fathom::trainer

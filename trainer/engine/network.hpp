@@ -1,0 +1,48 @@
+// A model that a job trains or measures: the frozen base, a setup of adapters on it and one head. Built fresh from
+// settings or loaded from a final/ tree. Tensors are owned by the network's adapters, fusion and head; the base is
+// shared by all jobs and never changed.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trainer/adapters/head.hpp"
+#include "trainer/adapters/setup.hpp"
+#include "trainer/engine/resources.hpp"
+#include "trainer/engine/spec.hpp"
+
+namespace fathom::trainer {
+
+struct Network {
+  std::shared_ptr<const BaseModel> base;
+  Setup setup;
+  std::shared_ptr<const Adapter> adapter;  // of an adapter network, else null
+  std::shared_ptr<const Fusion> fusion;    // of a fusion network, else null
+  std::shared_ptr<const Head> head;
+  Parameters trained;  // what the optimizer moves, in the library's order; empty for loaded networks
+
+  [[nodiscard]] std::uint32_t layers() const { return static_cast<std::uint32_t>(base->config.layers); }
+};
+
+// A fresh adapter and head named after the task. Specialised: the lowest n layers are left out of the adapter's config.
+Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task);
+
+// Frozen members out of FOLDER/INPUT, a fresh fusion over them in the order of the set, and the head `fusion_TARGET`
+// (fresh, or the weights of the target member's head).
+Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
+                            const std::vector<Input>& members, const std::filesystem::path& folder);
+
+// Any final/ tree: an adapter with its head in one folder, or a setup with one fusion and one head. Throws JobError
+// model when files are missing or do not fit the base.
+Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base);
+
+// JobError config when n reaches beyond the model's layers.
+void check_drop(const Drop& drop, std::uint32_t layers);
+
+// Copies of the trained tensors, and back: how a best epoch is kept.
+std::vector<at::Tensor> snapshot(const Network& network);
+void restore(const Network& network, const std::vector<at::Tensor>& values);
+
+}  // namespace fathom::trainer

@@ -1,0 +1,90 @@
+#include "trainer/engine/resources.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/canonical_json.hpp"
+#include "trainer/engine/errors.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+// Splits of tasks kept tokenised; a GLUE task of 400,000 rows is about 100 MB of ids.
+constexpr std::size_t kTasksKept = 24;
+
+void check_length(const OpenModel& model, std::size_t max_length) {
+  const auto limit = model.base->config.max_length();
+  if (static_cast<std::int64_t>(max_length) <= limit) return;
+  throw JobError(ErrorClass::config, "train.max_length is " + std::to_string(max_length) + ", but the model " +
+                                         model.base->config.name + " has positions for " + std::to_string(limit) +
+                                         " tokens only");
+}
+
+std::shared_ptr<OpenTask> open_task(const std::filesystem::path& root, const nlohmann::json& task,
+                                          data::Split split, const Tokenizer& tokenizer, std::size_t max_length) {
+  const auto dataset = value_or_fail(data::load_task(root, task, split), ErrorClass::data);
+  const std::string name = task.value("name", "");
+  if (dataset.examples.empty())
+    throw JobError(ErrorClass::data, "task " + name + ": the " + (split == data::Split::train ? "train" : "eval") +
+                                         " split has no rows");
+  if (!dataset.regression && dataset.labels.size() < 2)
+    throw JobError(ErrorClass::data, "task " + name + ": a classification needs at least two labels, found " +
+                                         std::to_string(dataset.labels.size()));
+  auto open = std::make_shared<OpenTask>();
+  open->rows = tokenize(dataset, tokenizer, max_length);
+  open->labels = dataset.labels;
+  open->regression = dataset.regression;
+  return open;
+}
+
+}  // namespace
+
+OpenModel open_model(const std::filesystem::path& folder) {
+  OpenModel model;
+  model.base = value_or_fail(load_base_model(folder), ErrorClass::model);
+  model.tokenizer = value_or_fail(Tokenizer::load(folder), ErrorClass::model);
+  // Found here with both numbers, not later as an index error deep in the first batch.
+  value_or_fail(check_tokenizer(model.base->config, model.tokenizer->vocab_size()), ErrorClass::model);
+  return model;
+}
+
+Resources::Resources(std::filesystem::path root, std::string device)
+    : root_(std::move(root)), device_(std::move(device)) {}
+
+std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
+  const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
+  const auto sha256 = value_or_fail(data::model_sha256(hashes_, folder), ErrorClass::model);
+  auto& held = models_[path];
+  if (!held || held->sha256 != sha256) {
+    OpenModel opened = open_model(folder);
+    opened.sha256 = sha256;
+    spdlog::info("base model opened path={} layers={} hidden={}", path, opened.base->config.layers,
+                 opened.base->config.hidden);
+    held = std::make_shared<const OpenModel>(std::move(opened));
+  }
+  return held;
+}
+
+std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, const nlohmann::json& task,
+                                                data::Split split, std::size_t max_length) {
+  const auto opened = model(model_path);
+  check_length(*opened, max_length);
+  const auto data_sha256 = value_or_fail(data::data_sha256(hashes_, root_, task), ErrorClass::data);
+  const nlohmann::json key_parts = {opened->sha256, model_path, task, data_sha256, max_length,
+                                    split == data::Split::train ? "train" : "eval"};
+  const auto key = canonical_json(key_parts);
+  const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return entry.first == key; });
+  if (found != tasks_.end()) {
+    tasks_.splice(tasks_.begin(), tasks_, found);
+    return tasks_.front().second;
+  }
+  auto made = open_task(root_, task, split, *opened->tokenizer, max_length);
+  made->data_sha256 = data_sha256;
+  tasks_.emplace_front(key, made);
+  if (tasks_.size() > kTasksKept) tasks_.pop_back();
+  return made;
+}
+
+}  // namespace fathom::trainer

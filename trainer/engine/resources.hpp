@@ -1,0 +1,68 @@
+// What the jobs of one trainer share: frozen base models with their tokenizers, and tokenised tasks. Everything handed
+// out is constant and shared; a job keeps what it uses alive.
+// Thread: compute thread only. Errors: JobError of class config, data or model with a sentence that names the file.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "data/dataset.hpp"
+#include "data/identity.hpp"
+#include "trainer/batches/tokenized.hpp"
+#include "trainer/model/base_model.hpp"
+#include "trainer/tokenizer/tokenizer.hpp"
+
+namespace fathom::trainer {
+
+struct OpenModel {
+  std::shared_ptr<const BaseModel> base;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::string sha256;  // of the weights
+};
+
+// One split of a task, tokenised for one model.
+struct OpenTask {
+  TokenizedRows rows;
+  std::vector<std::string> labels;  // names by id; empty for a regression
+  bool regression = false;
+  std::string data_sha256;          // of both splits' files
+  // Outputs of the head: one per label, one for a regression.
+  [[nodiscard]] std::int64_t outputs() const {
+    return regression ? 1 : static_cast<std::int64_t>(labels.size());
+  }
+};
+
+// Opens a model folder. JobError model: missing or broken files, or a tokenizer whose ids the embeddings do not cover.
+OpenModel open_model(const std::filesystem::path& folder);
+
+class Resources {
+ public:
+  // `root`: what model paths and task files are relative to. `device` goes into results.
+  Resources(std::filesystem::path root, std::string device);
+
+  // Held for the life of the process; read again when the file on disk has changed.
+  std::shared_ptr<const OpenModel> model(const std::string& path);
+
+  // max_length in tokens, special ones included. The tasks used last stay tokenised.
+  std::shared_ptr<const OpenTask> task(const std::string& model, const nlohmann::json& task, data::Split split,
+                                       std::size_t max_length);
+
+  [[nodiscard]] const std::string& device() const { return device_; }
+
+ private:
+  const std::filesystem::path root_;
+  const std::string device_;
+  data::HashCache hashes_;
+  std::map<std::string, std::shared_ptr<const OpenModel>> models_;  // by path relative to the root
+  // Newest use first: (key, task). Short, so a list is searched.
+  std::list<std::pair<std::string, std::shared_ptr<const OpenTask>>> tasks_;
+};
+
+}  // namespace fathom::trainer

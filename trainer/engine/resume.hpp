@@ -1,0 +1,52 @@
+// Resumable checkpoints: one safetensors file with everything needed to continue after an epoch as if nothing had
+// happened. Random streams are functions of (seed, step), so no generator state is in it.
+//   param/NAME              trained tensors after the epoch
+//   optim/NAME/{exp_avg,exp_avg_sq,step}   AdamW state
+//   best/NAME               trained tensors of the best epoch, where that is an earlier one
+//   metadata "fathom"       JSON: format, settings hash, counters, rows of the best epoch
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+#include "trainer/checkpoint/tensors.hpp"
+#include "trainer/optim/adamw.hpp"
+#include "trainer/report/result.hpp"
+
+namespace fathom::trainer {
+
+// Where a training job stands between two epochs; everything besides tensors.
+struct Progress {
+  std::uint32_t epoch = 0;      // finished
+  std::uint64_t step = 0;       // optimizer steps
+  std::uint64_t examples = 0;
+  std::uint64_t tokens = 0;
+  double seconds = 0;           // of this job's passes
+  double train_seconds = 0;     // of its optimizer steps
+  std::uint32_t best_epoch = 0;  // 0: nothing measured
+  double best_objective = 0;
+  std::vector<ResultRow> best_rows;
+};
+
+struct Checkpoint {
+  Progress progress;
+  std::vector<at::Tensor> best;  // trained tensors of the best epoch, in the order of the parameters
+};
+
+// SHA-256 of the canonical settings and of what they name (base and data): a checkpoint continues only the same job.
+std::string resume_identity(const std::string& settings_json, const std::string& base_sha256,
+                            const std::string& data_sha256);
+
+// Writes `file` so that it is whole or absent after a crash. JobError disk.
+void write_checkpoint(const std::filesystem::path& file, const std::string& identity, const Checkpoint& checkpoint,
+                      const AdamW& optimizer);
+
+// Restores parameters and optimizer state and returns the rest. Error with nothing changed when the file is broken,
+// belongs to another job or does not fit the parameters.
+Result<Checkpoint> read_checkpoint(const std::filesystem::path& file, const std::string& identity, AdamW& optimizer);
+
+}  // namespace fathom::trainer

@@ -1,0 +1,62 @@
+#include "trainer/engine/source.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "trainer/engine/errors.hpp"
+#include "trainer/report/metrics.hpp"
+
+namespace fathom::trainer {
+
+Source open_source(const JobSpec& spec, const Input& input, const std::filesystem::path& folder, Resources& resources) {
+  Source source;
+  const auto tree = folder / input.folder;
+  source.card = read_card(tree);
+  source.model = resources.model(spec.model);
+  source.network = load_network(tree, source.model->base);
+  source.eval = resources.task(spec.model, spec.task, data::Split::eval, source.card.max_length);
+  // Ids are positions in the list of names: another list would score a good model as a bad one.
+  if (source.eval->labels != source.card.labels)
+    throw JobError(ErrorClass::config,
+                   fmt::format("task {} has the labels [{}], the source model was trained for [{}]", spec.task_name,
+                               fmt::join(source.eval->labels, ", "), fmt::join(source.card.labels, ", ")));
+  source.metric = primary_metric(spec.metric, spec.task_name, source.eval->regression,
+                                 static_cast<std::int32_t>(source.eval->labels.size()));
+  return source;
+}
+
+std::vector<std::uint32_t> measurable_depths(const Source& source, const std::vector<std::uint32_t>& asked) {
+  const auto layers = source.network.layers();
+  std::vector<std::uint32_t> depths = asked;
+  if (depths.empty()) {
+    depths.resize(layers);
+    std::iota(depths.begin(), depths.end(), 0U);
+  }
+  std::sort(depths.begin(), depths.end());
+  depths.erase(std::unique(depths.begin(), depths.end()), depths.end());
+  if (depths.back() >= layers)
+    throw JobError(ErrorClass::config, fmt::format("settings: evaluate.depths asks for {}, but the model has {} layers: at most {}",
+                                                   depths.back(), layers, layers - 1));
+  const auto& drop = source.card.drop;
+  if (!drop.robust) std::erase_if(depths, [&](auto depth) { return depth < drop.lo; });
+  if (depths.empty())
+    throw JobError(ErrorClass::config,
+                   fmt::format("settings: evaluate.depths are all below {}, the depth the model was trained for", drop.lo));
+  return depths;
+}
+
+JobResult result_of(const Source& source, std::vector<ResultRow> rows, double objective, const Resources& resources) {
+  JobResult result;
+  result.objective = objective;
+  result.rows = std::move(rows);
+  result.labels = source.card.labels;
+  result.base_sha256 = source.model->sha256;
+  result.data_sha256 = source.eval->data_sha256;
+  result.device = resources.device();
+  return result;
+}
+
+}  // namespace fathom::trainer

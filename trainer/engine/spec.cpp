@@ -1,0 +1,191 @@
+#include "trainer/engine/spec.hpp"
+
+#include <cmath>
+
+#include "trainer/engine/errors.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+using nlohmann::json;
+
+// One object of the settings with its name, for messages such as "settings: train.lr is missing".
+class Object {
+ public:
+  Object(const json& value, std::string name) : value_(value), name_(std::move(name)) {
+    if (!value_.is_object()) refuse("", "must be an object");
+  }
+
+  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
+    const std::string dot = name_.empty() || key.empty() ? "" : ".";
+    throw JobError(ErrorClass::config, "settings: " + name_ + dot + key + " " + what);
+  }
+
+  [[nodiscard]] const json* find(const std::string& key) const {
+    const auto found = value_.find(key);
+    return found == value_.end() || found->is_null() ? nullptr : &*found;
+  }
+  [[nodiscard]] const json& at(const std::string& key) const {
+    const auto* found = find(key);
+    if (!found) refuse(key, "is missing");
+    return *found;
+  }
+  [[nodiscard]] Object object(const std::string& key) const {
+    return {at(key), name_.empty() ? key : name_ + "." + key};
+  }
+
+  [[nodiscard]] double number(const std::string& key, double low) const {
+    const auto& value = at(key);
+    if (!value.is_number()) refuse(key, "must be a number");
+    const double number = value.get<double>();
+    if (!std::isfinite(number) || number < low) refuse(key, "must be at least " + json(low).dump());
+    return number;
+  }
+  [[nodiscard]] double number(const std::string& key, double low, double fallback) const {
+    return find(key) ? number(key, low) : fallback;
+  }
+  [[nodiscard]] std::uint32_t count(const std::string& key, double low) const {
+    const double value = number(key, low);
+    if (value != std::floor(value) || value > 1e9) refuse(key, "must be a whole number");
+    return static_cast<std::uint32_t>(value);
+  }
+  [[nodiscard]] std::uint32_t count(const std::string& key, double low, std::uint32_t fallback) const {
+    return find(key) ? count(key, low) : fallback;
+  }
+  [[nodiscard]] std::string text(const std::string& key) const {
+    const auto& value = at(key);
+    if (!value.is_string()) refuse(key, "must be a text");
+    return value.get<std::string>();
+  }
+  [[nodiscard]] std::string text(const std::string& key, const std::string& fallback) const {
+    return find(key) ? text(key) : fallback;
+  }
+  // One of a closed list of words.
+  [[nodiscard]] std::string word(const std::string& key, const std::string& fallback,
+                                 const std::vector<std::string>& words) const {
+    const auto value = text(key, fallback);
+    std::string all;
+    for (const auto& known : words) {
+      if (value == known) return value;
+      all += (all.empty() ? "" : ", ") + known;
+    }
+    refuse(key, "is '" + value + "'; this trainer knows " + all);
+  }
+
+ private:
+  const json& value_;
+  std::string name_;
+};
+
+JobKind parse_kind(const Object& root) {
+  const auto kind = root.text("kind");
+  if (kind == "adapter") return JobKind::adapter;
+  if (kind == "fusion") return JobKind::fusion;
+  if (kind == "prune") return JobKind::prune;
+  if (kind == "evaluate") return JobKind::evaluate;
+  root.refuse("kind", "is '" + kind + "'; this trainer runs adapter, fusion, prune and evaluate jobs");
+}
+
+TrainSpec parse_train(const Object& train) {
+  TrainSpec spec;
+  spec.lr = train.number("lr", 0);
+  spec.epochs = train.count("epochs", 1);
+  spec.batch = train.count("batch", 1);
+  spec.max_length = train.count("max_length", 3);
+  spec.schedule = schedule_kind(train.word("schedule", "linear", {"linear", "cosine", "constant"}));
+  spec.warmup = train.number("warmup", 0, 0);
+  spec.weight_decay = train.number("weight_decay", 0, 0);
+  spec.clip = train.number("clip", 0, 1.0);
+  spec.accumulation = train.count("gradient_accumulation", 1, 1);
+  spec.patience = train.count("patience", 0, 0);
+  return spec;
+}
+
+void parse_objective(JobSpec& spec, const Object& root) {
+  const json empty = json::object();
+  const Object objective(root.find("objective") ? root.at("objective") : empty, "objective");
+  spec.objective.maximize = objective.word("goal", "maximize", {"maximize", "minimize"}) == "maximize";
+  if (objective.find("depth")) spec.objective.depth = objective.count("depth", 0);
+  spec.metric = objective.text("metric", "primary");
+  // A task's own metric goes before the sweep's.
+  const Object task(spec.task, "task");
+  if (task.find("metric")) spec.metric = task.text("metric");
+}
+
+void parse_fusion(JobSpec& spec, const Object& fusion) {
+  if (!fusion.at("set").is_array() || fusion.at("set").empty()) fusion.refuse("set", "must be a list of member names");
+  for (const auto& name : fusion.at("set")) {
+    if (!name.is_string()) fusion.refuse("set", "must be a list of member names");
+    spec.set.push_back(name.get<std::string>());
+  }
+  spec.fusion_config = fusion.word("config", "dynamic", {"dynamic", "static"});
+  spec.fresh_head = fusion.word("head", "fresh", {"fresh", "member"}) == "fresh";
+}
+
+void parse_prune(JobSpec& spec, const Object& prune) {
+  spec.keep = prune.count("keep", 1);
+  spec.keep_global = prune.word("by", "layer", {"layer", "global"}) == "global";
+  spec.mask_padding = prune.word("pad", "masked", {"masked", "counted"}) == "masked";
+  (void)prune.word("data", "train", {"train"});
+  (void)prune.word("rows", "all", {"all"});
+}
+
+void parse_evaluate(JobSpec& spec, const Object& evaluate) {
+  const auto& depths = evaluate.at("depths");
+  if (depths == "all") return;
+  if (!depths.is_array() || depths.empty()) evaluate.refuse("depths", "must be 'all' or a list of depths");
+  for (const auto& depth : depths) {
+    if (!depth.is_number_unsigned()) evaluate.refuse("depths", "must be 'all' or a list of depths");
+    spec.depths.push_back(depth.get<std::uint32_t>());
+  }
+}
+
+}  // namespace
+
+Drop parse_drop(const json& value, const std::string& where) {
+  const Object drop(value, where);
+  const auto kind = drop.word("kind", "standard", {"standard", "specialized", "robust"});
+  if (kind == "robust") {
+    const Drop range{drop.count("lo", 0), drop.count("hi", 0), true};
+    if (range.lo > range.hi) drop.refuse("lo", "must not be above hi");
+    return range;
+  }
+  const auto n = kind == "standard" ? drop.count("n", 0, 0) : drop.count("n", 0);
+  return {n, n, false};
+}
+
+json to_json(const Drop& drop) {
+  if (drop.robust) return {{"kind", "robust"}, {"lo", drop.lo}, {"hi", drop.hi}};
+  return {{"kind", drop.lo == 0 ? "standard" : "specialized"}, {"n", drop.lo}};
+}
+
+JobSpec parse_spec(const json& settings) {
+  JobSpec spec;
+  const Object root(settings, "");
+  spec.settings = settings;
+  spec.kind = parse_kind(root);
+  spec.model = root.object("model").text("path");
+  spec.frozen_dropout = root.word("recipe", "fast", {"fast", "hf"}) == "hf";
+  (void)root.word("precision", "fp32", {"fp32"});
+  spec.task = root.at("task");
+  spec.task_name = root.object("task").text("name");
+  parse_objective(spec, root);
+  if (const auto* seed = root.find("seed")) {
+    if (!seed->is_number_integer()) root.refuse("seed", "must be a whole number");
+    spec.seed = static_cast<std::uint64_t>(seed->get<std::int64_t>());
+  }
+  if (spec.kind == JobKind::adapter || spec.kind == JobKind::fusion) {
+    if (root.find("drop")) spec.drop = parse_drop(root.at("drop"), "drop");
+    spec.train = parse_train(root.object("train"));
+  }
+  if (spec.kind == JobKind::adapter) {
+    spec.adapter = root.at("adapter");
+    (void)root.object("adapter").text("config");
+  }
+  if (spec.kind == JobKind::fusion) parse_fusion(spec, root.object("fusion"));
+  if (spec.kind == JobKind::prune) parse_prune(spec, root.object("prune"));
+  if (spec.kind == JobKind::evaluate) parse_evaluate(spec, root.object("evaluate"));
+  return spec;
+}
+
+}  // namespace fathom::trainer

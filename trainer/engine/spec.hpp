@@ -1,0 +1,84 @@
+// A job's settings (docs/protocol.md, "settings") and inputs as typed values. Parsing checks presence, type and range of
+// every key the trainer uses; a mistake is a JobError of class config that names the key.
+// Plain values; thread: none shared.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "trainer/optim/schedule.hpp"
+
+namespace fathom::trainer {
+
+enum class JobKind { adapter, fusion, prune, evaluate };
+
+// Layers 0..n-1 without adapters. lo == hi unless robust, where every optimizer step draws its own n from lo..hi.
+struct Drop {
+  std::uint32_t lo = 0;
+  std::uint32_t hi = 0;
+  bool robust = false;
+  bool operator==(const Drop&) const = default;
+};
+
+struct TrainSpec {
+  double lr = 0;
+  std::uint32_t epochs = 0;
+  std::uint32_t batch = 0;       // rows of one pass
+  std::uint32_t max_length = 0;  // tokens, special ones included
+  ScheduleKind schedule = ScheduleKind::linear;
+  double warmup = 0;             // see warmup_steps()
+  double weight_decay = 0;
+  double clip = 1.0;             // 0: none
+  std::uint32_t accumulation = 1;  // passes of one optimizer step
+  std::uint32_t patience = 0;    // end after so many epochs without a better one; 0: never
+};
+
+struct Objective {
+  bool maximize = true;
+  std::optional<std::uint32_t> depth;  // judged at this depth; absent: at the job's own
+};
+
+struct JobSpec {
+  nlohmann::json settings;  // as received; goes into fathom.json
+  JobKind kind = JobKind::adapter;
+  std::string model;        // path relative to the root
+  bool frozen_dropout = false;  // recipe "hf": dropout stays active in frozen layers below the first trained part
+  std::string metric;       // asked for: the task's, else the objective's
+  Objective objective;
+  nlohmann::json task;
+  std::string task_name;
+  std::uint64_t seed = 0;
+  Drop drop;                // adapter, fusion
+  nlohmann::json adapter;   // adapter: config name and overrides
+  TrainSpec train;          // adapter, fusion
+  std::vector<std::string> set;  // fusion: member names in order
+  std::string fusion_config;     // fusion: "dynamic" | "static"
+  bool fresh_head = true;        // fusion: else the target member's head is taken over
+  std::uint32_t keep = 0;        // prune: adapters kept in each layer
+  bool keep_global = false;      // prune: by: global
+  bool mask_padding = true;      // prune: pad tokens count for nothing in the mean attention
+  std::vector<std::uint32_t> depths;  // evaluate; empty: all
+};
+
+JobSpec parse_spec(const nlohmann::json& settings);
+
+// A final/ tree that a job starts from.
+struct Input {
+  std::string name;    // of the member; "source"
+  std::string job;     // id
+  std::string folder;  // relative to the job's folder
+};
+
+// Members of a fusion in the order of its set; one source for prune and evaluate. JobError config when the inputs do
+// not fit the kind.
+std::vector<Input> parse_inputs(const JobSpec& spec, const nlohmann::json& inputs);
+
+nlohmann::json to_json(const Drop& drop);
+// `where` names the key in messages.
+Drop parse_drop(const nlohmann::json& drop, const std::string& where);
+
+}  // namespace fathom::trainer

@@ -1,0 +1,21 @@
+#include "trainer/engine/threads.hpp"
+
+#include <cstdlib>
+
+#include <ATen/Parallel.h>
+
+namespace fathom::trainer {
+
+void prepare_numerics() {
+  // Without a fixed code path MKL picks kernels by the alignment of its arguments, and allocations are not always
+  // aligned alike: a resumed run could differ in the last bit. A value set by the user is kept.
+  ::setenv("MKL_CBWR", "AUTO,STRICT", 0);
+  ::setenv("MKL_DYNAMIC", "FALSE", 0);
+}
+
+void set_threads(int threads) {
+  at::set_num_threads(threads);
+  at::set_num_interop_threads(1);
+}
+
+}  // namespace fathom::trainer

@@ -1,0 +1,258 @@
+#include "trainer/engine/train_job.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "common/files.hpp"
+#include "trainer/batches/random.hpp"
+#include "trainer/engine/errors.hpp"
+#include "trainer/engine/final_tree.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+// Points of one training curve; longer runs report every k-th step.
+constexpr std::uint64_t kCurvePoints = 2000;
+
+// Adds the time until destruction to a counter: a job is charged for its own passes only.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds) {}
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
+
+[[noreturn]] void diverged(const std::string& what, double value, std::uint64_t step) {
+  throw JobError(ErrorClass::diverged, fmt::format("{} is {} at step {}; a smaller train.lr or a longer train.warmup helps",
+                                                   what, value, step));
+}
+
+}  // namespace
+
+TrainJob::TrainJob(JobSpec spec, std::vector<Input> inputs, std::filesystem::path folder, Resources& resources,
+                   JobEvents& events)
+    : spec_(std::move(spec)),
+      inputs_(std::move(inputs)),
+      folder_(std::move(folder)),
+      resources_(resources),
+      events_(events) {}
+
+bool TrainJob::advance() {
+  switch (phase_) {
+    case Phase::open: open(); break;
+    case Phase::train: train_pass(); break;
+    case Phase::evaluate: {
+      const Stopwatch watch(state_.progress.seconds);
+      if (evaluation_->advance()) break;
+    }
+      end_epoch();
+      break;
+    case Phase::attend: {
+      const Stopwatch watch(state_.progress.seconds);
+      if (attention_->advance()) break;
+    }
+      attention_rows_ = attention_rows(attention_->means(), {}, 0);
+      finish();
+      break;
+    case Phase::done: break;
+  }
+  return phase_ != Phase::done;
+}
+
+void TrainJob::open() {
+  model_ = resources_.model(spec_.model);
+  eval_ = resources_.task(spec_.model, spec_.task, data::Split::eval, spec_.train.max_length);
+  train_ = resources_.task(spec_.model, spec_.task, data::Split::train, spec_.train.max_length);
+  metric_ = primary_metric(spec_.metric, spec_.task_name, eval_->regression,
+                           static_cast<std::int32_t>(eval_->labels.size()));
+  network_ = spec_.kind == JobKind::adapter ? make_adapter_network(spec_, model_->base, *train_)
+                                            : make_fusion_network(spec_, model_->base, *train_, inputs_, folder_);
+  judged_ = judged_depths(spec_.drop, spec_.objective.depth);
+  if (judged_.back() >= network_.layers())
+    throw JobError(ErrorClass::config, fmt::format("settings: objective.depth is {}, but the model has {} layers",
+                                                   judged_.back(), network_.layers()));
+  const auto rows_per_step = std::uint64_t{spec_.train.batch} * spec_.train.accumulation;
+  steps_per_epoch_ = divide_up(train_->rows.size(), rows_per_step);
+  const auto total = steps_per_epoch_ * spec_.train.epochs;
+  report_every_ = divide_up(total, kCurvePoints);
+  TrainingOptions options;
+  options.schedule = {spec_.train.schedule, spec_.train.lr, warmup_steps(spec_.train.warmup, total), total};
+  options.adamw.weight_decay = spec_.train.weight_decay;
+  options.clip = spec_.train.clip;
+  options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
+  options.seed = stream_key(spec_.seed, Purpose::dropout, 0);
+  training_.emplace(network_, options);
+  resume();
+  phase_ = Phase::train;
+  if (state_.progress.epoch >= spec_.train.epochs || out_of_patience()) end_training();
+}
+
+void TrainJob::resume() {
+  identity_ = resume_identity(spec_.settings.dump(), model_->sha256, train_->data_sha256);
+  const auto file = folder_ / "resume.ckpt";
+  if (std::filesystem::exists(file)) {
+    auto checkpoint = read_checkpoint(file, identity_, training_->optimizer());
+    if (checkpoint) {
+      state_ = std::move(checkpoint).value();
+    } else {
+      // Starting over gives the same result, only later.
+      events_.log("resume.ckpt cannot be used, starting from the first epoch: " + checkpoint.error().message);
+    }
+  }
+  events_.started(model_->sha256, train_->data_sha256, state_.progress.epoch);
+  events_.log(fmt::format("{} rows, {} steps an epoch, {} epochs, {} trained tensors{}", train_->rows.size(),
+                          steps_per_epoch_, spec_.train.epochs, network_.trained.size(),
+                          state_.progress.epoch ? fmt::format(", resumed after epoch {}", state_.progress.epoch) : ""));
+}
+
+void TrainJob::train_pass() {
+  const Stopwatch watch(state_.progress.seconds);
+  const Stopwatch train_watch(state_.progress.train_seconds);
+  auto& progress = state_.progress;
+  if (order_.empty()) order_ = epoch_order(train_->rows.size(), spec_.seed, progress.epoch);
+  const auto per_step = std::size_t{spec_.train.batch} * spec_.train.accumulation;
+  const auto first = static_cast<std::size_t>(step_in_epoch_) * per_step;
+  const auto last = std::min(order_.size(), first + per_step);
+  std::vector<LabelledBatch> passes;
+  for (auto row = first; row < last; row += spec_.train.batch) {
+    const auto count = std::min<std::size_t>(spec_.train.batch, last - row);
+    passes.push_back(make_batch(train_->rows, std::span(order_).subspan(row, count)));
+    progress.examples += passes.back().rows;
+    progress.tokens += passes.back().tokens;
+  }
+  const auto depth = drawn_depth(spec_.drop.lo, spec_.drop.hi, spec_.seed, progress.step);
+  const auto report = training_->step(progress.step, passes, depth);
+  if (!std::isfinite(report.loss)) diverged("the training loss", report.loss, progress.step);
+  if (!std::isfinite(report.grad_norm)) diverged("the gradient's norm", report.grad_norm, progress.step);
+  ++progress.step;
+  ++step_in_epoch_;
+  report_step(report);
+  if (epoch_trained()) begin_evaluation();
+}
+
+void TrainJob::report_step(const StepReport& report) {
+  const auto step = state_.progress.step;
+  if (step % report_every_ != 0 && !epoch_trained()) return;
+  events_.metric({"train/loss", step, report.loss, -1});
+  events_.metric({"train/lr", step, report.lr, -1});
+  events_.metric({"train/grad_norm", step, report.grad_norm, -1});
+}
+
+bool TrainJob::epoch_trained() const { return step_in_epoch_ == steps_per_epoch_; }
+
+void TrainJob::begin_evaluation() {
+  evaluation_.emplace(network_, eval_, judged_);
+  phase_ = Phase::evaluate;
+}
+
+void TrainJob::end_epoch() {
+  auto& progress = state_.progress;
+  ++progress.epoch;
+  order_.clear();
+  step_in_epoch_ = 0;
+  auto rows = evaluation_->rows(progress.epoch, metric_);
+  evaluation_.reset();
+  for (const auto& row : rows)
+    events_.metric({"eval/" + row.metric, progress.step, row.value, static_cast<int>(row.depth)});
+  const double objective = objective_of(rows, judged_);
+  if (!std::isfinite(objective)) diverged("eval/" + metric_, objective, progress.step);
+  events_.metric({"objective", progress.step, objective, -1});
+  keep_if_best(objective, std::move(rows));
+  events_.log(fmt::format("epoch {}/{}: {} {:.4f}{}", progress.epoch, spec_.train.epochs, metric_, objective,
+                          progress.best_epoch == progress.epoch ? " (best)" : ""));
+  events_.report(progress.epoch, progress.step, objective);
+  save_checkpoint(objective);
+  phase_ = Phase::train;
+  if (progress.epoch == spec_.train.epochs || out_of_patience()) end_training();
+}
+
+void TrainJob::keep_if_best(double objective, std::vector<ResultRow> rows) {
+  auto& progress = state_.progress;
+  const bool better = spec_.objective.maximize ? objective > progress.best_objective : objective < progress.best_objective;
+  // On a tie the earlier epoch stays.
+  if (progress.best_epoch != 0 && !better) return;
+  progress.best_epoch = progress.epoch;
+  progress.best_objective = objective;
+  progress.best_rows = std::move(rows);
+  state_.best = snapshot(network_);
+}
+
+void TrainJob::save_checkpoint(double objective) {
+  const auto& progress = state_.progress;
+  const auto path = fmt::format("checkpoints/epoch-{}.ckpt", progress.epoch);
+  value_or_fail(make_folders((folder_ / "checkpoints").string()), ErrorClass::disk);
+  write_checkpoint(folder_ / path, identity_, state_, training_->optimizer());
+  events_.checkpoint(progress.epoch, progress.step, path, objective, progress.best_epoch == progress.epoch);
+  // The one before the last may still be on its way to the artifact store; it goes when the next one is reported.
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "checkpoints")) {
+    const auto name = "checkpoints/" + entry.path().filename().string();
+    std::error_code ignored;
+    if (name != path && name != last_checkpoint_) std::filesystem::remove(entry.path(), ignored);
+  }
+  last_checkpoint_ = path;
+}
+
+bool TrainJob::out_of_patience() const {
+  const auto& progress = state_.progress;
+  return spec_.train.patience > 0 && progress.epoch >= progress.best_epoch + spec_.train.patience;
+}
+
+void TrainJob::end_training() {
+  if (spec_.kind == JobKind::adapter) {
+    finish();
+    return;
+  }
+  restore(network_, state_.best);
+  attention_.emplace(network_, train_, spec_.drop.lo, /*mask_padding=*/true);
+  phase_ = Phase::attend;
+}
+
+void TrainJob::finish() {
+  const auto result = conclude();
+  phase_ = Phase::done;
+  events_.finished(result);
+}
+
+void TrainJob::stop() {
+  // A job that was about to resume has a best epoch, in its checkpoint.
+  if (phase_ == Phase::open && std::filesystem::exists(folder_ / "resume.ckpt")) open();
+  phase_ = Phase::done;
+  const auto& progress = state_.progress;
+  // Stopped before anything was measured: there is no model to keep.
+  const std::string result = progress.best_epoch > 0 ? conclude() : "";
+  events_.stopped(progress.epoch, progress.step, result);
+}
+
+std::string TrainJob::conclude() {
+  const auto& progress = state_.progress;
+  restore(network_, state_.best);
+  JobResult result;
+  result.objective = progress.best_objective;
+  result.epoch = progress.best_epoch;
+  result.rows = progress.best_rows;
+  result.attention = attention_rows_;
+  result.labels = train_->labels;
+  result.steps = progress.step;
+  result.epochs = progress.epoch;
+  result.examples = progress.examples;
+  result.tokens = progress.tokens;
+  result.seconds = progress.seconds;
+  result.train_seconds = progress.train_seconds;
+  result.base_sha256 = model_->sha256;
+  result.data_sha256 = train_->data_sha256;
+  result.device = resources_.device();
+  const auto object = to_json(result);
+  write_final(folder_, &network_, {spec_.settings, object, train_->labels, train_->regression, spec_.drop,
+                                   spec_.train.max_length, spec_.model});
+  return object.dump();
+}
+
+}  // namespace fathom::trainer

@@ -1,0 +1,72 @@
+// Adapter and fusion jobs: epochs of optimizer steps, each followed by an evaluation at the job's own depths, a report
+// and a resumable checkpoint. The best epoch (the earlier on a tie) becomes the final tree.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "trainer/engine/attention.hpp"
+#include "trainer/engine/evaluation.hpp"
+#include "trainer/engine/job.hpp"
+#include "trainer/engine/resume.hpp"
+#include "trainer/engine/training.hpp"
+
+namespace fathom::trainer {
+
+class TrainJob final : public Job {
+ public:
+  TrainJob(JobSpec spec, std::vector<Input> inputs, std::filesystem::path folder, Resources& resources,
+           JobEvents& events);
+
+  bool advance() override;
+  void stop() override;
+  [[nodiscard]] std::uint64_t steps() const override { return state_.progress.step; }
+
+ private:
+  enum class Phase { open, train, evaluate, attend, done };
+
+  void open();
+  void resume();
+  void train_pass();
+  void report_step(const StepReport& report);
+  bool epoch_trained() const;
+  void begin_evaluation();
+  void end_epoch();
+  void keep_if_best(double objective, std::vector<ResultRow> rows);
+  void save_checkpoint(double objective);
+  [[nodiscard]] bool out_of_patience() const;
+  void end_training();
+  void finish();
+  // Restores the best epoch, writes final/ and returns the result as JSON text.
+  std::string conclude();
+
+  const JobSpec spec_;
+  const std::vector<Input> inputs_;
+  const std::filesystem::path folder_;
+  Resources& resources_;
+  JobEvents& events_;
+
+  Phase phase_ = Phase::open;
+  std::shared_ptr<const OpenModel> model_;
+  std::shared_ptr<const OpenTask> train_;
+  std::shared_ptr<const OpenTask> eval_;
+  std::string metric_;               // the primary one
+  std::vector<std::uint32_t> judged_;  // depths of the objective
+  Network network_;
+  std::optional<Training> training_;
+  std::uint64_t steps_per_epoch_ = 0;
+  std::uint64_t report_every_ = 1;   // steps between two points of a curve
+  std::string identity_;             // of resumable checkpoints
+
+  Checkpoint state_;
+  std::vector<std::uint32_t> order_;  // rows of the epoch being trained
+  std::uint64_t step_in_epoch_ = 0;
+  std::optional<Evaluation> evaluation_;
+  std::optional<AttentionPass> attention_;
+  std::vector<AttentionRow> attention_rows_;
+  std::string last_checkpoint_;       // relative path; removed once a newer one is reported
+};
+
+}  // namespace fathom::trainer

@@ -1,0 +1,56 @@
+#include "trainer/engine/training.hpp"
+
+#include <ATen/core/grad_mode.h>
+
+#include <cmath>
+
+#include "trainer/optim/clip.hpp"
+
+namespace fathom::trainer {
+
+Training::Training(const Network& network, const TrainingOptions& options)
+    : network_(network), options_(options), optimizer_(network.trained, options.adamw) {}
+
+StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth) {
+  std::uint64_t rows = 0;
+  for (const auto& pass : passes) rows += pass.rows;
+  StepReport report;
+  report.lr = options_.schedule.at(step);
+  DropoutSource source{options_.seed, step, 0};
+  ForwardOptions options;
+  options.drop_depth = depth;
+  options.recipe = options_.recipe;
+  options.dropout = options_.dropout ? &source : nullptr;
+  for (const auto& pass : passes) {
+    const double share = static_cast<double>(pass.rows) / static_cast<double>(rows);
+    report.loss += share * accumulate(pass, share, options);
+    source.first_row += static_cast<std::int64_t>(pass.rows);
+  }
+  regularise(depth);
+  report.grad_norm = clip_gradients(network_.trained, options_.clip);
+  if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) optimizer_.step(report.lr);
+  // Undefined rather than zero: see AdamW.
+  clear_gradients(network_.trained);
+  return report;
+}
+
+double Training::accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options) {
+  const at::AutoGradMode with_gradients(true);
+  const auto hidden = forward(*network_.base, pass.input, network_.setup, options).last_hidden_state;
+  const auto logits = head_logits(*network_.head, *network_.base, hidden, options.dropout);
+  const auto loss = head_loss(*network_.head, logits, pass.labels);
+  // Weighted by rows, so that a step made of several passes has the gradient of one pass over all of them.
+  if (share == 1.0) loss.backward();
+  else loss.mul(share).backward();
+  return loss.item<double>();
+}
+
+void Training::regularise(std::uint32_t depth) {
+  if (!network_.fusion) return;
+  const at::AutoGradMode with_gradients(true);
+  // Layers that this step skips are left out: their tensors have no gradient in it.
+  const auto penalty = fusion_regularization(*network_.fusion, depth);
+  if (penalty.defined()) penalty.backward();
+}
+
+}  // namespace fathom::trainer

@@ -1,0 +1,53 @@
+// One optimizer step of a network, in the reference order: forward, backward, fusion regulariser, clip, AdamW.
+// Thread: compute thread. Nothing but the network's trained tensors and the optimizer's state changes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "trainer/batches/tokenized.hpp"
+#include "trainer/engine/network.hpp"
+#include "trainer/model/encoder.hpp"
+#include "trainer/optim/adamw.hpp"
+#include "trainer/optim/schedule.hpp"
+
+namespace fathom::trainer {
+
+struct TrainingOptions {
+  Schedule schedule;
+  AdamWOptions adamw;
+  double clip = 1.0;
+  Recipe recipe = Recipe::fast;
+  std::uint64_t seed = 0;   // of the dropout masks
+  bool dropout = true;      // false: every dropout is off, for comparison with reference runs
+};
+
+struct StepReport {
+  double loss = 0;       // task loss before the step, mean over the rows
+  double grad_norm = 0;  // before clipping
+  double lr = 0;
+};
+
+class Training {
+ public:
+  // `network` must outlive it.
+  Training(const Network& network, const TrainingOptions& options);
+
+  // Optimizer step number `step` (0-based) over the rows of all `passes` (micro-batches of one step), with the adapters
+  // of layers 0..depth-1 skipped. Skipped tensors get no gradient and are left alone by AdamW. A NaN or Inf loss or
+  // norm is returned and the tensors are not updated.
+  StepReport step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth);
+
+  [[nodiscard]] AdamW& optimizer() { return optimizer_; }
+  [[nodiscard]] const AdamW& optimizer() const { return optimizer_; }
+
+ private:
+  double accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options);
+  void regularise(std::uint32_t depth);
+
+  const Network& network_;
+  TrainingOptions options_;
+  AdamW optimizer_;
+};
+
+}  // namespace fathom::trainer

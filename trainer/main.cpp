@@ -1,0 +1,117 @@
+// fathom-trainer: trains and measures adapters on one frozen base. Started by the worker (--fd), or by hand with a
+// subcommand. Exit codes: 0 done, 1 failure, 2 wrong usage.
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <iostream>
+
+#include "common/log.hpp"
+#include "trainer/engine/devices.hpp"
+#include "trainer/engine/predict.hpp"
+#include "trainer/engine/run_job.hpp"
+#include "trainer/engine/service.hpp"
+#include "trainer/engine/threads.hpp"
+
+namespace {
+
+using namespace fathom::trainer;
+
+struct Arguments {
+  ServiceOptions service;
+  PredictOptions predict;
+  RunJobOptions run_job;
+  bool devices_json = false;
+  int threads = 1;
+  std::string log_level = "info";
+};
+
+void add_service(CLI::App& app, Arguments& arguments) {
+  app.add_option("--fd", arguments.service.fd, "Socket to the worker, inherited")->check(CLI::NonNegativeNumber);
+  app.add_option("--device", arguments.service.device, "Device to compute on")->check(CLI::IsMember({"cpu"}));
+  app.add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  app.add_option("--root", arguments.service.root, "Data root: models and tasks are relative to it");
+  app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn or error");
+}
+
+CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("predict", "Classify texts with a finished adapter or fusion");
+  auto& options = arguments.predict;
+  command->add_option("--model", options.model, "Folder of the base model")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--adapter", options.adapter, "Folder of the adapter with its head, or of the fusion")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  command->add_option("--file", options.file, "More texts, one a line; pairs as TEXT<TAB>TEXT")->check(CLI::ExistingFile);
+  command->add_option("--depth", options.depth, "Lowest layers without adapters (default: as trained)");
+  command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  command->add_flag("--json", options.json, "One JSON object a line");
+  command->add_option("TEXT", options.texts, "Texts to classify");
+  return command;
+}
+
+CLI::App* add_run_job(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("run-job", "Run one job without a worker; prints its items as JSON lines");
+  auto& options = arguments.run_job;
+  command->add_option("--root", options.root, "Data root")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--settings", options.settings, "File with the job's settings")->required()->check(CLI::ExistingFile);
+  command->add_option("--folder", options.folder, "Folder of the job")->required();
+  command->add_option("--inputs", options.inputs, "File with the job's inputs")->check(CLI::ExistingFile);
+  command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  return command;
+}
+
+int run_service(const Arguments& arguments) {
+  if (arguments.service.root.empty()) {
+    std::cerr << "fathom-trainer: --root is missing: the folder that models and tasks are relative to\n";
+    return 2;
+  }
+  // Ctrl-C reaches the whole group of processes; the worker decides when its trainers end.
+  std::signal(SIGINT, SIG_IGN);
+  return serve(arguments.service);
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  arguments.service.version = FATHOM_VERSION;
+  CLI::App app("Trains many adapters on one frozen transformer. Started by fathom-worker; the subcommands work by hand.");
+  app.set_version_flag("--version", "fathom-trainer " FATHOM_VERSION);
+  add_service(app, arguments);
+  auto* devices = app.add_subcommand("devices", "List what this machine can compute on");
+  devices->add_flag("--json", arguments.devices_json, "As one JSON object");
+  auto* predict_command = add_predict(app, arguments);
+  auto* run_job_command = add_run_job(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  const auto logging = fathom::init_log({"fathom-trainer", arguments.log_level, "", false});
+  if (!logging) {
+    std::cerr << "fathom-trainer: " << logging.error().message << "\n";
+    return 2;
+  }
+  set_threads(arguments.threads);
+  if (devices->parsed()) return print_devices(arguments.devices_json, std::cout);
+  if (predict_command->parsed()) {
+    if (arguments.predict.texts.empty() && arguments.predict.file.empty()) {
+      std::cerr << "fathom-trainer predict: nothing to classify: give a TEXT or --file\n";
+      return 2;
+    }
+    return predict(arguments.predict, std::cout);
+  }
+  if (run_job_command->parsed()) return run_job(arguments.run_job, std::cout);
+  if (arguments.service.fd >= 0) return run_service(arguments);
+  std::cerr << app.help();
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  prepare_numerics();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "fathom-trainer: " << error.what() << "\n";
+    return 1;
+  }
+}
