@@ -54,7 +54,7 @@ struct Due {
 Decision decide(const State& state, const Command& command, const Due& due, const Options& options, Now now);
 
 // corrupt: the event does not follow from the state (a gap in seq, a move that the table refuses, an unknown number);
-// unsupported: a payload, version or expander that this build does not know. The state is then as before.
+// unsupported: a payload, version or expander that this build does not know. The state is of no use after an error.
 // `expanded`: the plan of a SweepSubmitted, where the caller has it; else it is expanded again.
 Status evolve(State& state, const event::Event& event, PlanPtr expanded = nullptr);
 
@@ -93,6 +93,8 @@ class Core {
 
  private:
   void apply(event::Event event, const PlanPtr& plan, Now now, Step& step);
+  void settle(Now now, Step& step);             // follow-ups, then grants
+  void renew(const Command& command, Now now);  // leases that a heartbeat or a hello names
 
   Options options_;
   State state_;

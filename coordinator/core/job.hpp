@@ -17,16 +17,17 @@ namespace fathom::core {
 
 // The model a job leaves behind: what a need can take. Files are kept only while a dependent may still ask for them.
 struct Outcome {
-  std::optional<double> objective;  // of the best epoch
-  std::uint32_t epoch = 0;          // the best one
+  std::optional<double> objective{};  // of the best epoch
+  std::uint32_t epoch = 0;            // the best one
   bool has_files = false;
-  std::vector<File> files;  // of the final/ tree
+  std::vector<File> files{};  // of the final/ tree
 };
 
 // The states, in the order of Phase. A state that holds a lease names it; ended states say why.
 struct Blocked {
-  std::vector<std::uint32_t> open;
-};  // per need: jobs it looks at that have not ended
+  std::uint32_t open = 0;  // jobs that its needs look at and that have not ended, counted per need
+  std::string missing;     // why a need cannot be met while on_missing says wait
+};
 struct Ready {};
 struct Leased {
   LeaseId lease;
@@ -48,6 +49,7 @@ struct Cancelling {
 };
 struct Backoff {
   std::int64_t until_wall_ms = 0;
+  std::int64_t delay_ms = 0;  // of the whole wait
   std::string why;
 };
 struct Succeeded {

@@ -33,10 +33,17 @@ struct Dependents {
   std::vector<Edge> edges;
 };
 
+// The jobs of one setting, one per seed. It is judged at a rung once all of them have a value there.
+struct Setting {
+  std::vector<sweeps::JobIndex> jobs;
+  std::uint32_t judged = 0;  // rungs with a verdict
+  bool stopped = false;      // the last verdict
+};
+
 // A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
 struct StopGroup {
   sweeps::Asha asha;
-  std::map<sweeps::JobIndex, std::vector<sweeps::JobIndex>> settings;  // first job -> its seeds' jobs
+  std::map<sweeps::JobIndex, Setting> settings;  // by its first job
 };
 inline constexpr std::uint32_t kNoGroup = 0xffffffff;
 
@@ -50,13 +57,13 @@ struct Sweep {
   std::string model;          // path of the base model: warm devices are preferred
   std::int64_t submitted_ms = 0, ended_ms = 0;
   std::optional<std::string> cancel_cause;
+  bool cancelled_by_limit = false;
   std::string outcome;  // empty: open; succeeded | failed | cancelled
   Counts counts{};      // sum = plan->jobs.size()
   std::vector<Counts> stage_counts;
-  std::uint32_t policy_failures = 0;    // of the Failed: by on_missing fail; limits.failed does not count them
-  std::set<sweeps::JobIndex> ready;     // without the suspects
-  std::set<sweeps::JobIndex> suspects;  // Ready, and to run alone
-  std::set<sweeps::JobIndex> active;    // with a lease
+  std::set<sweeps::JobIndex> ready;        // those that share a device
+  std::set<sweeps::JobIndex> ready_alone;  // suspects of a crash, and benchmarks
+  std::set<sweeps::JobIndex> active;       // with a lease
   Dependents dependents;
   std::vector<StopGroup> groups;
   std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
@@ -103,12 +110,12 @@ struct FreeDevices {
   std::map<std::string, std::set<FreeDevice>> warm;
 };
 
-// What evolve() leaves for follow_up() to decide, by the events of the same step.
+// What evolve() leaves for follow_up() to decide, by events of the same step. Only what an event will follow for.
 struct Pending {
-  std::set<JobNumber> resolve;                               // a need has lost its last open job
-  std::set<std::pair<SweepNumber, sweeps::JobIndex>> judge;  // settings with new rung values
-  std::set<JobNumber> stop;                                  // a verdict said stop
-  std::set<SweepNumber> check;                               // a job ended: limits.failed, end of the sweep
+  std::set<JobNumber> resolve;                               // Blocked, and everything its needs look at has ended
+  std::set<std::pair<SweepNumber, sweeps::JobIndex>> judge;  // settings with a value at their next rung
+  std::set<JobNumber> stop;                                  // their setting has the verdict stop
+  std::set<SweepNumber> check;                               // every job ended, or more failed than limits.failed
 };
 
 struct State {

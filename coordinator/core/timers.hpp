@@ -11,7 +11,13 @@
 
 #include "coordinator/core/types.hpp"
 
+namespace fathom::event {
+class Event;
+}
+
 namespace fathom::core {
+
+struct State;
 
 // Keys with a deadline each, the earliest first.
 template <class Key>
@@ -53,6 +59,10 @@ struct Timers {
   DeadlineQueue<SweepNumber> walls;    // open sweeps with limits.wall
 
   [[nodiscard]] std::optional<TimePoint> next() const;
+  // Sets and erases what the event, just applied to `state`, begins and ends. lease: one term.
+  void observe(const State& state, const event::Event& event, Millis lease, Now now);
+  // After a replay.
+  void restart(const State& state, Millis lease, Now now);
 };
 
 }  // namespace fathom::core

@@ -11,6 +11,7 @@ constexpr Transition kTable[] = {
     {blocked, Move::resolve, ready},
     {blocked, Move::skip, skipped},
     {blocked, Move::fail_need, failed},
+    {blocked, Move::miss, blocked},
     {blocked, Move::wish_cancel, cancelled},
 
     {ready, Move::grant, leased},
@@ -76,9 +77,9 @@ constexpr Transition kTable[] = {
 constexpr const char* kPhaseNames[kPhases] = {"unknown",  "blocked",  "ready",    "leased",    "running",
                                               "stopping", "stopping", "stopping", "backoff",   "succeeded",
                                               "failed",   "diverged", "stopped",  "cancelled", "skipped"};
-constexpr const char* kMoveNames[] = {"resolve",   "skip",       "fail_need",   "grant",   "start",  "report",
-                                      "wish_stop", "wish_limit", "wish_cancel", "release", "expire", "back_off",
-                                      "wake",      "finish",     "fail",        "diverge", "stop"};
+constexpr const char* kMoveNames[] = {"resolve",  "skip",      "fail_need",  "miss",        "grant",   "start",
+                                      "report",   "wish_stop", "wish_limit", "wish_cancel", "release", "expire",
+                                      "back_off", "wake",      "finish",     "fail",        "diverge", "stop"};
 
 }  // namespace
 

@@ -35,6 +35,7 @@ enum class Move : std::uint8_t {
   resolve,     // every input is chosen
   skip,        // an input cannot be met
   fail_need,   // …and on_missing says fail
+  miss,        // …and on_missing says wait
   grant,       // a slot is given
   start,       // the trainer began
   report,      // report, checkpoint: progress, no change of state

@@ -1,0 +1,123 @@
+#include "coordinator/core/core.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "coordinator/core/deciders.hpp"
+#include "sweeps/plan.hpp"
+
+namespace fathom::core {
+namespace {
+
+// The job that an event is about; 0: none, or a whole sweep.
+std::uint64_t subject(const event::Event& e) {
+  switch (e.payload_case()) {
+    case event::Event::kJobCancelRequested:
+      return e.job_cancel_requested().job();
+    case event::Event::kNeedsResolved:
+      return e.needs_resolved().job();
+    case event::Event::kNeedsMissing:
+      return e.needs_missing().job();
+    case event::Event::kJobSkipped:
+      return e.job_skipped().job();
+    case event::Event::kJobReady:
+      return e.job_ready().job();
+    case event::Event::kRungEntered:
+      return e.rung_entered().job();
+    case event::Event::kLeaseGranted:
+      return e.lease_granted().fence().job();
+    case event::Event::kLeaseExpired:
+      return e.lease_expired().fence().job();
+    case event::Event::kLeaseReleased:
+      return e.lease_released().fence().job();
+    case event::Event::kJobStarted:
+      return e.job_started().fence().job();
+    case event::Event::kReportRecorded:
+      return e.report_recorded().fence().job();
+    case event::Event::kStopWished:
+      return e.stop_wished().fence().job();
+    case event::Event::kCheckpointCommitted:
+      return e.checkpoint_committed().fence().job();
+    case event::Event::kJobFinished:
+      return e.job_finished().fence().job();
+    case event::Event::kJobFailed:
+      return e.job_failed().fence().job();
+    case event::Event::kJobBackedOff:
+      return e.job_backed_off().fence().job();
+    case event::Event::kJobStopped:
+      return e.job_stopped().fence().job();
+    case event::Event::kLateItem:
+      return e.late_item().fence().job();
+    default:
+      return 0;
+  }
+}
+
+// The due keys, taken out: what is still wanted afterwards is set again by an event.
+template <class Key>
+std::vector<Key> take_due(DeadlineQueue<Key>& queue, TimePoint now) {
+  std::vector<Key> due = queue.due(now);
+  for (const Key key : due) queue.erase(key);
+  return due;
+}
+
+PlanPtr plan_given(const Command& command) {
+  const auto* submit = std::get_if<SubmitSweep>(&command);
+  return submit != nullptr ? submit->plan : nullptr;
+}
+
+}  // namespace
+
+Step Core::handle(const Command& command, Now now) {
+  Due due;
+  if (std::holds_alternative<Tick>(command)) {
+    due = {take_due(timers_.leases, now.mono), take_due(timers_.backoffs, now.mono),
+           take_due(timers_.job_walls, now.mono), take_due(timers_.walls, now.mono)};
+  }
+  Decision decision = decide(state_, command, due, options_, now);
+  Step step;
+  step.rejection = std::move(decision.rejection);
+  step.answer = std::move(decision.answer);
+  const PlanPtr plan = plan_given(command);
+  for (event::Event& event : decision.events) apply(std::move(event), plan, now, step);
+  if (std::holds_alternative<Start>(command)) timers_.restart(state_, options_.lease, now);
+  renew(command, now);
+  if (!step.events.empty()) settle(now, step);
+  std::ranges::move(decision.replies, std::back_inserter(step.effects));
+  return step;
+}
+
+void Core::settle(Now now, Step& step) {
+  while (std::optional<event::Event> event = follow_up(state_)) apply(std::move(*event), nullptr, now, step);
+  while (std::optional<event::Event> event = next_grant(state_)) apply(std::move(*event), nullptr, now, step);
+}
+
+void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
+  event.set_seq(state_.seq + 1);
+  event.set_wall_ms(now.wall.time_since_epoch().count());
+  event.set_version(kEventVersion);
+  event.set_job(subject(event));
+  if (const Status status = evolve(state_, event, plan); !status) {
+    throw std::logic_error("the core decided what it cannot apply: " + status.error().message);
+  }
+  if (const Job* job = state_.job(JobNumber(event.job()))) event.set_phase(static_cast<event::Phase>(phase_of(*job)));
+  timers_.observe(state_, event, options_.lease, now);
+  std::ranges::move(effects(state_, event), std::back_inserter(step.effects));
+  step.events.push_back(std::move(event));
+}
+
+void Core::renew(const Command& command, Now now) {
+  const auto renew_held = [&](WorkerNumber worker, const std::vector<Held>& all) {
+    for (const Held& held : all) {
+      if (lease_of(state_, worker, held.fence) != nullptr)
+        timers_.leases.set(held.fence.lease, now.mono + options_.lease);
+    }
+  };
+  if (const auto* beat = std::get_if<Heartbeat>(&command)) renew_held(beat->worker, beat->held);
+  if (const auto* hello = std::get_if<WorkerHello>(&command)) {
+    const auto known = state_.worker_by_uid.find(hello->uid);
+    if (known != state_.worker_by_uid.end()) renew_held(known->second, hello->held);
+  }
+}
+
+}  // namespace fathom::core

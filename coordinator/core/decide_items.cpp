@@ -1,0 +1,259 @@
+// What a worker's item means: new, repeated, too early, late or not possible. Every answer acknowledges what the core
+// is through with, so that a worker never sends anything for ever.
+#include <algorithm>
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/core/deciders.hpp"
+
+namespace fathom::core {
+namespace {
+
+const char* name_of(const Item& item) {
+  static constexpr const char* kNames[] = {"started", "report", "checkpoint", "finished", "failed", "stopped"};
+  return kNames[item.index()];
+}
+
+// One item of the attempt that holds the lease.
+struct Arrived {
+  const Context& context;
+  const Job& job;
+  WorkerNumber worker;
+  std::uint64_t sequence;
+
+  [[nodiscard]] Phase phase() const { return phase_of(job); }
+  [[nodiscard]] const Sweep& sweep() const { return *context.state.sweep(job.sweep); }
+  void fence(event::Fence* to) const { write_fence(fence_of(job), sequence, to); }
+};
+
+void add_late(const ItemReceived& command, const std::string& why, Decision& decision) {
+  auto* late = decision.events.emplace_back().mutable_late_item();
+  write_fence(command.fence, command.sequence, late->mutable_fence());
+  late->set_worker(command.worker.value());
+  late->set_what(name_of(command.what));
+  late->set_why(why);
+}
+
+void write_files(const std::vector<File>& files, google::protobuf::RepeatedPtrField<event::File>* to) {
+  for (const File& file : files) {
+    event::File* out = to->Add();
+    out->set_path(file.path);
+    out->set_sha256(file.sha256);
+    out->set_size(file.size);
+  }
+}
+
+// The part of a result that decisions need (docs/protocol.md "result").
+struct ResultHead {
+  bool readable = false;
+  std::optional<double> objective;
+  std::uint32_t epoch = 0;
+};
+ResultHead read_result(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return {};
+  ResultHead head;
+  head.readable = true;
+  const auto objective = json.find("objective");
+  if (objective != json.end() && objective->is_number()) {
+    const double value = objective->get<double>();
+    if (std::isfinite(value)) head.objective = value;
+  }
+  const auto epoch = json.find("epoch");
+  if (epoch != json.end() && epoch->is_number_unsigned()) head.epoch = epoch->get<std::uint32_t>();
+  return head;
+}
+
+// One that ends the job, or one more try (rules of retry and of suspects: docs/lifecycle/job.md).
+void add_failure(const Arrived& in, const item::Failed& failed, Decision& decision) {
+  const sweeps::Retry& retry = in.sweep().plan->retry;
+  const std::string error_class = failed.error_class.empty() ? "internal" : failed.error_class;
+  const bool lost = error_class == "lost";
+  const bool shared_crash = error_class == "crash" && !failed.alone;
+  const bool counted = !lost && !shared_crash;
+  const std::uint32_t failures = in.job.failures + (counted ? 1 : 0);
+  const bool never = std::ranges::find(retry.not_on, error_class) != retry.not_on.end();
+  if (never || failures > retry.max || !next(in.phase(), Move::back_off)) {
+    auto* event = decision.events.emplace_back().mutable_job_failed();
+    in.fence(event->mutable_fence());
+    event->set_error_class(error_class);
+    event->set_message(failed.message);
+    event->set_step(failed.step);
+    return;
+  }
+  const std::uint32_t tries = std::max<std::uint32_t>(1, counted ? failures : 1);
+  const Millis delay =
+      lost && in.job.losses == 0 ? Millis(0) : backoff_delay(in.context.options, in.job.number, in.job.attempt, tries);
+  auto* event = decision.events.emplace_back().mutable_job_backed_off();
+  in.fence(event->mutable_fence());
+  event->set_error_class(error_class);
+  event->set_message(failed.message);
+  event->set_step(failed.step);
+  event->set_counted(counted);
+  event->set_suspect(shared_crash);
+  event->set_delay_ms(delay.count());
+  event->set_until_wall_ms((in.context.now.wall + delay).time_since_epoch().count());
+}
+
+// Hashes that this job keeps now and nobody keeps once the new checkpoint is in its slots.
+std::vector<std::string> released_by(const Arrived& in, const Checkpoint& fresh) {
+  std::vector<const Checkpoint*> replaced;
+  if (in.job.latest_checkpoint) replaced.push_back(&*in.job.latest_checkpoint);
+  if (fresh.best && in.job.best_checkpoint) replaced.push_back(&*in.job.best_checkpoint);
+  std::vector<std::string> out;
+  for (const Checkpoint* old : replaced) {
+    const std::string& hash = old->file.sha256;
+    const auto same = [&](const Checkpoint* other) { return other->file.sha256 == hash; };
+    const auto leaving = static_cast<std::uint32_t>(std::ranges::count_if(replaced, same));
+    const bool kept = hash == fresh.file.sha256 || in.context.state.checkpoint_uses.at(hash) > leaving;
+    if (!kept && std::ranges::find(out, hash) == out.end()) out.push_back(hash);
+  }
+  return out;
+}
+
+bool decide_what(const Arrived& in, const item::Started& started, Decision& decision) {
+  if (!next(in.phase(), Move::start)) return false;
+  auto* event = decision.events.emplace_back().mutable_job_started();
+  in.fence(event->mutable_fence());
+  event->set_device(started.device);
+  event->set_base_sha256(started.base_sha256);
+  event->set_data_sha256(started.data_sha256);
+  event->set_resumed_epoch(started.resumed_epoch);
+  return true;
+}
+
+bool decide_what(const Arrived& in, const item::Report& report, Decision& decision) {
+  if (!next(in.phase(), Move::report)) return false;
+  if (!std::isfinite(report.objective)) {  // never near a rung or a mean
+    add_failure(in,
+                {"diverged", "the objective is not a finite number after epoch " + std::to_string(report.epoch),
+                 report.step, false},
+                decision);
+    return true;
+  }
+  auto* event = decision.events.emplace_back().mutable_report_recorded();
+  in.fence(event->mutable_fence());
+  event->set_epoch(report.epoch);
+  event->set_step(report.step);
+  event->set_objective(report.objective);
+  return true;
+}
+
+bool decide_what(const Arrived& in, const Checkpoint& checkpoint, Decision& decision) {
+  if (!next(in.phase(), Move::report)) return false;
+  auto* event = decision.events.emplace_back().mutable_checkpoint_committed();
+  in.fence(event->mutable_fence());
+  event->set_epoch(checkpoint.epoch);
+  event->set_step(checkpoint.step);
+  event->mutable_file()->set_path(checkpoint.file.path);
+  event->mutable_file()->set_sha256(checkpoint.file.sha256);
+  event->mutable_file()->set_size(checkpoint.file.size);
+  event->set_objective(checkpoint.objective);
+  event->set_best(checkpoint.best);
+  for (const std::string& hash : released_by(in, checkpoint)) event->add_released(hash);
+  return true;
+}
+
+bool decide_what(const Arrived& in, const item::Finished& finished, Decision& decision) {
+  const ResultHead head = read_result(finished.result);
+  if (!head.readable) {
+    add_failure(in, {"internal", "the trainer's result is not a JSON object", 0, true}, decision);
+    return true;
+  }
+  auto* event = decision.events.emplace_back().mutable_job_finished();
+  in.fence(event->mutable_fence());
+  event->set_result(finished.result);
+  write_files(finished.files, event->mutable_files());
+  event->set_has_objective(head.objective.has_value());
+  event->set_objective(head.objective.value_or(0));
+  event->set_epoch(head.epoch);
+  return true;
+}
+
+bool decide_what(const Arrived& in, const item::Failed& failed, Decision& decision) {
+  add_failure(in, failed, decision);
+  return true;
+}
+
+bool decide_what(const Arrived& in, const item::Stopped& stopped, Decision& decision) {
+  if (next(in.phase(), Move::stop)) {
+    const ResultHead head = read_result(stopped.result);
+    auto* event = decision.events.emplace_back().mutable_job_stopped();
+    in.fence(event->mutable_fence());
+    event->set_epoch(stopped.epoch);
+    event->set_step(stopped.step);
+    event->set_result(head.readable ? stopped.result : "");
+    write_files(stopped.files, event->mutable_files());
+    event->set_has_objective(head.objective.has_value());
+    event->set_objective(head.objective.value_or(0));
+    event->set_best_epoch(head.epoch);
+    return true;
+  }
+  // Nobody wished it: the worker hands the job back because it shuts down. First it gets no more jobs, else this one
+  // would go straight back to it.
+  if (in.context.state.worker(in.worker)->state == WorkerState::ready) {
+    decision.events.emplace_back().mutable_worker_draining()->set_worker(in.worker.value());
+  }
+  auto* event = decision.events.emplace_back().mutable_lease_released();
+  in.fence(event->mutable_fence());
+  event->set_why("its worker shuts down");
+  return true;
+}
+
+// An old attempt, or no attempt of this worker at all: acknowledged as late and, if it ever existed, noted once.
+Decision decide_late(const Context& context, const ItemReceived& command) {
+  Decision decision;
+  decision.replies.emplace_back(SendAck{command.worker, command.fence, command.sequence, true});
+  const Job* job = context.state.job(command.fence.job);
+  const Fence& fence = command.fence;
+  const bool existed = job != nullptr && fence.generation == job->generation && fence.attempt >= 1 &&
+                       (fence.attempt < job->attempt || (fence.attempt == job->attempt && fence.lease == job->lease));
+  if (!existed) {
+    decision.rejection =
+        Error{Errc::permission_denied, "worker " + std::to_string(command.worker.value()) +
+                                           " sent an item of an attempt that was never given out: job " +
+                                           std::to_string(fence.job.value())};
+    return decision;
+  }
+  const auto seen = std::ranges::find_if(job->late, [&](const LateMark& mark) {
+    return mark.generation == fence.generation && mark.attempt == fence.attempt;
+  });
+  if (seen == job->late.end() || seen->sequence < command.sequence) {
+    add_late(command, "attempt " + std::to_string(fence.attempt) + " no longer holds the job", decision);
+  }
+  return decision;
+}
+
+}  // namespace
+
+Decision decide_item(const Context& context, const ItemReceived& command) {
+  const Job* job = context.state.job(command.fence.job);
+  const bool newest = job != nullptr && job->attempt != 0 && fence_of(*job) == command.fence;
+  if (newest && command.sequence <= job->sequence) {  // applied before
+    Decision decision;
+    decision.replies.emplace_back(SendAck{command.worker, command.fence, job->sequence, false});
+    return decision;
+  }
+  if (lease_of(context.state, command.worker, command.fence) == nullptr) return decide_late(context, command);
+  if (command.sequence != job->sequence + 1) {
+    Decision decision =
+        refuse(Errc::failed_precondition, "an item is missing before " + std::to_string(command.sequence) +
+                                              ": send again from " + std::to_string(job->sequence + 1));
+    decision.replies.emplace_back(SendAck{command.worker, command.fence, job->sequence, false});
+    return decision;
+  }
+  const Arrived arrived{context, *job, command.worker, command.sequence};
+  Decision decision;
+  const bool possible =
+      std::visit([&](const auto& what) { return decide_what(arrived, what, decision); }, command.what);
+  if (!possible) {
+    const std::string why = std::string("not possible while the job is ") + name_of(phase_of(*job));
+    add_late(command, why, decision);
+    decision.rejection = Error{Errc::failed_precondition, std::string("a ") + name_of(command.what) + " is " + why};
+  }
+  decision.replies.emplace_back(SendAck{command.worker, command.fence, command.sequence, false});
+  return decision;
+}
+
+}  // namespace fathom::core

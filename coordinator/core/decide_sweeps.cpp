@@ -1,0 +1,157 @@
+// Commands about sweeps and jobs as a whole, and what time brings.
+#include <algorithm>
+#include <cctype>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/core/deciders.hpp"
+#include "coordinator/core/machine.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::core {
+namespace {
+
+constexpr std::size_t kLongestName = 100;  // characters of a sweep's name; it becomes a folder and a part of URLs
+
+bool is_name(const std::string& name) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.'; };
+  return !name.empty() && name.size() <= kLongestName && std::isalnum(static_cast<unsigned char>(name[0])) != 0 &&
+         std::ranges::all_of(name, plain);
+}
+
+// name, name-2, name-3, …: the first that no sweep has.
+std::string unique_id(const State& state, const std::string& name) {
+  std::string id = name;
+  for (int n = 2; state.sweep_by_id.contains(id); ++n) id = name + "-" + std::to_string(n);
+  return id;
+}
+
+Result<PlanPtr> plan_of(const SubmitSweep& command) {
+  if (command.plan) return command.plan;
+  sweeps::Sweep sweep{nlohmann::json::parse(command.resolved, nullptr, false)};
+  if (sweep.resolved.is_discarded()) return Error{Errc::invalid_argument, "the resolved sweep is not JSON"};
+  FATHOM_ASSIGN(sweeps::Plan plan, sweeps::expand(sweep));
+  return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
+}
+
+Decision submit_again(const Sweep& sweep, const SubmitSweep& command) {
+  if (sweep.content != hash_of(command.resolved)) {
+    return refuse(Errc::already_exists, "this Idempotency-Key was used to submit another sweep, " + sweep.id +
+                                            ": send a new key with a new sweep");
+  }
+  Decision decision;
+  decision.answer = Submitted{sweep.number, sweep.id, static_cast<std::uint32_t>(sweep.plan->jobs.size()), true};
+  return decision;
+}
+
+void cancel_sweep(Decision& decision, const Sweep& sweep, const std::string& cause, bool by_limit) {
+  auto* cancel = decision.events.emplace_back().mutable_sweep_cancel_requested();
+  cancel->set_sweep(sweep.number.value());
+  cancel->set_cause(cause);
+  cancel->set_by_limit(by_limit);
+}
+
+void expire(const Context& context, const Lease& lease, Decision& decision) {
+  const Job& job = *context.state.job(lease.fence.job);
+  // The first loss since a checkpoint costs no wait: it is seldom the job's fault.
+  const Millis delay =
+      job.losses == 0 ? Millis(0) : backoff_delay(context.options, job.number, job.attempt, job.losses);
+  auto* expired = decision.events.emplace_back().mutable_lease_expired();
+  write_fence(lease.fence, 0, expired->mutable_fence());
+  expired->set_delay_ms(delay.count());
+  expired->set_until_wall_ms((context.now.wall + delay).time_since_epoch().count());
+}
+
+void limit_job(const Context& context, const Job& job, Decision& decision) {
+  const std::int64_t limit = context.state.sweep(job.sweep)->plan->limits.job_wall_seconds;
+  auto* wish = decision.events.emplace_back().mutable_stop_wished();
+  write_fence(fence_of(job), 0, wish->mutable_fence());
+  wish->set_cause("limit");
+  wish->set_text("limits.job_wall: it ran longer than " + std::to_string(limit) + " s");
+}
+
+}  // namespace
+
+Decision decide_submit(const Context& context, const SubmitSweep& command) {
+  const State& state = context.state;
+  if (const auto seen = state.sweep_by_key.find(command.idempotency_key); seen != state.sweep_by_key.end()) {
+    return submit_again(*state.sweep(seen->second), command);
+  }
+  if (command.expander_version != sweeps::kExpanderVersion) {
+    return refuse(Errc::unsupported, "the sweep was resolved by another version of fathom: submit the file again");
+  }
+  const Result<PlanPtr> plan = plan_of(command);
+  if (!plan) return refuse(plan.error().code, plan.error().message);
+  const std::string& name = command.name.empty() ? (*plan)->name : command.name;
+  if (!is_name(name)) {
+    return refuse(Errc::invalid_argument, "a sweep's name has 1 to " + std::to_string(kLongestName) +
+                                              " letters, digits, '-', '_' or '.', the first a letter or digit; not \"" +
+                                              name.substr(0, kLongestName) + "\"");
+  }
+  if ((*plan)->jobs.empty())
+    return refuse(Errc::invalid_argument, "the sweep makes no job: check tasks, stages and exclude");
+  const auto count = static_cast<std::uint32_t>((*plan)->jobs.size());
+  Decision decision;
+  auto* event = decision.events.emplace_back().mutable_sweep_submitted();
+  event->set_sweep(static_cast<std::uint32_t>(state.sweeps.size() + 1));
+  event->set_id(unique_id(state, name));
+  event->set_first_job(state.jobs.size() + 1);
+  event->set_jobs(count);
+  event->set_resolved(command.resolved);
+  event->set_yaml(command.yaml);
+  event->set_file(command.file);
+  event->set_idempotency_key(command.idempotency_key);
+  event->set_expander_version(command.expander_version);
+  decision.answer = Submitted{SweepNumber(event->sweep()), event->id(), count, false};
+  return decision;
+}
+
+Decision decide_cancel(const Context& context, const CancelSweep& command) {
+  const Sweep* sweep = context.state.sweep(command.sweep);
+  if (sweep == nullptr) return refuse(Errc::not_found, "there is no such sweep");
+  Decision decision;
+  if (sweep->outcome.empty() && !sweep->cancel_cause) cancel_sweep(decision, *sweep, command.cause, false);
+  return decision;
+}
+
+Decision decide_cancel(const Context& context, const CancelJob& command) {
+  const Job* job = context.state.job(command.job);
+  if (job == nullptr) return refuse(Errc::not_found, "there is no such job");
+  const Phase phase = phase_of(*job);
+  if (phase == Phase::cancelling || phase == Phase::cancelled) return {};  // asked before
+  if (!next(phase, Move::wish_cancel)) {
+    return refuse(Errc::failed_precondition, std::string("the job has already ended: ") + name_of(phase));
+  }
+  Decision decision;
+  auto* cancel = decision.events.emplace_back().mutable_job_cancel_requested();
+  cancel->set_job(command.job.value());
+  cancel->set_cause(command.cause);
+  return decision;
+}
+
+Decision decide_due(const Context& context, const Due& due) {
+  Decision decision;
+  for (const LeaseId id : due.leases) {
+    const auto lease = context.state.leases.find(id);
+    if (lease != context.state.leases.end()) expire(context, lease->second, decision);
+  }
+  for (const JobNumber number : due.backoffs) {
+    const Job* job = context.state.job(number);
+    if (job == nullptr || phase_of(*job) != Phase::backoff) continue;
+    decision.events.emplace_back().mutable_job_ready()->set_job(number.value());
+  }
+  for (const JobNumber number : due.job_walls) {
+    const Job* job = context.state.job(number);
+    const bool expired = job != nullptr && std::ranges::find(due.leases, job->lease) != due.leases.end();
+    if (job != nullptr && !expired && next(phase_of(*job), Move::wish_limit)) limit_job(context, *job, decision);
+  }
+  for (const SweepNumber number : due.walls) {
+    const Sweep* sweep = context.state.sweep(number);
+    if (sweep == nullptr || !sweep->outcome.empty() || sweep->cancel_cause) continue;
+    const std::int64_t limit = sweep->plan->limits.wall_seconds;
+    cancel_sweep(decision, *sweep, "limits.wall: the sweep took longer than " + std::to_string(limit) + " s", true);
+  }
+  return decision;
+}
+
+}  // namespace fathom::core

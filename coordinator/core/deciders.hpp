@@ -1,0 +1,41 @@
+// Inside the core: one function per command, called by decide() alone. Nothing is changed; what is refused says why.
+// Thread: free functions without state.
+#pragma once
+
+#include <string>
+
+#include "coordinator/core/core.hpp"
+
+namespace fathom::core {
+
+// What a decision depends on beside the command.
+struct Context {
+  const State& state;
+  const Options& options;
+  Now now;
+};
+
+// decide_sweeps.cpp
+Decision decide_submit(const Context& context, const SubmitSweep& command);
+Decision decide_cancel(const Context& context, const CancelSweep& command);
+Decision decide_cancel(const Context& context, const CancelJob& command);
+Decision decide_due(const Context& context, const Due& due);
+// decide_workers.cpp
+Decision decide_hello(const Context& context, const WorkerHello& command);
+Decision decide_gone(const Context& context, const WorkerGone& command);
+Decision decide_heartbeat(const Context& context, const Heartbeat& command);
+// decide_items.cpp
+Decision decide_item(const Context& context, const ItemReceived& command);
+
+void write_fence(const Fence& fence, std::uint64_t sequence, event::Fence* to);
+inline Fence fence_of(const Job& job) { return {job.number, job.generation, job.attempt, job.lease}; }
+// The lease of this very fence, held by this worker; nullptr: it is not (any more) the worker's.
+const Lease* lease_of(const State& state, WorkerNumber worker, const Fence& fence);
+
+inline Decision refuse(Errc code, std::string message) {
+  Decision decision;
+  decision.rejection = Error{code, std::move(message)};
+  return decision;
+}
+
+}  // namespace fathom::core

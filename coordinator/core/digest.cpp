@@ -1,0 +1,136 @@
+// A fingerprint of everything in the state: two logs that differ in their outcome anywhere differ here.
+#include <algorithm>
+#include <bit>
+#include <cstdio>
+
+#include "coordinator/core/inspect.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+// Numbers and texts, one after the other; texts with their length, so that no two sequences look alike.
+class Digest {
+ public:
+  template <class... Values>
+  Digest& operator()(const Values&... values) {
+    (add(values), ...);
+    return *this;
+  }
+  [[nodiscard]] std::uint64_t value() const { return hash_; }
+
+ private:
+  template <class T>
+  requires std::is_integral_v<T> || std::is_enum_v<T>
+  void add(T value) {
+    auto bits = static_cast<std::uint64_t>(value);
+    hash_ = hash_of({reinterpret_cast<const char*>(&bits), sizeof bits}, hash_);
+  }
+  void add(double value) { add(std::bit_cast<std::uint64_t>(value)); }
+  void add(const std::string& text) {
+    add(text.size());
+    hash_ = hash_of(text, hash_);
+  }
+  template <class Tag, class Rep>
+  void add(const Id<Tag, Rep>& id) {
+    add(id.value());
+  }
+  template <class T>
+  void add(const std::optional<T>& value) {
+    add(value.has_value());
+    if (value) add(*value);
+  }
+  template <class T>
+  void add(const std::vector<T>& all) {
+    add(all.size());
+    for (const T& one : all) add(one);
+  }
+  template <class T>
+  void add(const std::set<T>& all) {
+    add(all.size());
+    for (const T& one : all) add(one);
+  }
+  template <class A, class B>
+  void add(const std::pair<A, B>& both) {
+    add(both.first), add(both.second);
+  }
+  void add(const File& file) { (*this)(file.path, file.sha256, file.size); }
+  void add(const Checkpoint& c) { (*this)(c.epoch, c.step, c.file, c.objective, c.best); }
+  void add(const Outcome& o) { (*this)(o.objective, o.epoch, o.has_files, o.files); }
+  void add(const LateMark& mark) { (*this)(mark.generation, mark.attempt, mark.sequence); }
+  void add(const FreeDevice& device) { (*this)(device.running, device.worker, device.device); }
+  void add(const Fence& fence) { (*this)(fence.job, fence.generation, fence.attempt, fence.lease); }
+
+  std::uint64_t hash_ = hash_of("fathom state 1");
+};
+
+struct AddState {
+  Digest& to;
+  void operator()(const Blocked& s) const { to(s.open, s.missing); }
+  void operator()(const Ready&) const {}
+  void operator()(const Leased& s) const { to(s.lease); }
+  void operator()(const Running& s) const { to(s.lease); }
+  void operator()(const Stopping& s) const { to(s.lease, s.text); }
+  void operator()(const Limiting& s) const { to(s.lease, s.text); }
+  void operator()(const Cancelling& s) const { to(s.lease, s.cause); }
+  void operator()(const Backoff& s) const { to(s.until_wall_ms, s.delay_ms, s.why); }
+  void operator()(const Succeeded& s) const { to(s.outcome); }
+  void operator()(const Failed& s) const { to(s.error_class, s.message); }
+  void operator()(const Diverged& s) const { to(s.message); }
+  void operator()(const Stopped& s) const { to(s.outcome, s.text); }
+  void operator()(const Cancelled& s) const { to(s.cause); }
+  void operator()(const Skipped& s) const { to(s.why); }
+};
+
+void add_job(Digest& to, const Job& job) {
+  to(job.number, job.sweep, job.index, job.state.index());
+  std::visit(AddState{to}, job.state);
+  to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.inputs);
+  to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
+  to(job.latest_checkpoint, job.best_checkpoint, job.late, job.started_ms, job.worker, job.device);
+}
+
+void add_sweep_to(Digest& to, const Sweep& sweep) {
+  to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
+  to(sweep.ended_ms, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
+  for (const std::uint32_t count : sweep.counts) to(count);
+  for (const Counts& counts : sweep.stage_counts) {
+    for (const std::uint32_t count : counts) to(count);
+  }
+  to(sweep.ready, sweep.ready_alone, sweep.active);
+  for (const sweeps::Job& job : sweep.plan->jobs) to(job.id);
+  for (const StopGroup& group : sweep.groups) {
+    for (const sweeps::Asha::Entry& entry : group.asha.entries())
+      to(entry.job, entry.rung, entry.value, entry.keep_going);
+    for (const auto& [first, setting] : group.settings) to(first, setting.jobs, setting.judged, setting.stopped);
+  }
+}
+
+void add_worker(Digest& to, const Worker& worker) {
+  to(worker.number, worker.uid, worker.name, worker.state, worker.leases);
+  for (const DeviceState& device : worker.devices) {
+    to(device.device.name, device.device.kind, device.device.threads, device.device.slots, device.device.model);
+    to(device.device.memory, device.running, device.alone, device.model, device.task);
+  }
+}
+
+}  // namespace
+
+std::string digest(const State& state) {
+  Digest to;
+  to(state.seq, state.epoch, state.next_lease, state.open_sweeps);
+  for (const Job& job : state.jobs) add_job(to, job);
+  for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
+  for (const Worker& worker : state.workers) add_worker(to, worker);
+  for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.device, lease.alone);
+  std::vector<std::pair<std::string, std::uint32_t>> uses(state.checkpoint_uses.begin(), state.checkpoint_uses.end());
+  std::ranges::sort(uses);  // a hash map has no order of its own
+  to(uses, state.free.all);
+  for (const auto& [key, devices] : state.free.warm) to(key, devices);
+  to(state.pending.resolve, state.pending.judge, state.pending.stop, state.pending.check);
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(to.value()));
+  return text;
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,129 @@
+// From durable events to messages. An assignment is made here and nowhere else, from the plan and the jobs that were
+// chosen as inputs.
+#include <nlohmann/json.hpp>
+
+#include "common/canonical_json.hpp"
+#include "coordinator/core/core.hpp"
+#include "coordinator/core/deciders.hpp"
+
+namespace fathom::core {
+namespace {
+
+using nlohmann::json;
+
+const Outcome* outcome_of(const Job& job) {
+  if (const auto* done = std::get_if<Succeeded>(&job.state)) return &done->outcome;
+  if (const auto* done = std::get_if<Stopped>(&job.state)) return &done->outcome;
+  return nullptr;
+}
+
+// The adapters inside a model, in their order: a fusion's members; for a pruned one those of its source.
+json members_of(const State& state, const Job& job) {
+  const sweeps::Job& planned = state.planned(job);
+  if (planned.kind == sweeps::Kind::prune && !job.inputs.empty())
+    return members_of(state, *state.job(job.inputs.front()));
+  json names = json::array();
+  if (planned.kind != sweeps::Kind::fusion) return names;
+  for (const sweeps::Need& need : planned.needs) names.push_back(need.name);
+  return names;
+}
+
+// docs/protocol.md "inputs", and the files that it names.
+void add_inputs(const State& state, const Job& job, SendAssign& to) {
+  const sweeps::Job& planned = state.planned(job);
+  json inputs = json::object();
+  for (std::size_t i = 0; i < job.inputs.size(); ++i) {
+    const std::string& name = planned.needs[i].name;
+    const Job& input = *state.job(job.inputs[i]);
+    json entry = {{"job", state.planned(input).id}, {"folder", "inputs/" + name}};
+    if (name == "source") {
+      entry["settings"] = state.planned(input).settings;
+      entry["members"] = members_of(state, input);
+      inputs["source"] = std::move(entry);
+    } else {
+      entry["name"] = name;
+      inputs["members"].push_back(std::move(entry));
+    }
+    const Outcome* outcome = outcome_of(input);
+    if (outcome == nullptr) continue;
+    for (const File& file : outcome->files) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
+  }
+  to.inputs = canonical_json(inputs);
+}
+
+SendAssign assign(const State& state, const event::LeaseGranted& granted) {
+  const Job& job = *state.job(JobNumber(granted.fence().job()));
+  SendAssign out;
+  out.worker = WorkerNumber(granted.worker());
+  out.fence = fence_of(job);
+  out.job_id = state.planned(job).id;
+  out.device = granted.device();
+  out.settings = canonical_json(state.planned(job).settings);
+  add_inputs(state, job, out);
+  out.resume = job.latest_checkpoint;
+  out.alone = granted.alone();
+  return out;
+}
+
+// Only to a worker that is there; one that comes back is told when it joins.
+void add_stop(const State& state, const Job& job, std::vector<Effect>& out) {
+  const Phase phase = phase_of(job);
+  if (phase != Phase::stopping && phase != Phase::limiting && phase != Phase::cancelling) return;
+  if (state.worker(job.worker)->state == WorkerState::gone) return;
+  // The trainer has no limits of its own: for it a job over its limit is cancelled.
+  out.emplace_back(SendStop{job.worker, fence_of(job), phase == Phase::stopping ? "search" : "cancel"});
+}
+
+void add_stops(const State& state, const event::SweepCancelRequested& event, std::vector<Effect>& out) {
+  const Sweep& sweep = *state.sweep(SweepNumber(event.sweep()));
+  for (const sweeps::JobIndex index : sweep.active)
+    add_stop(state, *state.job(JobNumber(sweep.first.value() + index)), out);
+}
+
+void add_stops(const State& state, const event::WorkerJoined& event, std::vector<Effect>& out) {
+  for (const LeaseId id : state.worker(WorkerNumber(event.worker()))->leases) {
+    add_stop(state, *state.job(state.leases.at(id).fence.job), out);
+  }
+}
+
+void add_lost(const State& state, const event::LeaseExpired& event, std::vector<Effect>& out) {
+  const Job& job = *state.job(JobNumber(event.fence().job()));
+  if (state.worker(job.worker)->state != WorkerState::gone)
+    out.emplace_back(SendStop{job.worker, fence_of(job), "lost"});
+}
+
+}  // namespace
+
+std::vector<Effect> effects(const State& after, const event::Event& event) {
+  std::vector<Effect> out;
+  switch (event.payload_case()) {
+    case event::Event::kLeaseGranted:
+      out.emplace_back(assign(after, event.lease_granted()));
+      break;
+    case event::Event::kStopWished:
+      add_stop(after, *after.job(JobNumber(event.stop_wished().fence().job())), out);
+      break;
+    case event::Event::kJobCancelRequested:
+      if (const Job& job = *after.job(JobNumber(event.job_cancel_requested().job())); is_active(phase_of(job))) {
+        add_stop(after, job, out);
+      }
+      break;
+    case event::Event::kSweepCancelRequested:
+      add_stops(after, event.sweep_cancel_requested(), out);
+      break;
+    case event::Event::kWorkerJoined:
+      add_stops(after, event.worker_joined(), out);
+      break;
+    case event::Event::kLeaseExpired:
+      add_lost(after, event.lease_expired(), out);
+      break;
+    case event::Event::kCheckpointCommitted:
+      for (const std::string& hash : event.checkpoint_committed().released()) out.emplace_back(ReleaseArtifact{hash});
+      break;
+    default:
+      break;
+  }
+  return out;
+}
+
+}  // namespace fathom::core

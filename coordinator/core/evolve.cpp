@@ -1,0 +1,229 @@
+// The only way the state changes. Sweeps, needs and verdicts are here; items and leases in their own files.
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/core/core.hpp"
+#include "coordinator/core/handlers.hpp"
+#include "coordinator/core/machine.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::core {
+namespace {
+
+Error corrupt(std::string why) { return Error{Errc::corrupt, std::move(why)}; }
+
+Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
+  if (event.expander_version() != sweeps::kExpanderVersion) {
+    return Error{Errc::unsupported, "sweep " + event.id() + " was expanded by version " +
+                                        std::to_string(event.expander_version()) + "; this build has version " +
+                                        std::to_string(sweeps::kExpanderVersion)};
+  }
+  sweeps::Sweep sweep{nlohmann::json::parse(event.resolved(), nullptr, false)};
+  if (sweep.resolved.is_discarded()) return corrupt("the resolved sweep " + event.id() + " is not JSON");
+  FATHOM_ASSIGN(sweeps::Plan plan, sweeps::expand(sweep));
+  return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
+}
+
+Status on_submitted(State& state, const event::SweepSubmitted& event, At at, PlanPtr plan) {
+  if (!plan) {
+    FATHOM_ASSIGN(plan, expand_again(event));
+  }
+  if (event.sweep() != state.sweeps.size() + 1 || event.first_job() != state.jobs.size() + 1) {
+    return corrupt("numbers of sweeps and jobs are dense; " + event.id() + " has others");
+  }
+  if (plan->jobs.size() != event.jobs() || plan->jobs.empty()) {
+    return corrupt("sweep " + event.id() + " had " + std::to_string(event.jobs()) + " jobs, expands to " +
+                   std::to_string(plan->jobs.size()));
+  }
+  add_sweep(state, event, at.wall_ms, std::move(plan));
+  return success();
+}
+
+Status on(State& state, const event::SweepCancelRequested& event, At) {
+  Sweep* sweep = state.sweep(SweepNumber(event.sweep()));
+  if (sweep == nullptr) return corrupt("there is no sweep " + std::to_string(event.sweep()));
+  sweep->cancel_cause = event.cause();
+  sweep->cancelled_by_limit = event.by_limit();
+  // From the last to the first: a dependent ends before its inputs do, so no need is resolved in between.
+  for (std::size_t i = sweep->plan->jobs.size(); i-- > 0;) {
+    Job& job = state.jobs[sweep->first.value() - 1 + i];
+    if (next(phase_of(job), Move::wish_cancel))
+      FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = event.cause()}));
+  }
+  mark_sweep(state, *sweep);  // limits.failed has been acted on
+  return success();
+}
+
+Status on(State& state, const event::SweepEnded& event, At at) {
+  Sweep* sweep = state.sweep(SweepNumber(event.sweep()));
+  if (sweep == nullptr) return corrupt("there is no sweep " + std::to_string(event.sweep()));
+  sweep->outcome = event.outcome();
+  sweep->ended_ms = at.wall_ms;
+  state.open_sweeps.erase(sweep->number);
+  mark_sweep(state, *sweep);
+  return success();
+}
+
+Status on(State& state, const event::CoordinatorStarted& event, At) {
+  state.epoch = event.epoch();
+  // Connections ended with the coordinator before; leases go on until a worker is back or they expire.
+  for (Worker& worker : state.workers) {
+    unindex_worker(state, worker);
+    worker.state = WorkerState::gone;
+  }
+  return success();
+}
+
+template <class Event>
+Result<Job*> job_of(State& state, const Event& event) {
+  Job* job = state.job(JobNumber(event.job()));
+  if (job == nullptr) return corrupt("there is no job " + std::to_string(event.job()));
+  return job;
+}
+
+Status on(State& state, const event::JobCancelRequested& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  return move_job(state, *job, Move::wish_cancel, {.text = event.cause()});
+}
+
+Status on(State& state, const event::NeedsResolved& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  if (static_cast<std::size_t>(event.inputs_size()) != state.planned(*job).needs.size()) {
+    return corrupt("job " + std::to_string(event.job()) + " has another number of needs");
+  }
+  FATHOM_TRY(move_job(state, *job, Move::resolve));
+  job->inputs.clear();
+  for (const event::Input& input : event.inputs()) job->inputs.emplace_back(input.job());
+  return success();
+}
+
+Status on(State& state, const event::JobSkipped& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  return move_job(state, *job, event.fail() ? Move::fail_need : Move::skip,
+                  {.error_class = "needs", .text = event.why()});
+}
+
+Status on(State& state, const event::NeedsMissing& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  return move_job(state, *job, Move::miss, {.text = event.why()});
+}
+
+Status on(State& state, const event::JobReady& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  return move_job(state, *job, Move::wake);
+}
+
+Status on(State& state, const event::RungEntered& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  Sweep& sweep = *state.sweep(job->sweep);
+  if (sweep.group_of.empty() || sweep.group_of[job->index] == kNoGroup) return corrupt("the job is in no group");
+  StopGroup& group = sweep.groups[sweep.group_of[job->index]];
+  const auto setting = group.settings.find(job->index);
+  if (setting == group.settings.end() || setting->second.judged != event.rung() || setting->second.stopped) {
+    return corrupt("rung " + std::to_string(event.rung()) + " of job " + std::to_string(event.job()) +
+                   " is judged once");
+  }
+  group.asha.restore({job->index, event.rung(), event.value(), event.keep_going()});
+  setting->second.judged = event.rung() + 1;
+  setting->second.stopped = !event.keep_going();
+  mark_setting(state, sweep, group, job->index);
+  return success();
+}
+
+Status on(State& state, const event::StopWished& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  const Move move = event.cause() == "limit" ? Move::wish_limit : Move::wish_stop;
+  return move_job(state, *job, move, {.text = event.text(), .outcome = {job->best, job->best_epoch, false, {}}});
+}
+
+Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr plan) {
+  switch (event.payload_case()) {
+    case event::Event::kCoordinatorStarted:
+      return on(state, event.coordinator_started(), at);
+    case event::Event::kSweepSubmitted:
+      return on_submitted(state, event.sweep_submitted(), at, std::move(plan));
+    case event::Event::kSweepCancelRequested:
+      return on(state, event.sweep_cancel_requested(), at);
+    case event::Event::kSweepEnded:
+      return on(state, event.sweep_ended(), at);
+    case event::Event::kWorkerJoined:
+      return on(state, event.worker_joined(), at);
+    case event::Event::kWorkerDraining:
+      return on(state, event.worker_draining(), at);
+    case event::Event::kWorkerGone:
+      return on(state, event.worker_gone(), at);
+    default:
+      return Error{Errc::unsupported, "an event of a kind that this version does not know: use a newer fathom"};
+  }
+}
+
+Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
+  switch (event.payload_case()) {
+    case event::Event::kJobCancelRequested:
+      return on(state, event.job_cancel_requested(), at);
+    case event::Event::kNeedsResolved:
+      return on(state, event.needs_resolved(), at);
+    case event::Event::kNeedsMissing:
+      return on(state, event.needs_missing(), at);
+    case event::Event::kJobSkipped:
+      return on(state, event.job_skipped(), at);
+    case event::Event::kJobReady:
+      return on(state, event.job_ready(), at);
+    case event::Event::kLeaseGranted:
+      return on(state, event.lease_granted(), at);
+    case event::Event::kLeaseExpired:
+      return on(state, event.lease_expired(), at);
+    case event::Event::kLeaseReleased:
+      return on(state, event.lease_released(), at);
+    case event::Event::kJobStarted:
+      return on(state, event.job_started(), at);
+    case event::Event::kReportRecorded:
+      return on(state, event.report_recorded(), at);
+    case event::Event::kRungEntered:
+      return on(state, event.rung_entered(), at);
+    case event::Event::kStopWished:
+      return on(state, event.stop_wished(), at);
+    case event::Event::kCheckpointCommitted:
+      return on(state, event.checkpoint_committed(), at);
+    case event::Event::kJobFinished:
+      return on(state, event.job_finished(), at);
+    case event::Event::kJobFailed:
+      return on(state, event.job_failed(), at);
+    case event::Event::kJobBackedOff:
+      return on(state, event.job_backed_off(), at);
+    case event::Event::kJobStopped:
+      return on(state, event.job_stopped(), at);
+    case event::Event::kLateItem:
+      return on(state, event.late_item(), at);
+    default:
+      return apply_to_sweeps(state, event, at, std::move(plan));
+  }
+}
+
+}  // namespace
+
+Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
+  const std::string where = "event " + std::to_string(event.seq()) + ": ";
+  if (event.seq() != state.seq + 1) {
+    return corrupt(where + "expected " + std::to_string(state.seq + 1) + "; the log has a gap or was mixed up");
+  }
+  if (event.version() > kEventVersion) {
+    return Error{Errc::unsupported,
+                 where + "written by a newer fathom (format " + std::to_string(event.version()) + ")"};
+  }
+  if (Status status = apply(state, event, {event.wall_ms()}, std::move(expanded)); !status) {
+    const Errc code = status.error().code == Errc::unsupported ? Errc::unsupported : Errc::corrupt;
+    return Error{code, where + status.error().message};
+  }
+  state.seq = event.seq();
+  const Job* job = state.job(JobNumber(event.job()));
+  if (job != nullptr && event.phase() != event::UNKNOWN &&
+      static_cast<int>(event.phase()) != static_cast<int>(phase_of(*job))) {
+    return corrupt(where + "job " + std::to_string(event.job()) + " was " + event::Phase_Name(event.phase()) +
+                   " after it when it was written, now it is " + name_of(phase_of(*job)));
+  }
+  return success();
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,157 @@
+// What attempts report, applied. Each function checks the fence, moves the job, then writes down what was reported.
+#include <utility>
+
+#include "coordinator/core/handlers.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files) {
+  std::vector<File> out;
+  for (const event::File& file : files) out.push_back({file.path(), file.sha256(), file.size()});
+  return out;
+}
+
+// The item was applied: the same sequence again changes nothing.
+void count_item(Job& job, const event::Fence& fence) {
+  if (fence.sequence() != 0) job.sequence = fence.sequence();
+}
+
+// A job keeps at most two checkpoints; equal files of several jobs are one artifact, so uses are counted.
+void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const Checkpoint& checkpoint) {
+  ++state.checkpoint_uses[checkpoint.file.sha256];
+  if (slot) {
+    const auto old = state.checkpoint_uses.find(slot->file.sha256);
+    if (--old->second == 0) state.checkpoint_uses.erase(old);
+  }
+  slot = checkpoint;
+}
+
+bool better(sweeps::Goal goal, double value, double than) {
+  return goal == sweeps::Goal::maximize ? value > than : value < than;
+}
+
+// The value at a rung is that of the first report at or after it (rule 7); one report may cross several.
+void cross_rungs(State& state, const Sweep& sweep, Job& job, std::uint32_t epoch, double value) {
+  if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return;
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const auto& rungs = group.asha.rungs();
+  while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= epoch)
+    job.rung_values.push_back(value);
+  mark_setting(state, sweep, group, sweep.setting_of[job.index]);
+}
+
+// What a job that ends without a final tree leaves: the best value that was seen.
+Outcome seen(const Job& job) { return {job.best, job.best_epoch, false, {}}; }
+
+}  // namespace
+
+Result<Job*> attempt_of(State& state, const event::Fence& fence) {
+  Job* job = state.job(JobNumber(fence.job()));
+  if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
+  if (fence.generation() != job->generation || fence.attempt() != job->attempt || fence.lease() != job->lease.value()) {
+    return Error{Errc::failed_precondition, "job " + std::to_string(fence.job()) + " is at attempt " +
+                                                std::to_string(job->attempt) + ", not " +
+                                                std::to_string(fence.attempt())};
+  }
+  return job;
+}
+
+Status on(State& state, const event::JobStarted& event, At at) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(move_job(state, *job, Move::start));
+  count_item(*job, event.fence());
+  job->epoch = event.resumed_epoch();
+  job->started_ms = at.wall_ms;
+  if (!event.device().empty()) job->device = event.device();
+  return success();
+}
+
+Status on(State& state, const event::ReportRecorded& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(move_job(state, *job, Move::report));
+  count_item(*job, event.fence());
+  const Sweep& sweep = *state.sweep(job->sweep);
+  job->epoch = event.epoch();
+  job->step = event.step();
+  job->objective = event.objective();
+  if (!job->best || better(sweep.plan->goal, event.objective(), *job->best)) {
+    job->best = event.objective();  // the earlier epoch on a tie (rule 8)
+    job->best_epoch = event.epoch();
+  }
+  cross_rungs(state, sweep, *job, event.epoch(), event.objective());
+  return success();
+}
+
+Status on(State& state, const event::CheckpointCommitted& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(move_job(state, *job, Move::report));
+  count_item(*job, event.fence());
+  const event::File& file = event.file();
+  const Checkpoint checkpoint{
+      event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()};
+  keep_checkpoint(state, job->latest_checkpoint, checkpoint);
+  if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);
+  job->losses = 0;
+  return success();
+}
+
+Status on(State& state, const event::JobFinished& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
+  if (event.has_objective()) outcome.objective = event.objective();
+  FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));
+  count_item(*job, event.fence());
+  return success();
+}
+
+Status on(State& state, const event::JobFailed& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  const Move move = event.error_class() == "diverged" ? Move::diverge : Move::fail;
+  FATHOM_TRY(move_job(state, *job, move,
+                      {.error_class = event.error_class(), .text = event.message(), .outcome = seen(*job)}));
+  count_item(*job, event.fence());
+  ++job->failures;
+  return success();
+}
+
+Status on(State& state, const event::JobBackedOff& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(move_job(state, *job, Move::back_off,
+                      {.text = event.error_class() + ": " + event.message(),
+                       .until_wall_ms = event.until_wall_ms(),
+                       .delay_ms = event.delay_ms()}));
+  count_item(*job, event.fence());
+  if (event.counted()) ++job->failures;
+  if (event.suspect()) job->suspect = true;
+  return success();
+}
+
+Status on(State& state, const event::JobStopped& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  Outcome outcome{{}, event.best_epoch(), event.files_size() != 0, files_of(event.files())};
+  if (event.has_objective()) outcome.objective = event.objective();
+  FATHOM_TRY(move_job(state, *job, Move::stop, {.outcome = std::move(outcome)}));
+  count_item(*job, event.fence());
+  return success();
+}
+
+Status on(State& state, const event::LateItem& event, At) {
+  const event::Fence& fence = event.fence();
+  Job* job = state.job(JobNumber(fence.job()));
+  if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
+  if (is_active(phase_of(*job)) && attempt_of(state, fence).ok()) {
+    job->sequence = fence.sequence();  // of the living attempt, but not possible in its state: passed over
+    return success();
+  }
+  for (LateMark& mark : job->late) {
+    if (mark.generation != fence.generation() || mark.attempt != fence.attempt()) continue;
+    mark.sequence = fence.sequence();
+    return success();
+  }
+  job->late.push_back({fence.generation(), fence.attempt(), fence.sequence()});
+  return success();
+}
+
+}  // namespace fathom::core

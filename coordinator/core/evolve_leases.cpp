@@ -1,0 +1,135 @@
+// Leases and the workers that hold them, applied.
+#include <algorithm>
+
+#include "coordinator/core/handlers.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+Error no_worker(std::uint32_t number) { return Error{Errc::not_found, "there is no worker " + std::to_string(number)}; }
+
+// The device's place in its worker; its size: it has none of that name.
+std::uint32_t device_index(const Worker& worker, const std::string& name) {
+  const auto found = std::ranges::find(worker.devices, name, [](const DeviceState& d) { return d.device.name; });
+  return static_cast<std::uint32_t>(found - worker.devices.begin());
+}
+
+// The devices it has now, with the leases that are still on them.
+std::vector<DeviceState> devices_of(State& state, const Worker& worker, const event::WorkerJoined& event) {
+  std::vector<DeviceState> devices;
+  for (const event::Device& device : event.devices()) {
+    DeviceState& fresh = devices.emplace_back();
+    fresh.device = {device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()};
+    if (const std::uint32_t old = device_index(worker, device.name()); old != worker.devices.size()) {
+      fresh.model = worker.devices[old].model, fresh.task = worker.devices[old].task;  // its trainer may still live
+    }
+  }
+  for (const LeaseId id : worker.leases) {
+    Lease& lease = state.leases.at(id);
+    const std::string& name = worker.devices[lease.device].device.name;
+    const auto found = std::ranges::find(devices, name, [](const DeviceState& d) { return d.device.name; });
+    lease.device = static_cast<std::uint32_t>(found - devices.begin());
+    ++found->running;
+    found->alone = found->alone || lease.alone;
+  }
+  return devices;
+}
+
+// Every lease it keeps must find its device again.
+bool keeps_devices(const State& state, const Worker& worker, const event::WorkerJoined& event) {
+  return std::ranges::all_of(worker.leases, [&](LeaseId id) {
+    const std::string& name = worker.devices[state.leases.at(id).device].device.name;
+    return std::ranges::any_of(event.devices(), [&](const event::Device& device) { return device.name() == name; });
+  });
+}
+
+void set_worker_state(State& state, Worker& worker, WorkerState to) {
+  unindex_worker(state, worker);
+  worker.state = to;
+  index_worker(state, worker);
+}
+
+}  // namespace
+
+Status on(State& state, const event::LeaseGranted& event, At) {
+  const event::Fence& fence = event.fence();
+  Job* job = state.job(JobNumber(fence.job()));
+  if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
+  Worker* worker = state.worker(WorkerNumber(event.worker()));
+  if (worker == nullptr) return no_worker(event.worker());
+  const std::uint32_t device = device_index(*worker, event.device());
+  if (device == worker->devices.size() || worker->devices[device].running >= worker->devices[device].device.slots) {
+    return Error{Errc::failed_precondition, "no free slot on " + event.device() + " of worker " + worker->name};
+  }
+  if (fence.generation() != job->generation || fence.attempt() != job->attempt + 1 ||
+      fence.lease() < state.next_lease) {
+    return Error{Errc::failed_precondition, "attempts and leases only grow"};
+  }
+  if (!next(phase_of(*job), Move::grant)) return move_job(state, *job, Move::grant);  // says why not
+  job->attempt = fence.attempt();
+  job->lease = LeaseId(fence.lease());
+  job->sequence = 0;
+  job->worker = worker->number;
+  job->device = event.device();
+  state.next_lease = fence.lease() + 1;
+  add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, device, event.alone()});
+  return move_job(state, *job, Move::grant, {.lease = job->lease});
+}
+
+Status on(State& state, const event::LeaseExpired& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(move_job(state, *job, Move::expire,
+                      {.text = "its worker was not heard of in time",
+                       .until_wall_ms = event.until_wall_ms(),
+                       .delay_ms = event.delay_ms(),
+                       .outcome = {job->best, job->best_epoch, false, {}}}));
+  ++job->losses;
+  return success();
+}
+
+Status on(State& state, const event::LeaseReleased& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  FATHOM_TRY(
+      move_job(state, *job, Move::release, {.text = event.why(), .outcome = {job->best, job->best_epoch, false, {}}}));
+  if (event.fence().sequence() != 0) job->sequence = event.fence().sequence();
+  return success();
+}
+
+Status on(State& state, const event::WorkerJoined& event, At) {
+  const WorkerNumber number(event.worker());
+  if (number.value() == state.workers.size() + 1) {
+    Worker& fresh = state.workers.emplace_back();
+    fresh.number = number;
+    fresh.uid = event.uid();
+    fresh.state = WorkerState::gone;
+    state.worker_by_uid.emplace(fresh.uid, number);
+  }
+  Worker* worker = state.worker(number);
+  if (worker == nullptr) return no_worker(event.worker());
+  if (!keeps_devices(state, *worker, event)) {
+    return Error{Errc::failed_precondition, "worker " + event.name() + " has a lease on a device that it lost"};
+  }
+  unindex_worker(state, *worker);
+  worker->devices = devices_of(state, *worker, event);
+  worker->name = event.name();
+  worker->state = WorkerState::ready;
+  index_worker(state, *worker);
+  return success();
+}
+
+Status on(State& state, const event::WorkerDraining& event, At) {
+  Worker* worker = state.worker(WorkerNumber(event.worker()));
+  if (worker == nullptr) return no_worker(event.worker());
+  set_worker_state(state, *worker, WorkerState::draining);
+  return success();
+}
+
+Status on(State& state, const event::WorkerGone& event, At) {
+  Worker* worker = state.worker(WorkerNumber(event.worker()));
+  if (worker == nullptr) return no_worker(event.worker());
+  set_worker_state(state, *worker, WorkerState::gone);
+  return success();
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,107 @@
+// Why a job is where it is, in words: what a person needs to know to do something about it.
+#include <string>
+
+#include "coordinator/core/inspect.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+std::string plural(std::size_t count, const std::string& one) {
+  return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
+}
+
+std::string place_of(const State& state, const Job& job) {
+  const Worker* worker = state.worker(job.worker);
+  return job.device + " of worker " + (worker == nullptr ? "?" : worker->name);
+}
+
+// The first need that still has open jobs, with its count and one of them.
+std::string explain_blocked(const State& state, const Job& job, const Blocked& blocked) {
+  if (!blocked.missing.empty()) return blocked.missing + ". It waits (on_missing: wait) until it is cancelled.";
+  const Sweep& sweep = *state.sweep(job.sweep);
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    std::size_t open = 0;
+    const Job* first = nullptr;
+    for (const sweeps::Contender& contender : need.contenders) {
+      for (const sweeps::JobIndex index : contender.jobs) {
+        const Job* input = state.job(JobNumber(sweep.first.value() + index));
+        if (is_terminal(phase_of(*input))) continue;
+        ++open;
+        if (first == nullptr) first = input;
+      }
+    }
+    if (first == nullptr) continue;
+    return "It needs the model \"" + need.name + "\": " + plural(open, "job") + " it is chosen from " +
+           (open == 1 ? "has" : "have") + " not ended, the first is " + state.planned(*first).id + " (" +
+           name_of(phase_of(*first)) + ").";
+  }
+  return "Its inputs are about to be chosen.";
+}
+
+std::string explain_no_slot(const State& state) {
+  std::size_t here = 0, slots = 0, used = 0;
+  for (const Worker& worker : state.workers) {
+    if (worker.state != WorkerState::ready) continue;
+    ++here;
+    for (const DeviceState& device : worker.devices) slots += device.device.slots, used += device.running;
+  }
+  if (here == 0) {
+    return state.workers.empty() ? "No worker has joined: start fathom-worker."
+                                 : "No worker is connected: start fathom-worker, or wait until it is back.";
+  }
+  return used >= slots ? "All " + plural(slots, "slot") + " are taken."
+                       : "The free slots are kept for a job that has to run alone on its device.";
+}
+
+std::string explain_ready(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const std::uint32_t limit = sweep.plan->limits.concurrency;
+  const std::string queue = [&] {
+    const auto& line = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
+    const auto before = std::distance(line.begin(), line.lower_bound(job.index));
+    return before == 0 ? std::string(" It is the next of its sweep.")
+                       : " " + plural(static_cast<std::size_t>(before), "job") + " of its sweep go first.";
+  }();
+  if (limit != 0 && sweep.active.size() >= limit) {
+    return "limits.concurrency: " + plural(limit, "job") + " of its sweep may run at once." + queue;
+  }
+  if (runs_alone(state, job)) {
+    return "It has to run alone and waits until a device is empty" +
+           std::string(job.suspect ? " (it was in a trainer that crashed)." : ".") + queue;
+  }
+  return explain_no_slot(state) + queue;
+}
+
+struct Explain {
+  const State& state;
+  const Job& job;
+
+  std::string operator()(const Blocked& s) const { return explain_blocked(state, job, s); }
+  std::string operator()(const Ready&) const { return explain_ready(state, job); }
+  std::string operator()(const Leased&) const {
+    return "Given to " + place_of(state, job) + ", which has not started it yet.";
+  }
+  std::string operator()(const Running&) const { return "Running on " + place_of(state, job) + "."; }
+  std::string operator()(const Stopping& s) const { return "Asked to stop (" + s.text + "); waiting for its worker."; }
+  std::string operator()(const Limiting& s) const { return "Asked to stop (" + s.text + "); waiting for its worker."; }
+  std::string operator()(const Cancelling& s) const {
+    return "Asked to stop (" + s.cause + "); waiting for its worker.";
+  }
+  std::string operator()(const Backoff& s) const {
+    return "Attempt " + std::to_string(job.attempt) + " ended (" + s.why + "); the next one follows after " +
+           std::to_string((s.delay_ms + 999) / 1000) + " s.";
+  }
+  std::string operator()(const Succeeded&) const { return "Succeeded."; }
+  std::string operator()(const Failed& s) const { return "Failed (" + s.error_class + "): " + s.message; }
+  std::string operator()(const Diverged& s) const { return "Diverged: " + s.message; }
+  std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text + "."; }
+  std::string operator()(const Cancelled& s) const { return "Cancelled: " + s.cause + "."; }
+  std::string operator()(const Skipped& s) const { return "Skipped: it " + s.why + "."; }
+};
+
+}  // namespace
+
+std::string explain(const State& state, const Job& job) { return std::visit(Explain{state, job}, job.state); }
+
+}  // namespace fathom::core

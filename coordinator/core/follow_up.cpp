@@ -1,0 +1,136 @@
+// What follows from the state by itself. evolve() marks where something is due (Pending); here it is decided, one event
+// at a time, so that each one sees the state that the one before made.
+#include <algorithm>
+#include <cmath>
+
+#include "coordinator/core/core.hpp"
+#include "coordinator/core/deciders.hpp"
+#include "sweeps/select.hpp"
+
+namespace fathom::core {
+namespace {
+
+sweeps::JobResult result_of(const Job& job) {
+  using Of = sweeps::Outcome;
+  const Phase phase = phase_of(job);
+  if (phase == Phase::succeeded) return {Of::succeeded, std::get<Succeeded>(job.state).outcome.objective};
+  if (phase == Phase::stopped) {
+    const Outcome& outcome = std::get<Stopped>(job.state).outcome;
+    // Stopped without a tree (its worker was lost meanwhile): there is nothing that a dependent could take.
+    return {outcome.has_files ? Of::stopped : Of::failed, outcome.objective};
+  }
+  return {is_terminal(phase) ? Of::failed : Of::open, std::nullopt};
+}
+
+event::Event missing(const Job& job, const sweeps::Need& need, const std::string& why) {
+  event::Event event;
+  const std::string text = "needs " + need.name + ": " + why;
+  if (need.on_missing == sweeps::OnMissing::wait) {
+    event.mutable_needs_missing()->set_job(job.number.value());
+    event.mutable_needs_missing()->set_why(text);
+    return event;
+  }
+  event.mutable_job_skipped()->set_job(job.number.value());
+  event.mutable_job_skipped()->set_why(text);
+  event.mutable_job_skipped()->set_fail(need.on_missing == sweeps::OnMissing::fail);
+  return event;
+}
+
+event::Event resolve(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const auto number_of = [&](sweeps::JobIndex index) { return JobNumber(sweep.first.value() + index); };
+  event::Event event;
+  auto* resolved = event.mutable_needs_resolved();
+  resolved->set_job(job.number.value());
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    const auto choice =
+        sweeps::select(need, [&](sweeps::JobIndex index) { return result_of(*state.job(number_of(index))); });
+    if (const auto* none = std::get_if<sweeps::Missing>(&choice)) return missing(job, need, none->why);
+    const auto* chosen = std::get_if<sweeps::Chosen>(&choice);
+    if (chosen == nullptr) return missing(job, need, "a job that it looks at has not ended");  // open was counted to 0
+    auto* input = resolved->add_inputs();
+    input->set_job(number_of(chosen->job).value());
+    input->set_mean(chosen->mean);
+  }
+  return event;
+}
+
+// The verdict at the setting's next rung. Asha knows what was entered before; only the new entry is taken.
+event::Event judge(const State& state, const Sweep& sweep, sweeps::JobIndex first) {
+  const StopGroup& group = sweep.groups[sweep.group_of[first]];
+  const Setting& setting = group.settings.at(first);
+  const std::uint32_t rung = setting.judged;
+  double sum = 0;
+  for (const sweeps::JobIndex index : setting.jobs) {
+    sum += state.job(JobNumber(sweep.first.value() + index))->rung_values[rung];
+  }
+  const double mean = sum / static_cast<double>(setting.jobs.size());
+  const std::uint32_t epoch = group.asha.rungs()[rung];
+  bool keep_going = true;
+  for (const sweeps::Asha::Entry& entry : group.asha.judge(first, epoch, mean)) {
+    if (entry.rung == rung) keep_going = entry.keep_going;
+  }
+  event::Event event;
+  auto* entered = event.mutable_rung_entered();
+  entered->set_job(sweep.first.value() + first);
+  entered->set_rung(rung);
+  entered->set_epoch(epoch);
+  entered->set_value(mean);
+  entered->set_keep_going(keep_going);
+  return event;
+}
+
+event::Event stop(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const Setting& setting = group.settings.at(sweep.setting_of[job.index]);
+  event::Event event;
+  auto* wish = event.mutable_stop_wished();
+  write_fence(fence_of(job), 0, wish->mutable_fence());
+  wish->set_cause("search");
+  wish->set_text(sweep.plan->stages[state.planned(job).stage].stop->method + ": not among the best after epoch " +
+                 std::to_string(group.asha.rungs()[setting.judged - 1]));
+  return event;
+}
+
+// Ended well: Succeeded, Stopped by a search, or Skipped because of one that ended otherwise (docs/protocol.md).
+std::string outcome_of(const Sweep& sweep) {
+  const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
+  if (sweep.cancel_cause && !sweep.cancelled_by_limit) return "cancelled";
+  if (sweep.cancel_cause || count(Phase::failed) != 0 || count(Phase::diverged) != 0) return "failed";
+  return count(Phase::cancelled) != 0 ? "cancelled" : "succeeded";
+}
+
+event::Event close(const Sweep& sweep) {
+  event::Event event;
+  const std::uint32_t failed = sweep.counts[static_cast<std::size_t>(Phase::failed)];
+  std::size_t ended = 0;
+  for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
+  if (ended == sweep.plan->jobs.size()) {
+    event.mutable_sweep_ended()->set_sweep(sweep.number.value());
+    event.mutable_sweep_ended()->set_outcome(outcome_of(sweep));
+    return event;
+  }
+  auto* cancel = event.mutable_sweep_cancel_requested();
+  cancel->set_sweep(sweep.number.value());
+  cancel->set_by_limit(true);
+  cancel->set_cause("limits.failed: " + std::to_string(failed) + " jobs failed, more than " +
+                    std::to_string(sweep.plan->limits.failed));
+  return event;
+}
+
+}  // namespace
+
+std::optional<event::Event> follow_up(const State& state) {
+  const Pending& pending = state.pending;
+  if (!pending.resolve.empty()) return resolve(state, *state.job(*pending.resolve.begin()));
+  if (!pending.judge.empty()) {
+    const auto& [sweep, first] = *pending.judge.begin();
+    return judge(state, *state.sweep(sweep), first);
+  }
+  if (!pending.stop.empty()) return stop(state, *state.job(*pending.stop.begin()));
+  if (!pending.check.empty()) return close(*state.sweep(*pending.check.begin()));
+  return std::nullopt;
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,39 @@
+// Inside the core: one function per payload of the log, called by evolve() alone.
+// Failure: an error when the event does not follow from the state; nothing is changed then.
+#pragma once
+
+#include <cstdint>
+
+#include "common/result.hpp"
+#include "coordinator/core/event.pb.h"
+#include "coordinator/core/state.hpp"
+
+namespace fathom::core {
+
+// What every event carries beside its payload.
+struct At {
+  std::int64_t wall_ms = 0;
+};
+
+// What attempts report (evolve_items.cpp).
+Status on(State& state, const event::JobStarted& event, At at);
+Status on(State& state, const event::ReportRecorded& event, At at);
+Status on(State& state, const event::CheckpointCommitted& event, At at);
+Status on(State& state, const event::JobFinished& event, At at);
+Status on(State& state, const event::JobFailed& event, At at);
+Status on(State& state, const event::JobBackedOff& event, At at);
+Status on(State& state, const event::JobStopped& event, At at);
+Status on(State& state, const event::LateItem& event, At at);
+
+// Leases and workers (evolve_leases.cpp).
+Status on(State& state, const event::LeaseGranted& event, At at);
+Status on(State& state, const event::LeaseExpired& event, At at);
+Status on(State& state, const event::LeaseReleased& event, At at);
+Status on(State& state, const event::WorkerJoined& event, At at);
+Status on(State& state, const event::WorkerDraining& event, At at);
+Status on(State& state, const event::WorkerGone& event, At at);
+
+// The job of a fence, if the fence is that of its newest attempt.
+Result<Job*> attempt_of(State& state, const event::Fence& fence);
+
+}  // namespace fathom::core

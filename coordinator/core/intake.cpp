@@ -1,0 +1,147 @@
+// From a plan to the jobs of a sweep with the indexes that later steps use. Linear in jobs and needs.
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/core/event.pb.h"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+using sweeps::JobIndex;
+
+std::uint32_t count_inputs(const sweeps::Job& job) {
+  std::uint32_t count = 0;
+  for (const sweeps::Need& need : job.needs) {
+    for (const sweeps::Contender& contender : need.contenders)
+      count += static_cast<std::uint32_t>(contender.jobs.size());
+  }
+  return count;
+}
+
+template <class Visit>
+void each_input(const sweeps::Job& job, Visit visit) {
+  for (std::uint32_t need = 0; need < job.needs.size(); ++need) {
+    for (const sweeps::Contender& contender : job.needs[need].contenders) {
+      for (const JobIndex input : contender.jobs) visit(input, need);
+    }
+  }
+}
+
+// Edges of all jobs in one array, sorted by the job that is looked at (counting sort).
+Dependents dependents_of(const sweeps::Plan& plan) {
+  Dependents out;
+  std::size_t edges = 0;
+  for (const sweeps::Job& job : plan.jobs) edges += count_inputs(job);
+  if (edges == 0) return out;
+  out.first.assign(plan.jobs.size() + 1, 0);
+  out.edges.resize(edges);
+  for (const sweeps::Job& job : plan.jobs) {
+    each_input(job, [&](JobIndex input, std::uint32_t) { ++out.first[input + 1]; });
+  }
+  for (std::size_t i = 1; i < out.first.size(); ++i) out.first[i] += out.first[i - 1];
+  std::vector<std::uint32_t> next(out.first.begin(), out.first.end() - 1);
+  for (JobIndex i = 0; i < plan.jobs.size(); ++i) {
+    each_input(plan.jobs[i], [&](JobIndex input, std::uint32_t need) { out.edges[next[input]++] = {i, need}; });
+  }
+  return out;
+}
+
+// What makes two jobs of a group one setting: everything but the seed.
+std::string setting_key(const sweeps::Job& job, std::uint32_t group) {
+  std::string key =
+      std::to_string(group) + '\n' + job.task + '\n' + job.drop + '\n' + job.set + '\n' + std::to_string(job.keep);
+  for (const auto& [name, value] : job.parameters) key += '\n' + name + '=' + value.dump();
+  return key;
+}
+
+void group_stage(Sweep& sweep, std::uint32_t stage_index) {
+  const sweeps::Plan& plan = *sweep.plan;
+  const sweeps::Stage& stage = plan.stages[stage_index];
+  std::unordered_map<std::string, std::uint32_t> groups;
+  std::unordered_map<std::string, JobIndex> settings;
+  for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
+    const sweeps::Job& job = plan.jobs[i];
+    const auto [found, fresh] = groups.try_emplace(job.group, static_cast<std::uint32_t>(sweep.groups.size()));
+    if (fresh) sweep.groups.push_back({sweeps::Asha(*stage.stop, plan.goal), {}});
+    const JobIndex first = settings.try_emplace(setting_key(job, found->second), i).first->second;
+    sweep.group_of[i] = found->second;
+    sweep.setting_of[i] = first;
+    sweep.groups[found->second].settings[first].jobs.push_back(i);
+  }
+}
+
+void make_groups(Sweep& sweep) {
+  for (std::uint32_t i = 0; i < sweep.plan->stages.size(); ++i) {
+    if (!sweep.plan->stages[i].stop) continue;
+    if (sweep.group_of.empty()) {
+      sweep.group_of.assign(sweep.plan->jobs.size(), kNoGroup);
+      sweep.setting_of.assign(sweep.plan->jobs.size(), 0);
+    }
+    group_stage(sweep, i);
+  }
+}
+
+// One base model a sweep (docs/protocol.md "settings"); a plan without the key is placed by emptiness alone.
+std::string model_of(const sweeps::Plan& plan) {
+  const nlohmann::json& settings = plan.jobs.front().settings;
+  if (!settings.is_object()) return {};
+  const auto model = settings.find("model");
+  if (model == settings.end() || !model->is_object()) return {};
+  return model->value("path", std::string());
+}
+
+void add_job(State& state, Sweep& sweep, JobIndex index) {
+  const sweeps::Job& planned = sweep.plan->jobs[index];
+  Job& job = state.jobs.emplace_back();
+  job.number = JobNumber(state.jobs.size());
+  job.sweep = sweep.number;
+  job.index = index;
+  if (!sweep.dependents.first.empty()) {
+    job.open_dependents = sweep.dependents.first[index + 1] - sweep.dependents.first[index];
+  }
+  if (!planned.needs.empty()) {
+    const std::uint32_t open = count_inputs(planned);
+    job.state = Blocked{open, {}};
+    if (open == 0) state.pending.resolve.insert(job.number);  // nothing can ever meet it: follow_up() says so
+  } else {
+    job.state = Ready{};
+    auto& queue = planned.kind == sweeps::Kind::benchmark ? sweep.ready_alone : sweep.ready;
+    queue.insert(queue.end(), index);  // indexes rise: no search
+  }
+  const auto phase = static_cast<std::size_t>(phase_of(job));
+  ++sweep.counts[phase];
+  ++sweep.stage_counts[planned.stage][phase];
+  sweep.by_id.emplace(planned.id, index);
+}
+
+}  // namespace
+
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+  for (const char c : text) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return seed;
+}
+
+void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wall_ms,
+               std::shared_ptr<const sweeps::Plan> plan) {
+  Sweep& sweep = state.sweeps.emplace_back();
+  sweep.number = SweepNumber(event.sweep());
+  sweep.id = event.id();
+  sweep.first = JobNumber(event.first_job());
+  sweep.idempotency_key = event.idempotency_key();
+  sweep.content = hash_of(event.resolved());
+  sweep.submitted_ms = wall_ms;
+  sweep.plan = std::move(plan);
+  sweep.model = model_of(*sweep.plan);
+  sweep.stage_counts.resize(sweep.plan->stages.size());
+  sweep.dependents = dependents_of(*sweep.plan);
+  make_groups(sweep);
+  sweep.by_id.reserve(sweep.plan->jobs.size());
+  for (JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) add_job(state, sweep, i);
+  state.sweep_by_id.emplace(sweep.id, sweep.number);
+  if (!sweep.idempotency_key.empty()) state.sweep_by_key.emplace(sweep.idempotency_key, sweep.number);
+  state.open_sweeps.insert(sweep.number);
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,183 @@
+// The state against itself: everything that is kept twice (counters, indexes, leases) is made again from the jobs and
+// compared, and what must never be is looked for. Numbers I1-I10: docs/lifecycle/invariants.md.
+#include <map>
+#include <string>
+
+#include "coordinator/core/inspect.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+using Broken = std::vector<std::string>;
+
+std::string text_of(const Job& job) {
+  return "job " + std::to_string(job.number.value()) + " (" + name_of(phase_of(job)) + ")";
+}
+
+// I2: one living attempt a job, and the lease, the job and the worker name each other.
+void check_leases(const State& state, Broken& broken) {
+  std::size_t active = 0;
+  for (const Job& job : state.jobs) {
+    if (!is_active(phase_of(job))) continue;
+    ++active;
+    const auto lease = state.leases.find(job.lease);
+    if (lease == state.leases.end()) {
+      broken.push_back("I2: " + text_of(job) + " has no lease");
+    } else if (lease->second.fence != Fence{job.number, job.generation, job.attempt, job.lease}) {
+      broken.push_back("I2: the lease of " + text_of(job) + " is of another attempt");
+    }
+  }
+  if (active != state.leases.size()) broken.push_back("I2: there are leases that no job holds");
+  for (const auto& [id, lease] : state.leases) {
+    if (!state.worker(lease.worker)->leases.contains(id)) broken.push_back("I2: a lease is not its worker's");
+    if (id.value() >= state.next_lease) broken.push_back("I2: lease numbers do not grow");
+  }
+}
+
+// I7: slots and exclusive devices, and the free index says the same.
+void check_devices(const State& state, Broken& broken) {
+  std::map<std::pair<WorkerNumber, std::uint32_t>, std::uint32_t> running, alone;
+  for (const auto& [id, lease] : state.leases) {
+    ++running[{lease.worker, lease.device}];
+    if (lease.alone) ++alone[{lease.worker, lease.device}];
+  }
+  std::set<FreeDevice> free;
+  for (const Worker& worker : state.workers) {
+    for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
+      const DeviceState& device = worker.devices[i];
+      const std::uint32_t count = running[{worker.number, i}];
+      const bool exclusive = alone[{worker.number, i}] != 0;
+      const std::string name = device.device.name + " of worker " + worker.name;
+      if (device.running != count) broken.push_back("I7: the count of leases on " + name + " is wrong");
+      if (count > device.device.slots) broken.push_back("I7: " + name + " has more jobs than slots");
+      if (exclusive && count > 1) broken.push_back("I7: a job that runs alone shares " + name);
+      if (device.alone != exclusive) broken.push_back("I7: " + name + " is marked wrongly as exclusive");
+      const bool room = worker.state == WorkerState::ready && !exclusive && count < device.device.slots;
+      if (room) free.insert({count, worker.number, i});
+    }
+  }
+  if (free != state.free.all) broken.push_back("I7: the index of free devices is wrong");
+  std::size_t warm = 0;
+  for (const auto& [key, devices] : state.free.warm) {
+    for (const FreeDevice& device : devices) {
+      warm += free.contains(device) ? 1 : 0;
+      if (!free.contains(device)) broken.push_back("I7: a device is warm and not free");
+    }
+    if (devices.empty()) broken.push_back("I7: an empty entry is left in the index of warm devices");
+  }
+  std::size_t expected = 0;
+  for (const FreeDevice& device : free) {
+    expected += state.worker(device.worker)->devices[device.device].model.empty() ? 0 : 2;
+  }
+  if (warm != expected) broken.push_back("I7: the index of warm devices is wrong");
+}
+
+// I4: what runs has all its inputs, each ended well.
+void check_inputs(const State& state, const Job& job, Broken& broken) {
+  const std::size_t needs = state.planned(job).needs.size();
+  const Phase phase = phase_of(job);
+  const bool started = job.attempt != 0 || phase == Phase::ready || is_active(phase) || phase == Phase::succeeded;
+  if (needs == 0 || !started) return;
+  if (job.inputs.size() != needs) broken.push_back("I4: " + text_of(job) + " went on without its inputs");
+  for (const JobNumber input : job.inputs) {
+    const Job& from = *state.job(input);
+    const auto* stopped = std::get_if<Stopped>(&from.state);
+    const bool whole = phase_of(from) == Phase::succeeded || (stopped != nullptr && stopped->outcome.has_files);
+    if (!whole) broken.push_back("I4: " + text_of(job) + " takes " + text_of(from));
+  }
+}
+
+// How many jobs a blocked job waits for, counted again.
+std::uint32_t open_inputs(const State& state, const Sweep& sweep, const Job& job) {
+  std::uint32_t open = 0;
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    for (const sweeps::Contender& contender : need.contenders) {
+      for (const sweeps::JobIndex index : contender.jobs) {
+        open += is_terminal(phase_of(*state.job(JobNumber(sweep.first.value() + index)))) ? 0 : 1;
+      }
+    }
+  }
+  return open;
+}
+
+// I10: counters; and the queues hold exactly the jobs of their state.
+void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
+  Counts counts{};
+  std::vector<Counts> stages(sweep.plan->stages.size());
+  std::set<sweeps::JobIndex> ready, ready_alone, active;
+  for (sweeps::JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) {
+    const Job& job = *state.job(JobNumber(sweep.first.value() + i));
+    const Phase phase = phase_of(job);
+    if (job.sweep != sweep.number || job.index != i)
+      broken.push_back("I10: " + text_of(job) + " is not where its sweep has it");
+    ++counts[static_cast<std::size_t>(phase)];
+    ++stages[sweep.plan->jobs[i].stage][static_cast<std::size_t>(phase)];
+    if (phase == Phase::ready) (runs_alone(state, job) ? ready_alone : ready).insert(i);
+    if (is_active(phase)) active.insert(i);
+    if (const auto* blocked = std::get_if<Blocked>(&job.state);
+        blocked && blocked->open != open_inputs(state, sweep, job)) {
+      broken.push_back("I8: " + text_of(job) + " waits for a wrong number of jobs");
+    }
+    check_inputs(state, job, broken);
+  }
+  if (counts != sweep.counts || stages != sweep.stage_counts)
+    broken.push_back("I10: counters of sweep " + sweep.id + " are wrong");
+  if (ready != sweep.ready || ready_alone != sweep.ready_alone)
+    broken.push_back("I8: the queue of sweep " + sweep.id + " is wrong");
+  if (active != sweep.active) broken.push_back("I2: the active jobs of sweep " + sweep.id + " are wrong");
+  const bool open = state.open_sweeps.contains(sweep.number);
+  if (open != sweep.outcome.empty()) broken.push_back("I8: sweep " + sweep.id + " is open and ended");
+  const std::uint32_t limit = sweep.plan->limits.concurrency;
+  if (limit != 0 && active.size() > limit)
+    broken.push_back("I7: sweep " + sweep.id + " runs more than limits.concurrency");
+  if (!sweep.outcome.empty() && !(ready.empty() && ready_alone.empty() && active.empty())) {
+    broken.push_back("I8: sweep " + sweep.id + " ended before its jobs");
+  }
+}
+
+// I9: one entry for each (setting, rung), in order, none after a stop.
+void check_rungs(const Sweep& sweep, Broken& broken) {
+  for (const StopGroup& group : sweep.groups) {
+    std::map<sweeps::JobIndex, std::uint32_t> judged;
+    std::set<sweeps::JobIndex> stopped;
+    for (const sweeps::Asha::Entry& entry : group.asha.entries()) {
+      if (entry.rung != judged[entry.job])
+        broken.push_back("I9: a rung of sweep " + sweep.id + " was entered twice or out of order");
+      if (stopped.contains(entry.job)) broken.push_back("I9: a stopped setting of sweep " + sweep.id + " went on");
+      judged[entry.job] = entry.rung + 1;
+      if (!entry.keep_going) stopped.insert(entry.job);
+    }
+    for (const auto& [first, setting] : group.settings) {
+      if (setting.judged != judged[first] || setting.stopped != stopped.contains(first)) {
+        broken.push_back("I9: verdicts of sweep " + sweep.id + " are counted wrongly");
+      }
+    }
+  }
+}
+
+// I5: the count of keepers of each checkpoint, which says what may be collected.
+void check_checkpoints(const State& state, Broken& broken) {
+  std::unordered_map<std::string, std::uint32_t> uses;
+  for (const Job& job : state.jobs) {
+    if (job.latest_checkpoint) ++uses[job.latest_checkpoint->file.sha256];
+    if (job.best_checkpoint) ++uses[job.best_checkpoint->file.sha256];
+  }
+  if (uses != state.checkpoint_uses) broken.push_back("I5: the uses of checkpoints are counted wrongly");
+}
+
+}  // namespace
+
+std::vector<std::string> invariants(const State& state) {
+  Broken broken;
+  check_leases(state, broken);
+  check_devices(state, broken);
+  for (const Sweep& sweep : state.sweeps) {
+    check_sweep(state, sweep, broken);
+    check_rungs(sweep, broken);
+  }
+  check_checkpoints(state, broken);
+  return broken;
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,162 @@
+#include "coordinator/core/machine.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace fathom::core {
+
+namespace {
+
+// Why a stop was wished, kept in the state it leads to.
+std::string wish_text(const JobState& state) {
+  if (const auto* stopping = std::get_if<Stopping>(&state)) return stopping->text;
+  if (const auto* limiting = std::get_if<Limiting>(&state)) return limiting->text;
+  if (const auto* cancelling = std::get_if<Cancelling>(&state)) return cancelling->cause;
+  return {};
+}
+
+// The state of phase `to` with its data. A job that ends under a wish ends for that reason, not for how it ended.
+JobState make_state(Phase to, const Job& job, Arrival& in) {
+  const std::string wish = wish_text(job.state);
+  const auto reason = [&] { return wish.empty() ? std::move(in.text) : wish; };
+  switch (to) {
+    case Phase::blocked:
+      return Blocked{std::get<Blocked>(job.state).open, std::move(in.text)};
+    case Phase::ready:
+      return Ready{};
+    case Phase::leased:
+      return Leased{in.lease};
+    case Phase::running:
+      return Running{job.lease};
+    case Phase::stopping:
+      return Stopping{job.lease, std::move(in.text)};
+    case Phase::limiting:
+      return Limiting{job.lease, std::move(in.text)};
+    case Phase::cancelling:
+      return Cancelling{job.lease, std::move(in.text)};
+    case Phase::backoff:
+      return Backoff{in.until_wall_ms, in.delay_ms, std::move(in.text)};
+    case Phase::succeeded:
+      return Succeeded{std::move(in.outcome)};
+    case Phase::failed:
+      if (phase_of(job) == Phase::limiting) return Failed{"job_wall", wish};
+      return Failed{std::move(in.error_class), std::move(in.text)};
+    case Phase::diverged:
+      return Diverged{std::move(in.text)};
+    case Phase::stopped:
+      return Stopped{std::move(in.outcome), reason()};
+    case Phase::cancelled:
+      return Cancelled{reason()};
+    case Phase::skipped:
+      return Skipped{std::move(in.text)};
+  }
+  throw std::logic_error("a job has no such phase");
+}
+
+// Files are kept for dependents only: nobody else asks the core for them.
+void drop_unneeded_files(Job& job) {
+  if (job.open_dependents != 0) return;
+  if (auto* done = std::get_if<Succeeded>(&job.state)) done->outcome.files.clear();
+  if (auto* done = std::get_if<Stopped>(&job.state)) done->outcome.files.clear();
+}
+
+// Jobs that wait for this one have one less to wait for.
+void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
+  const Dependents& all = sweep.dependents;
+  if (all.first.empty()) return;
+  for (std::uint32_t i = all.first[job.index]; i < all.first[job.index + 1]; ++i) {
+    Job& dependent = state.jobs[sweep.first.value() - 1 + all.edges[i].job];
+    auto* blocked = std::get_if<Blocked>(&dependent.state);
+    if (blocked != nullptr && --blocked->open == 0) state.pending.resolve.insert(dependent.number);
+  }
+}
+
+// It takes no input any more: inputs that nobody else may take forget their files.
+void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    for (const sweeps::Contender& contender : need.contenders) {
+      for (const sweeps::JobIndex index : contender.jobs) {
+        Job& input = state.jobs[sweep.first.value() - 1 + index];
+        --input.open_dependents;
+        drop_unneeded_files(input);
+      }
+    }
+  }
+}
+
+void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
+  if (from == Phase::ready) sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
+  if (from == Phase::blocked) state.pending.resolve.erase(job.number);
+  if (is_active(from) && !is_active(to)) {
+    end_lease(state, job.lease);
+    sweep.active.erase(job.index);
+  }
+}
+
+void enter(State& state, Sweep& sweep, Job& job, Phase to) {
+  if (to == Phase::ready) (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
+  if (is_active(to)) sweep.active.insert(job.index);
+  if (!next(to, Move::wish_stop)) state.pending.stop.erase(job.number);
+  if (!is_terminal(to)) return;
+  drop_unneeded_files(job);
+  tell_dependents(state, sweep, job);
+  let_inputs_go(state, sweep, job);
+  mark_sweep(state, sweep);
+}
+
+}  // namespace
+
+Status move_job(State& state, Job& job, Move move, Arrival arrival) {
+  const Phase from = phase_of(job);
+  const std::optional<Phase> to = next(from, move);
+  if (!to) {
+    return Error{Errc::failed_precondition, "job " + std::to_string(job.number.value()) + " is " + name_of(from) +
+                                                ": no move \"" + name_of(move) + "\" from there"};
+  }
+  if (*to == from && move != Move::miss) return success();  // progress: nothing that an index knows
+  Sweep& sweep = *state.sweep(job.sweep);
+  Counts& stage = sweep.stage_counts[sweep.plan->jobs[job.index].stage];
+  --sweep.counts[static_cast<std::size_t>(from)], --stage[static_cast<std::size_t>(from)];
+  ++sweep.counts[static_cast<std::size_t>(*to)], ++stage[static_cast<std::size_t>(*to)];
+  leave(state, sweep, job, from, *to);
+  job.state = make_state(*to, job, arrival);
+  enter(state, sweep, job, *to);
+  return success();
+}
+
+void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex first) {
+  const Setting& setting = group.settings.at(first);
+  const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return state.jobs[sweep.first.value() - 1 + index]; };
+  const bool judge = !setting.stopped && std::ranges::all_of(setting.jobs, [&](sweeps::JobIndex index) {
+    return job_at(index).rung_values.size() > setting.judged;
+  });
+  if (judge) {
+    state.pending.judge.emplace(sweep.number, first);
+  } else {
+    state.pending.judge.erase({sweep.number, first});
+  }
+  if (!setting.stopped) return;
+  for (const sweeps::JobIndex index : setting.jobs) {
+    if (next(phase_of(job_at(index)), Move::wish_stop)) state.pending.stop.insert(job_at(index).number);
+  }
+}
+
+void mark_sweep(State& state, const Sweep& sweep) {
+  const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
+  std::size_t ended = 0;
+  for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
+  const std::uint32_t limit = sweep.plan->limits.failed;
+  const bool too_many = limit != 0 && count(Phase::failed) > limit && !sweep.cancel_cause;
+  const bool over = ended == sweep.plan->jobs.size();
+  if (sweep.outcome.empty() && (over || too_many)) {
+    state.pending.check.insert(sweep.number);
+  } else {
+    state.pending.check.erase(sweep.number);
+  }
+}
+
+bool runs_alone(const State& state, const Job& job) {
+  return job.suspect || state.planned(job).kind == sweeps::Kind::benchmark;
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,57 @@
+// Inside the core: the one place where a job changes its state, with every index and counter that follows. evolve() is
+// its only user.
+// Thread: the core's strand. Failure: move_job() refuses what the table does not have, and changes nothing then.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+#include "coordinator/core/state.hpp"
+
+namespace fathom::event {
+class SweepSubmitted;
+}
+
+namespace fathom::core {
+
+// What the new state needs to know, as far as it needs it.
+struct Arrival {
+  LeaseId lease{};                               // leased
+  std::string error_class{}, text{};             // failed; text: cause, message or reason of every other
+  std::int64_t until_wall_ms = 0, delay_ms = 0;  // backoff
+  Outcome outcome{};                             // succeeded, stopped
+};
+
+// Moves `job` as the table says. The caller has filled in what the move reports (attempt, counters) where the indexes
+// depend on it: `suspect` before a job becomes Ready, `attempt` and `lease` before it is Leased.
+Status move_job(State& state, Job& job, Move move, Arrival arrival = {});
+
+// A lease on a free slot, in every index. The slot was checked.
+void add_lease(State& state, const Lease& lease);
+// Out of every index again. For move_job() alone: a lease ends with the state that holds it.
+void end_lease(State& state, LeaseId id);
+
+// Takes a worker's devices out of the placement indexes, and back in after a change. Only ready workers are in.
+void unindex_worker(State& state, const Worker& worker);
+void index_worker(State& state, const Worker& worker);
+
+// Marks what follow_up() has to look at after a new rung value or verdict of the setting.
+void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex setting);
+// …and after a job ended.
+void mark_sweep(State& state, const Sweep& sweep);
+
+// "model\ntask": the key under which a device that holds both is found.
+std::string warm_key(const std::string& model, const std::string& task);
+// Makes the sweep and its jobs from the plan. The event's numbers were checked.
+void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wall_ms,
+               std::shared_ptr<const sweeps::Plan> plan);
+
+// FNV-1a, for digests and to tell contents apart; stable on every machine.
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce484222325ULL);
+
+// The job is never to share its device.
+bool runs_alone(const State& state, const Job& job);
+
+}  // namespace fathom::core

@@ -1,0 +1,49 @@
+#include "coordinator/core/state.hpp"
+
+namespace fathom::core {
+namespace {
+
+// Numbers are dense and start at 1.
+template <class T, class Number>
+T* at(std::vector<T>& all, Number number) {
+  return number.value() == 0 || number.value() > all.size() ? nullptr : &all[number.value() - 1];
+}
+template <class T, class Number>
+const T* at(const std::vector<T>& all, Number number) {
+  return number.value() == 0 || number.value() > all.size() ? nullptr : &all[number.value() - 1];
+}
+
+}  // namespace
+
+const char* name_of(WorkerState state) {
+  switch (state) {
+    case WorkerState::ready:
+      return "ready";
+    case WorkerState::draining:
+      return "draining";
+    case WorkerState::gone:
+      break;
+  }
+  return "gone";
+}
+
+const Job* State::job(JobNumber number) const { return at(jobs, number); }
+Job* State::job(JobNumber number) { return at(jobs, number); }
+const Sweep* State::sweep(SweepNumber number) const { return at(sweeps, number); }
+Sweep* State::sweep(SweepNumber number) { return at(sweeps, number); }
+const Worker* State::worker(WorkerNumber number) const { return at(workers, number); }
+Worker* State::worker(WorkerNumber number) { return at(workers, number); }
+
+const Sweep* State::find_sweep(const std::string& id) const {
+  const auto found = sweep_by_id.find(id);
+  return found == sweep_by_id.end() ? nullptr : sweep(found->second);
+}
+
+const Job* State::find_job(const Sweep& in, const std::string& id) const {
+  const auto found = in.by_id.find(id);
+  return found == in.by_id.end() ? nullptr : job(JobNumber(in.first.value() + found->second));
+}
+
+const sweeps::Job& State::planned(const Job& job) const { return sweep(job.sweep)->plan->jobs[job.index]; }
+
+}  // namespace fathom::core
