@@ -11,6 +11,7 @@
 
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
+#include "worker/attempt.hpp"
 
 namespace fathom::worker {
 namespace {
@@ -68,7 +69,7 @@ void TrainerHost::spawn_later() {
 }
 
 void TrainerHost::run(const wire::TrainerJob& job) {
-  jobs_.insert(from_wire(job.assign().fence()));
+  jobs_.insert(attempt_key(from_wire(job.assign().fence())));
   if (state_ == State::up) {
     if (jobs_.size() == 1) progressed_ = Loop::now();
     wire::Envelope envelope;
@@ -79,17 +80,18 @@ void TrainerHost::run(const wire::TrainerJob& job) {
 }
 
 void TrainerHost::stop(const Fence& fence, const std::string& cause) {
-  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
-                                  [&](const auto& job) { return from_wire(job->assign().fence()) == fence; });
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& job) {
+    return attempt_key(from_wire(job->assign().fence())) == attempt_key(fence);
+  });
   if (waits != waiting_.end()) {
     waiting_.erase(waits);
-    jobs_.erase(fence);
+    jobs_.erase(attempt_key(fence));
     wire::Item item;
     *item.mutable_fence() = to_wire(fence);
     item.mutable_stopped();
     return callbacks_.on_item(item);
   }
-  if (state_ != State::up || jobs_.count(fence) == 0) return;
+  if (state_ != State::up || jobs_.count(attempt_key(fence)) == 0) return;
   wire::Envelope envelope;
   *envelope.mutable_stop()->mutable_fence() = to_wire(fence);
   envelope.mutable_stop()->set_cause(cause);
@@ -128,7 +130,7 @@ void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
     case wire::Envelope::kItems:
       for (wire::Item& item : *envelope.mutable_items()->mutable_items()) {
         progressed_ = heard_;
-        if (is_last(item)) jobs_.erase(from_wire(item.fence()));
+        if (is_last(item)) jobs_.erase(attempt_key(from_wire(item.fence())));
         callbacks_.on_item(item);
       }
       return;

@@ -1,0 +1,300 @@
+// A trainer that answers at once: it speaks the worker's protocol to the letter and trains nothing. With it the way of a
+// job through coordinator and worker can be measured and killed. Its results are a function of the job's settings alone.
+//
+// Environment:
+//   FATHOM_NOOP_EFFECTS=FILE     a line "start|finish job generation attempt" for each job begun and finished
+//   FATHOM_NOOP_MS=N             milliseconds of work an epoch
+//   FATHOM_NOOP_CHECKPOINTS=1    a small resumable checkpoint after each epoch
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "common/files.hpp"
+#include "common/protocol/channel.hpp"
+#include "common/protocol/fences.hpp"
+#include "common/protocol/wire.pb.h"
+#include "common/sha256.hpp"
+
+namespace fathom {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+using Steady = std::chrono::steady_clock;
+constexpr std::uint64_t kStepsPerEpoch = 16;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+// In (0, 1), the same on every machine: from the first 13 hex digits of a hash.
+double number_from(const std::string& text) {
+  return static_cast<double>(std::stoull(sha256_hex(text).substr(0, 13), nullptr, 16)) / 4503599627370496.0;
+}
+
+struct Job {
+  wire::TrainerJob order;
+  Json settings;
+  std::uint32_t epoch = 0;   // finished
+  std::uint32_t epochs = 1;
+  std::uint32_t best = 0;
+  double objective = -1;     // of the best epoch
+  std::string stop;          // cause
+  Steady::time_point due;    // when the present epoch is done
+};
+
+class NoopTrainer {
+ public:
+  NoopTrainer(int fd, std::string device)
+      : channel_(fd), device_(std::move(device)), effects_(environment("FATHOM_NOOP_EFFECTS")) {
+    const std::string work = environment("FATHOM_NOOP_MS");
+    if (!work.empty()) epoch_time_ = Millis(std::atoi(work.c_str()));
+    checkpoints_ = environment("FATHOM_NOOP_CHECKPOINTS") == "1";
+  }
+
+  // Until the worker closes the channel or says Shutdown.
+  int run() {
+    wire::Envelope hello;
+    hello.mutable_trainer_hello()->set_protocol(kProtocolVersion);
+    hello.mutable_trainer_hello()->set_version(FATHOM_VERSION);
+    hello.mutable_trainer_hello()->set_device(device_);
+    if (!channel_.send(hello)) return 1;
+    while (!ending_) {
+      auto message = channel_.receive(wait());
+      if (!message) return 0;
+      if (message->has_value()) handle(**message);
+      work();
+      report_alive();
+    }
+    return 0;
+  }
+
+ private:
+  [[nodiscard]] Millis wait() const {
+    Steady::time_point next = alive_ + std::chrono::milliseconds(500);
+    for (const auto& [fence, job] : jobs_) next = std::min(next, job.due);
+    return std::max(std::chrono::duration_cast<Millis>(next - Steady::now()), Millis(0));
+  }
+
+  void handle(const wire::Envelope& envelope) {
+    if (envelope.has_trainer_job()) begin(envelope.trainer_job());
+    if (envelope.has_shutdown()) ending_ = true;
+    if (envelope.has_stop()) {
+      const auto job = jobs_.find(from_wire(envelope.stop().fence()));
+      if (job != jobs_.end()) job->second.stop = envelope.stop().cause();
+    }
+  }
+
+  void begin(const wire::TrainerJob& order) {
+    Job job;
+    job.order = order;
+    job.settings = Json::parse(order.assign().settings(), nullptr, false);
+    if (job.settings.is_object() && job.settings.contains("train")) {
+      job.epochs = job.settings["train"].value("epochs", 1u);
+    }
+    if (order.assign().has_resume()) resume(job);
+    note("start", order.assign().fence());
+    wire::Item item = item_of(job);
+    item.mutable_started()->set_device(device_);
+    item.mutable_started()->set_base_sha256(sha256_hex("base"));
+    item.mutable_started()->set_data_sha256(sha256_hex("data"));
+    item.mutable_started()->set_resumed_epoch(job.epoch);
+    send(item);
+    job.due = Steady::now() + epoch_time_;
+    jobs_.emplace(from_wire(order.assign().fence()), std::move(job));
+  }
+
+  void resume(Job& job) {
+    const auto text = read_file(job.order.folder() + "/resume.ckpt");
+    if (!text) return;
+    const Json saved = Json::parse(*text, nullptr, false);
+    if (!saved.is_object()) return;
+    job.epoch = saved.value("epoch", 0u);
+    job.best = saved.value("best", 0u);
+    job.objective = saved.value("objective", -1.0);
+  }
+
+  void work() {
+    const auto now = Steady::now();
+    for (auto entry = jobs_.begin(); entry != jobs_.end();) {
+      Job& job = entry->second;
+      const bool ended = !job.stop.empty() ? stopped(job) : (job.due <= now && finish_epoch(job));
+      entry = ended ? jobs_.erase(entry) : std::next(entry);
+    }
+  }
+
+  // True when it was the last epoch.
+  bool finish_epoch(Job& job) {
+    if (job.epoch < job.epochs) {
+      ++job.epoch;
+      ++epochs_done_;
+      const double objective = number_from(fmt::format("{} epoch {}", job.settings.dump(), job.epoch));
+      const bool better = objective > job.objective;
+      if (better) {
+        job.objective = objective;
+        job.best = job.epoch;
+      }
+      send_metrics(job, objective);
+      if (checkpoints_) send_checkpoint(job, better);
+      wire::Item item = item_of(job);
+      item.mutable_report()->set_epoch(job.epoch);
+      item.mutable_report()->set_step(job.epoch * kStepsPerEpoch);
+      item.mutable_report()->set_objective(objective);
+      send(item);
+    }
+    job.due = Steady::now() + epoch_time_;
+    if (job.epoch < job.epochs) return false;
+    finish(job);
+    return true;
+  }
+
+  void finish(const Job& job) {
+    wire::Item item = item_of(job);
+    const std::string result = result_of(job);
+    if (auto written = write_final(job, result); !written) {
+      item.mutable_failed()->set_error_class("disk");
+      item.mutable_failed()->set_message(written.error().message);
+    } else {
+      item.mutable_finished()->set_result(result);
+      note("finish", job.order.assign().fence());
+    }
+    send(item);
+  }
+
+  bool stopped(const Job& job) {
+    wire::Item item = item_of(job);
+    wire::Stopped& message = *item.mutable_stopped();
+    message.set_epoch(job.epoch);
+    message.set_step(job.epoch * kStepsPerEpoch);
+    if (job.epoch > 0) {
+      message.set_result(result_of(job));
+      if (!write_final(job, message.result())) message.clear_result();
+    }
+    send(item);
+    return true;
+  }
+
+  static Status write_final(const Job& job, const std::string& result) {
+    const std::string folder = job.order.folder() + "/final";
+    FATHOM_TRY(make_folders(folder));
+    const Json file = {{"format", 1}, {"settings", job.settings}, {"result", Json::parse(result)}};
+    return write_file_atomic(folder + "/fathom.json", file.dump(1) + "\n");
+  }
+
+  void send_checkpoint(const Job& job, bool best) {
+    const std::string path = fmt::format("checkpoints/epoch-{}.ckpt", job.epoch);
+    if (!make_folders(job.order.folder() + "/checkpoints")) return;
+    const Json saved = {{"job", job.order.assign().job_id()}, {"epoch", job.epoch}, {"best", job.best}, {"objective", job.objective}};
+    if (!write_file_atomic(job.order.folder() + "/" + path, saved.dump())) return;
+    wire::Item item = item_of(job);
+    wire::Checkpoint& message = *item.mutable_checkpoint();
+    message.set_epoch(job.epoch);
+    message.set_step(job.epoch * kStepsPerEpoch);
+    message.set_path(path);
+    message.set_objective(job.objective);
+    message.set_best(best);
+    send(item);
+  }
+
+  static std::string result_of(const Job& job) {
+    const Json row = {{"epoch", job.best}, {"depth", 0}, {"split", "eval"}, {"metric", "accuracy"},
+                      {"value", job.objective}, {"primary", true}};
+    const Json result = {
+        {"objective", job.objective}, {"epoch", job.best}, {"rows", {row}}, {"attention", Json::array()},
+        {"labels", {"neg", "pos"}}, {"steps", job.epoch * kStepsPerEpoch}, {"epochs", job.epoch},
+        {"examples", job.epoch * 512}, {"tokens", job.epoch * 4096}, {"seconds", 0.0}, {"steps_per_s", 0.0},
+        {"peak_memory", 0}, {"base_sha256", sha256_hex("base")}, {"data_sha256", sha256_hex("data")}, {"device", "cpu"}};
+    return result.dump();
+  }
+
+  void send_metrics(const Job& job, double objective) {
+    wire::Envelope envelope;
+    wire::MetricBatch& batch = *envelope.mutable_metrics();
+    *batch.mutable_fence() = job.order.assign().fence();
+    const auto wall = SystemClock().wall().time_since_epoch().count();
+    for (const char* name : {"train/loss", "eval/accuracy"}) {
+      wire::MetricPoint& point = *batch.add_points();
+      point.set_name(name);
+      point.set_step(job.epoch * kStepsPerEpoch);
+      point.set_value(std::string_view(name) == "train/loss" ? 1 - objective : objective);
+      point.set_wall_ms(wall);
+      point.set_depth(std::string_view(name) == "train/loss" ? -1 : 0);
+    }
+    push(envelope);
+    wire::Envelope log;
+    *log.mutable_trainer_log()->mutable_fence() = job.order.assign().fence();
+    log.mutable_trainer_log()->set_line(fmt::format("epoch {} objective {:.4f}", job.epoch, objective));
+    push(log);
+  }
+
+  void report_alive() {
+    if (Steady::now() - alive_ < std::chrono::milliseconds(500)) return;
+    alive_ = Steady::now();
+    wire::Envelope envelope;
+    envelope.mutable_alive()->set_steps(epochs_done_ * kStepsPerEpoch);
+    for (const auto& [fence, job] : jobs_) *envelope.mutable_alive()->add_running() = to_wire(fence);
+    push(envelope);
+  }
+
+  static wire::Item item_of(const Job& job) {
+    wire::Item item;
+    *item.mutable_fence() = job.order.assign().fence();
+    return item;
+  }
+
+  void send(const wire::Item& item) {
+    wire::Envelope envelope;
+    *envelope.mutable_items()->add_items() = item;
+    push(envelope);
+  }
+
+  void push(const wire::Envelope& envelope) {
+    if (!channel_.send(envelope)) ending_ = true;
+  }
+
+  // One write of one line with O_APPEND: whole, whoever else writes and whenever we are killed.
+  void note(const char* what, const wire::Fence& fence) const {
+    if (effects_.empty()) return;
+    const int file = ::open(effects_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (file < 0) return;
+    const std::string line = fmt::format("{} {} {} {}\n", what, fence.job(), fence.generation(), fence.attempt());
+    [[maybe_unused]] const ssize_t written = ::write(file, line.data(), line.size());
+    ::close(file);
+  }
+
+  FrameChannel channel_;
+  const std::string device_;
+  const std::string effects_;
+  Millis epoch_time_{0};
+  bool checkpoints_ = false;
+  bool ending_ = false;
+  std::map<Fence, Job> jobs_;
+  std::uint64_t epochs_done_ = 0;
+  Steady::time_point alive_{};
+};
+
+}  // namespace
+}  // namespace fathom
+
+int main(int argc, char** argv) {
+  CLI::App app("A trainer that trains nothing, for tests and measurements.", "noop_trainer");
+  int fd = -1;
+  std::string device = "cpu";
+  int threads = 1;
+  std::string root;
+  app.add_option("--fd", fd, "descriptor of the socket to the worker")->required();
+  app.add_option("--device", device, "named in what it reports");
+  app.add_option("--threads", threads, "taken for compatibility");
+  app.add_option("--root", root, "taken for compatibility");
+  CLI11_PARSE(app, argc, argv);
+  ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fathom::NoopTrainer(fd, device).run();
+}

@@ -1,0 +1,75 @@
+// The worker: joins its coordinator, keeps its leases, and passes what the coordinator wants to the job runner and what
+// jobs report to the coordinator. It goes on for ever through lost connections and restarted coordinators.
+//
+// Thread: run() is the loop's thread and stays until the end; drain() from any thread. Owner: main.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/artifact_client.hpp"
+#include "worker/contact.hpp"
+#include "worker/job_runner.hpp"
+#include "worker/link.hpp"
+#include "worker/loop.hpp"
+#include "worker/options.hpp"
+#include "worker/state_folder.hpp"
+
+namespace fathom::wire {
+class Welcome;
+class Hello;
+}  // namespace fathom::wire
+
+namespace fathom::worker {
+
+struct AgentSetup {
+  Options options;  // trainer and name filled in, root absolute
+  std::vector<DeviceSpec> devices;
+  LinkOptions link;
+  std::string join_secret;
+  std::string version;
+};
+
+class Agent {
+ public:
+  Agent(AgentSetup setup, const StateFolder& state);
+  ~Agent();
+
+  // Works until drained. 0: drained well; 1: the worker's disk is broken, or the coordinator refuses it for good.
+  [[nodiscard]] int run();
+  // Trainers checkpoint and end, items are delivered, within Options::drain. A second call ends at once.
+  void drain();
+
+ private:
+  void opened(std::uint64_t connection);
+  void received(std::uint64_t connection, const std::shared_ptr<wire::Envelope>& envelope);
+  void lost(std::uint64_t connection, const std::string& why);
+  void welcome(const wire::Welcome& welcome);
+  void refused(const std::string& code, const std::string& message);
+  void tick();
+  void beat();
+  void flush();
+  void begin_drain();
+  void end_when_drained(TimePoint deadline);
+  void fatal(const std::string& message);
+  void say_hello(wire::Hello& hello) const;
+
+  const AgentSetup setup_;
+  const StateFolder& state_;
+  Loop loop_;
+  ArtifactClient artifacts_;
+  Contact contact_;
+  std::unique_ptr<JobRunner> runner_;
+  std::unique_ptr<Link> link_;
+  std::uint64_t connection_ = 0;  // number of the present one; 0: none
+  bool welcomed_ = false;
+  bool draining_ = false;
+  bool lapse_told_ = false;
+  TimePoint asked_{};  // when the Hello left
+  TimePoint next_beat_{};
+  std::uint64_t epoch_ = 0;  // the coordinator's; grows with each of its starts
+  int exit_code_ = 0;
+};
+
+}  // namespace fathom::worker

@@ -1,0 +1,304 @@
+#include "worker/job_runner.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <system_error>
+
+#include "common/protocol/fences.hpp"
+#include "common/protocol/wire.pb.h"
+#include "worker/job_folder.hpp"
+
+namespace fathom::worker {
+namespace {
+
+constexpr std::uint64_t kCompactAt = 4u << 20;  // bytes of a spool that nobody needs any more
+
+const char* class_of(Errc code) {
+  switch (code) {
+    case Errc::resource_exhausted:
+      return "disk";
+    case Errc::not_found:
+    case Errc::corrupt:
+      return "data";
+    default:
+      return "internal";
+  }
+}
+
+}  // namespace
+
+JobRunner::JobRunner(Loop& loop, const Options& options, const StateFolder& state,
+                     const std::vector<DeviceSpec>& devices, ArtifactClient& artifacts,
+                     std::function<void(const std::string&)> fatal)
+    : loop_(loop),
+      options_(options),
+      state_(state),
+      artifacts_(artifacts),
+      fatal_(std::move(fatal)),
+      cache_(state.cache(), options.cache_limit.value),
+      spooler_(state.spool(), [this](const Fence& fence, std::uint64_t sequence, const Status& status) {
+        loop_.post([this, fence, sequence, status] { on_durable(fence, sequence, status); });
+      }) {
+  for (const DeviceSpec& device : devices) {
+    hosts_.push_back(make_host(device, (state.trainers() / (device.name + ".log")).string()));
+  }
+}
+
+// Trainers go first: their news must not reach a runner that is half gone.
+JobRunner::~JobRunner() {
+  hosts_.clear();
+  for (const auto& [fence, attempt] : attempts_) *attempt->cancelled = true;
+}
+
+std::unique_ptr<TrainerHost> JobRunner::make_host(const DeviceSpec& device, const std::string& output) {
+  TrainerHost::Callbacks callbacks;
+  callbacks.on_item = [this](wire::Item& item) { on_item(item); };
+  callbacks.on_metrics = [this](wire::MetricBatch& batch) { on_metrics(batch); };
+  callbacks.on_log = [this](const wire::TrainerLog& log) { on_log(log); };
+  callbacks.on_crash = [this](const TrainerCrash& crash) { on_crash(crash); };
+  callbacks.on_gone = [this, name = device.name] {
+    // A drained trainer has written its checkpoints; what it still had counts as unfinished.
+    for (const auto& [fence, attempt] : attempts_) {
+      if (attempt->device == name && attempt->phase == Attempt::Phase::training) closed(*attempt);
+    }
+  };
+  return std::make_unique<TrainerHost>(loop_, options_, device, output, std::move(callbacks));
+}
+
+void JobRunner::start_trainers() {
+  for (const auto& host : hosts_) host->start();
+}
+
+void JobRunner::recover() {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(state_.spool(), error)) {
+    if (entry.path().extension() != ".spool") continue;
+    auto spool = read_spool(entry.path());
+    if (!spool || spool->records.empty()) {
+      // Nothing of it had been sent: an item counts from its first sync on.
+      if (!spool) spdlog::warn("spool removed: {}", spool.error().message);
+      std::filesystem::remove(entry.path(), error);
+      continue;
+    }
+    auto attempt = std::make_unique<Attempt>(spool->fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
+    attempt->phase = Attempt::Phase::ended;
+    for (const SpoolRecord& record : spool->records) attempt->outbox.restore(record);
+    if (spool->torn) spdlog::warn("spool has a torn tail, the whole records are used file={}", entry.path().string());
+    spdlog::info("spool found attempt={} records={}", describe(spool->fence), spool->records.size());
+    attempts_.emplace(attempt_key(spool->fence), std::move(attempt));
+  }
+}
+
+Attempt* JobRunner::find(const Fence& fence) {
+  const auto found = attempts_.find(attempt_key(fence));
+  return found == attempts_.end() ? nullptr : found->second.get();
+}
+
+TrainerHost* JobRunner::host_of(const std::string& device) {
+  for (const auto& host : hosts_) {
+    if (host->device().name == device) return host.get();
+  }
+  return nullptr;
+}
+
+void JobRunner::assign(const wire::Assign& assign) {
+  const Fence fence = from_wire(assign.fence());
+  if (draining_ || find(fence) != nullptr) return;
+  std::vector<Fence> older;
+  for (const auto& [known, attempt] : attempts_) {
+    if (known.job == fence.job && !attempt->abandoned) older.push_back(known);
+  }
+  // A newer attempt fences what this worker may still run of the same job; what is spooled of an ended one is still told.
+  for (const Fence& known : older) {
+    if (find(known)->phase != Attempt::Phase::ended) abandon(known);
+  }
+  auto made = std::make_unique<Attempt>(fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
+  Attempt& attempt = *made;
+  attempt.job_id = assign.job_id();
+  attempt.device = assign.device();
+  attempt.folder = state_.jobs() / job_folder_name(fence);
+  attempts_.emplace(attempt_key(fence), std::move(made));
+  spdlog::info("assigned attempt={} job={} device={}", describe(fence), attempt.job_id, attempt.device);
+  if (host_of(attempt.device) == nullptr) {
+    return fail(attempt, "internal", fmt::format("worker {} has no device {}", options_.name, attempt.device));
+  }
+  prepare(attempt, assign);
+}
+
+void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
+  if (auto made = make_job_folder(attempt.folder); !made) {
+    return fail(attempt, class_of(made.error().code), made.error().message);
+  }
+  if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
+  downloads_.post([this, assign = wire::Assign(assign), fence = attempt.fence, folder = attempt.folder, flag = attempt.cancelled]() mutable {
+    const Status laid = lay_inputs(artifacts_, cache_, assign, folder, [flag] { return flag->load(); });
+    loop_.post([this, fence, assign = std::move(assign), laid] { prepared(fence, assign, laid); });
+  });
+}
+
+void JobRunner::prepared(const Fence& fence, const wire::Assign& assign, const Status& status) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr || attempt->phase != Attempt::Phase::preparing) return;
+  if (attempt->abandoned) return retire(fence);
+  if (!status) return fail(*attempt, class_of(status.error().code), status.error().message);
+  attempt->phase = Attempt::Phase::training;
+  wire::TrainerJob job;
+  *job.mutable_assign() = assign;
+  job.set_folder(attempt->folder.string());
+  host_of(attempt->device)->run(job);
+}
+
+void JobRunner::stop(const Fence& fence, const std::string& cause) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr || attempt->abandoned) return;
+  if (cause == "lost") return abandon(fence);
+  if (attempt->phase == Attempt::Phase::training) return host_of(attempt->device)->stop(attempt->fence, cause);
+  if (attempt->phase != Attempt::Phase::preparing) return;
+  // It has not begun: there is nothing to wait for.
+  *attempt->cancelled = true;
+  wire::Item item;
+  item.mutable_stopped();
+  tell(*attempt, item);
+  attempt->phase = Attempt::Phase::ended;
+}
+
+void JobRunner::abandon(const Fence& fence) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr || attempt->abandoned) return;
+  spdlog::info("attempt is fenced, its work is dropped attempt={}", describe(fence));
+  attempt->abandoned = true;
+  *attempt->cancelled = true;
+  spooler_.remove(attempt->fence);
+  if (attempt->phase == Attempt::Phase::training) {
+    host_of(attempt->device)->stop(attempt->fence, "lost");
+  } else if (attempt->phase == Attempt::Phase::ended) {
+    retire(fence);
+  }
+}
+
+void JobRunner::give_up(Attempt& attempt) {
+  attempt.unfinished = true;
+  if (attempt.phase == Attempt::Phase::training) {
+    host_of(attempt.device)->stop(attempt.fence, "lost");
+  } else if (attempt.phase == Attempt::Phase::preparing) {
+    *attempt.cancelled = true;
+    attempt.phase = Attempt::Phase::ended;
+  }
+}
+
+void JobRunner::give_up_all() {
+  std::vector<Fence> all;
+  for (const auto& [fence, attempt] : attempts_) all.push_back(fence);
+  for (const Fence& fence : all) {
+    Attempt* attempt = find(fence);
+    if (attempt == nullptr || attempt->unfinished || attempt->phase == Attempt::Phase::ended) continue;
+    spdlog::warn("no contact for too long, attempt stops with a checkpoint attempt={}", describe(fence));
+    give_up(*attempt);
+    retire_if_done(fence);
+  }
+}
+
+void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr) return;
+  if (late) return abandon(fence);
+  attempt->outbox.ack_items(sequence);
+  if (attempt->outbox.stale_bytes() > kCompactAt) spooler_.rewrite(attempt->fence, attempt->outbox.compact());
+  retire_if_done(fence);
+}
+
+void JobRunner::metric_ack(const Fence& fence, std::uint64_t last_sequence) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr) return;
+  attempt->outbox.ack_metrics(last_sequence);
+  retire_if_done(fence);
+}
+
+void JobRunner::log_ack(const Fence& fence, std::uint64_t offset) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr) return;
+  attempt->outbox.ack_log(offset);
+  retire_if_done(fence);
+}
+
+std::vector<wire::Held> JobRunner::held() const {
+  std::vector<wire::Held> all;
+  for (const auto& [fence, attempt] : attempts_) {
+    if (attempt->abandoned) continue;
+    wire::Held& held = all.emplace_back();
+    *held.mutable_fence() = to_wire(attempt->fence);
+    held.set_running(attempt->phase != Attempt::Phase::ended && !attempt->unfinished);
+  }
+  return all;
+}
+
+std::vector<wire::Envelope> JobRunner::take() {
+  std::vector<wire::Envelope> all;
+  std::uint64_t dropped = 0;
+  for (const auto& [fence, attempt] : attempts_) {
+    if (!attempt->log_lines.empty() && !attempt->abandoned) {
+      spooler_.append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
+    }
+    attempt->log_lines.clear();
+    if (attempt->abandoned) continue;
+    for (wire::Envelope& envelope : attempt->outbox.take()) all.push_back(std::move(envelope));
+    dropped += attempt->outbox.dropped();
+  }
+  if (dropped > dropped_told_) {
+    spdlog::warn("metric points or log text were dropped: too much waits for the coordinator messages={}",
+                 dropped - dropped_told_);
+  }
+  dropped_told_ = dropped;
+  return all;
+}
+
+void JobRunner::rewind() {
+  for (const auto& [fence, attempt] : attempts_) attempt->outbox.rewind();
+}
+
+void JobRunner::drain() {
+  draining_ = true;
+  std::vector<Fence> all;
+  for (const auto& [fence, attempt] : attempts_) all.push_back(fence);
+  for (const Fence& fence : all) {
+    Attempt& attempt = *find(fence);
+    attempt.unfinished = true;
+    if (attempt.phase != Attempt::Phase::preparing) continue;
+    give_up(attempt);
+    retire_if_done(fence);
+  }
+  for (const auto& host : hosts_) host->drain();
+}
+
+bool JobRunner::drained() const {
+  for (const auto& host : hosts_) {
+    if (!host->gone()) return false;
+  }
+  for (const auto& [fence, attempt] : attempts_) {
+    if (!attempt->abandoned && (attempt->phase != Attempt::Phase::ended || !attempt->outbox.items_empty())) return false;
+  }
+  return true;
+}
+
+void JobRunner::retire_if_done(const Fence& fence) {
+  Attempt* attempt = find(fence);
+  if (attempt == nullptr || attempt->phase != Attempt::Phase::ended) return;
+  if (attempt->outbox.empty() && attempt->log_lines.empty()) retire(fence);
+}
+
+void JobRunner::retire(const Fence& fence) {
+  const auto attempt = attempts_.extract(attempt_key(fence));
+  if (attempt.empty()) return;
+  const std::filesystem::path folder = attempt.mapped()->folder;
+  spooler_.remove(attempt.mapped()->fence);
+  if (folder.empty()) return;
+  // A large tree takes a while to remove.
+  uploads_.post([folder] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    std::filesystem::remove(folder.parent_path(), ignored);  // the job's folder, when this was its last attempt
+  });
+}
+
+}  // namespace fathom::worker

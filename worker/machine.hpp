@@ -1,0 +1,17 @@
+// What the worker tells about its machine. Thread: free function.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fathom::worker {
+
+struct Machine {
+  std::string host;       // its name
+  std::string cpu_model;  // e.g. "AMD EPYC 7763"; empty where unknown
+  std::uint64_t memory = 0;  // bytes
+};
+
+[[nodiscard]] Machine describe_machine();
+
+}  // namespace fathom::worker
