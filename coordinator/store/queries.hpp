@@ -1,0 +1,57 @@
+// The questions of read_model.hpp as SQL, each on a connection that is inside one read transaction, so that counts and
+// rows of an answer fit together. Answers: docs/protocol.md "REST". Thread: the caller's, with its own Database.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "coordinator/store/read_model.hpp"
+#include "coordinator/store/sqlite.hpp"
+
+namespace fathom::store::queries {
+
+// A WHERE clause in the making: text with '?' and what goes there, in order.
+struct Filter {
+  std::string where;
+  std::vector<std::variant<std::int64_t, std::string>> values;
+  void also(const std::string& condition);
+  void bind(Statement& statement, int first = 1) const;
+};
+
+// A sweep's number, the first of its jobs and how many there are. not_found: no such sweep.
+struct SweepKey {
+  std::int64_t number = 0;
+  std::int64_t first_job = 0;
+  std::int64_t jobs = 0;
+};
+Result<SweepKey> find_sweep(Database& database, const std::string& sweep);
+Result<std::int64_t> find_job(Database& database, const std::string& sweep, const std::string& job);
+Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query);
+
+// Columns and tables of a short job object, and the object of the row that the statement stands on.
+extern const char* const kSelectJob;
+nlohmann::json job_object(const Statement& row);
+nlohmann::json parse_or(const std::string& text, const char* fallback);
+
+Result<nlohmann::json> sweeps(Database& database, const Page& page);
+Result<nlohmann::json> sweep(Database& database, std::int64_t number);
+Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved);
+Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const JobsQuery& query);
+Result<nlohmann::json> job_by_number(Database& database, std::int64_t number);
+Result<nlohmann::json> job_detail(Database& database, std::int64_t number);
+Result<nlohmann::json> job_events(Database& database, std::int64_t number, const Page& page);
+Result<nlohmann::json> results(Database& database, const std::string& sweep, const Page& page);
+Result<nlohmann::json> workers(Database& database);
+Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& sweep, const JobsQuery& filter,
+                                         std::uint32_t limit);
+Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, const std::string& sweep, std::uint32_t limit);
+
+// Cursors are a letter and whole numbers with '.' between: "n120", "r17.3.980". invalid_argument for anything else.
+Result<std::vector<std::int64_t>> read_cursor(const std::string& cursor, char letter, std::size_t numbers);
+std::int64_t clamp_limit(std::uint32_t limit);
+
+}  // namespace fathom::store::queries

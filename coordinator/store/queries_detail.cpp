@@ -1,0 +1,141 @@
+// Everything about one job.
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/store/queries.hpp"
+
+namespace fathom::store::queries {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxContenders = 100;  // named in an answer; a selector over thousands is only counted
+
+Result<json> attempts_of(Database& database, std::int64_t number) {
+  FATHOM_ASSIGN(Statement select,
+                database.prepare("SELECT generation, attempt, (SELECT name FROM workers w WHERE w.number = a.worker), device, "
+                                 "granted, started, ended, outcome, text, resumed_epoch, epoch, data_sha256, base_sha256 "
+                                 "FROM attempts a WHERE job = ? ORDER BY generation, attempt"));
+  select.bind(1, number);
+  const auto time = [&](int column) { return select.is_null(column) ? json() : json(select.integer(column)); };
+  json attempts = json::array();
+  while (true) {
+    FATHOM_ASSIGN(const bool row, select.step());
+    if (!row) return attempts;
+    attempts.push_back({{"generation", select.integer(0)}, {"attempt", select.integer(1)}, {"worker", select.text(2)},
+                        {"device", select.text(3)}, {"granted", time(4)}, {"started", time(5)}, {"ended", time(6)},
+                        {"outcome", select.text(7)}, {"text", select.text(8)}, {"resumed_epoch", select.integer(9)},
+                        {"epoch", select.integer(10)}, {"data_sha256", select.text(11)}, {"base_sha256", select.text(12)}});
+  }
+}
+
+struct JobBrief {
+  std::string id;
+  std::string state;
+};
+Result<JobBrief> brief(Database& database, std::int64_t number) {
+  FATHOM_ASSIGN(Statement * select, database.cached("SELECT id, state FROM jobs WHERE number = ?"));
+  FATHOM_ASSIGN(const bool row, select->bind(1, number).step());
+  JobBrief found;
+  if (row) found = {select->text(0), select->text(1)};
+  select->reset();
+  return found;
+}
+
+bool ended(const std::string& state) {
+  return state == "succeeded" || state == "failed" || state == "diverged" || state == "stopped" || state == "cancelled" ||
+         state == "skipped";
+}
+
+// Stored needs speak in job numbers; people read ids. `open` counts what has not ended.
+Result<json> needs_of(Database& database, const json& stored, const json& chosen, std::int64_t& open) {
+  json needs = json::array();
+  for (std::size_t place = 0; place < stored.size(); ++place) {
+    json jobs = json::array();
+    std::int64_t contenders = 0;
+    for (const auto& contender : stored[place]["contenders"]) {
+      for (const auto& number : contender) {
+        ++contenders;
+        FATHOM_ASSIGN(const JobBrief job, brief(database, number.get<std::int64_t>()));
+        if (!ended(job.state)) ++open;
+        if (jobs.size() < kMaxContenders) jobs.push_back({{"job", job.id}, {"state", job.state}});
+      }
+    }
+    json need = {{"name", stored[place]["name"]}, {"rank", stored[place]["rank"]}, {"of", contenders},
+                 {"jobs", std::move(jobs)}, {"chosen", nullptr}, {"mean", nullptr}};
+    if (place < chosen.size()) {
+      FATHOM_ASSIGN(const JobBrief job, brief(database, chosen[place]["job"].get<std::int64_t>()));
+      need["chosen"] = job.id;
+      need["mean"] = chosen[place]["mean"];
+    }
+    needs.push_back(std::move(need));
+  }
+  return needs;
+}
+
+Status add_result(Database& database, std::int64_t number, json& job) {
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT result, files, sha256 FROM job_results WHERE number = ?"));
+  FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
+  job["result"] = row ? parse_or(select.text(0), "null") : json();
+  job["files"] = row ? parse_or(select.text(1), "[]") : json::array();
+  return success();
+}
+
+// Why the job is not running, in words; empty while it runs or when its state says it all.
+Result<std::string> explain(Database& database, const json& job, std::int64_t open) {
+  const std::string state = job["state"];
+  const std::string cause = job["cause"];
+  if (state == "blocked") return fmt::format("waits for {} job{} that its inputs come from", open, open == 1 ? "" : "s");
+  if (state == "backoff") return fmt::format("waits before the next attempt: {}", cause);
+  if (state == "leased") return std::string("given to a worker that has not begun yet");
+  if (state != "ready") return cause;
+  FATHOM_ASSIGN(const std::int64_t workers, database.integer("SELECT count(*) FROM workers WHERE state = 'ready'"));
+  if (workers == 0) return std::string("waits for a worker: none is connected (start one with fathom-worker)");
+  FATHOM_ASSIGN(const std::int64_t active,
+                database.integer("SELECT count(*) FROM jobs WHERE state IN ('leased', 'running', 'stopping')"));
+  return fmt::format("waits for a free slot: {} job{} on {} worker{}", active, active == 1 ? " is" : "s are", workers,
+                     workers == 1 ? "" : "s");
+}
+
+}  // namespace
+
+Result<json> job_detail(Database& database, std::int64_t number) {
+  FATHOM_ASSIGN(json job, job_by_number(database, number));
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT settings, needs, chosen FROM job_settings WHERE number = ?"));
+  FATHOM_TRY(select.bind(1, number).step());
+  job["settings"] = parse_or(select.text(0), "{}");
+  std::int64_t open = 0;
+  FATHOM_ASSIGN(job["needs"], needs_of(database, parse_or(select.text(1), "[]"), parse_or(select.text(2), "[]"), open));
+  FATHOM_ASSIGN(job["attempts"], attempts_of(database, number));
+  FATHOM_TRY(add_result(database, number, job));
+  FATHOM_ASSIGN(job["explain"], explain(database, job, open));
+  return job;
+}
+
+Result<json> job_events(Database& database, std::int64_t number, const Page& page) {
+  std::int64_t after = 0;
+  if (!page.cursor.empty()) {
+    FATHOM_ASSIGN(const auto cursor, read_cursor(page.cursor, 'n', 1));
+    after = cursor[0];
+  }
+  const std::int64_t limit = clamp_limit(page.limit);
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT seq, time, type, text FROM job_events WHERE job = ? AND seq > ? "
+                                                   "ORDER BY seq LIMIT ?"));
+  select.bind_all(number, after, limit + 1);
+  json items = json::array();
+  json next;
+  while (true) {
+    FATHOM_ASSIGN(const bool row, select.step());
+    if (!row) break;
+    if (static_cast<std::int64_t>(items.size()) == limit) {
+      next = fmt::format("n{}", items.back()["seq"].get<std::int64_t>());
+      break;
+    }
+    items.push_back({{"seq", select.integer(0)}, {"time", select.integer(1)}, {"type", select.text(2)}, {"text", select.text(3)}});
+  }
+  FATHOM_ASSIGN(Statement count, database.prepare("SELECT count(*) FROM job_events WHERE job = ?"));
+  FATHOM_TRY(count.bind(1, number).step());
+  return json{{"items", std::move(items)}, {"total", count.integer(0)}, {"next", next}};
+}
+
+}  // namespace fathom::store::queries

@@ -1,0 +1,173 @@
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/store/queries.hpp"
+
+namespace fathom::store::queries {
+namespace {
+
+// Columns by the names of the job object. Only these reach an ORDER BY.
+const std::map<std::string, std::string>& sort_columns() {
+  static const std::map<std::string, std::string> columns = {
+      {"number", "j.number"},   {"id", "j.id"},           {"stage", "j.stage"},     {"kind", "j.kind"},
+      {"task", "j.task"},       {"drop", "j.drop_label"}, {"set", "j.set_label"},   {"keep", "j.keep"},
+      {"seed", "j.seed"},       {"state", "j.state"},     {"attempt", "j.attempt"}, {"attempts", "j.attempts"},
+      {"epoch", "j.epoch"},     {"step", "j.step"},       {"objective", "j.objective"}, {"worker", "j.worker"},
+      {"device", "j.device"},   {"started", "j.started"}, {"ended", "j.ended"}};
+  return columns;
+}
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::istringstream stream(list);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) parts.push_back(part);
+  }
+  return parts;
+}
+
+void one_of(Filter& filter, const std::string& column, const std::string& list) {
+  std::vector<std::string> conditions;
+  for (const std::string& value : split(list)) {
+    // Of a drop, the kind alone stands for every n.
+    const bool kind = column == "j.drop_label" && (value == "specialized" || value == "robust");
+    conditions.push_back(column + (kind ? " LIKE ?" : " = ?"));
+    filter.values.emplace_back(kind ? value + "-%" : value);
+  }
+  if (!conditions.empty()) filter.also(fmt::format("({})", fmt::join(conditions, " OR ")));
+}
+
+std::string like_pattern(const std::string& text) {
+  std::string pattern = "%";
+  for (const char c : text.substr(0, 200)) {
+    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
+    pattern += c;
+  }
+  return pattern + "%";
+}
+
+struct Order {
+  std::string sql;      // ORDER BY …
+  bool by_number = false;
+};
+
+Result<Order> order_of(const JobsQuery& query) {
+  const char* direction = query.descending ? "DESC" : "ASC";
+  const auto known = sort_columns().find(query.sort);
+  if (known != sort_columns().end()) {
+    if (query.sort == "number") return Order{fmt::format(" ORDER BY j.number {}", direction), true};
+    // Jobs without a value come last either way; the job's number makes the order total.
+    return Order{fmt::format(" ORDER BY {0} IS NULL, {0} {1}, j.number", known->second, direction), false};
+  }
+  // A sampled parameter, by its full name.
+  const bool plain = !query.sort.empty() && query.sort.size() < 64 &&
+                     query.sort.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos;
+  if (plain && query.sort.find('.') != std::string::npos) {
+    return Order{fmt::format(" ORDER BY json_extract(j.parameters, '$.\"{0}\"') IS NULL, json_extract(j.parameters, "
+                             "'$.\"{0}\"') {1}, j.number", query.sort, direction), false};
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, column] : sort_columns()) names.push_back(name);
+  return Error{Errc::invalid_argument, fmt::format("jobs cannot be sorted by \"{}\": expected one of {}, or a parameter such as "
+                                                   "train.lr", query.sort.substr(0, 60), fmt::join(names, ", "))};
+}
+
+Result<std::int64_t> count_jobs(Database& database, const Filter& filter) {
+  FATHOM_ASSIGN(Statement count, database.prepare("SELECT count(*) FROM jobs j WHERE " + filter.where));
+  filter.bind(count);
+  FATHOM_TRY(count.step());
+  return count.integer(0);
+}
+
+// "mr standard lr=0.001 seed 1": what tells a curve from its neighbours.
+std::string label_of(const nlohmann::json& job) {
+  std::string label = fmt::format("{} {}", job["task"].get<std::string>(), job["drop"].get<std::string>());
+  if (const auto set = job["set"].get<std::string>(); !set.empty()) label += " " + set;
+  for (const auto& [name, value] : job["parameters"].items()) {
+    label += fmt::format(" {}={}", name.substr(name.rfind('.') + 1), value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return label + fmt::format(" seed {}", job["seed"].get<std::int64_t>());
+}
+
+}  // namespace
+
+Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query) {
+  Filter filter;
+  filter.also("j.sweep = ?");
+  filter.values.emplace_back(sweep.number);
+  one_of(filter, "j.state", query.state);
+  one_of(filter, "j.stage", query.stage);
+  one_of(filter, "j.task", query.task);
+  one_of(filter, "j.drop_label", query.drop);
+  if (filter.values.size() > 200) return Error{Errc::invalid_argument, "too many values in a filter"};
+  if (!query.q.empty()) {
+    filter.also("(j.id LIKE ? ESCAPE '\\' OR j.task LIKE ? ESCAPE '\\' OR j.drop_label LIKE ? ESCAPE '\\' OR "
+                "j.set_label LIKE ? ESCAPE '\\' OR j.parameters LIKE ? ESCAPE '\\')");
+    for (int i = 0; i < 5; ++i) filter.values.emplace_back(like_pattern(query.q));
+  }
+  return filter;
+}
+
+Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const JobsQuery& query) {
+  FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
+  FATHOM_ASSIGN(Filter filter, filter_jobs(key, query));
+  FATHOM_ASSIGN(const Order order, order_of(query));
+  // One filter (the sweep) means every job: no need to count.
+  std::int64_t total = key.jobs;
+  if (filter.values.size() > 1) {
+    FATHOM_ASSIGN(total, count_jobs(database, filter));
+  }
+  const std::int64_t limit = clamp_limit(query.page.limit);
+  std::int64_t offset = 0;
+  // By number a page goes on after a job, whatever changed meanwhile; by another column it goes on at a place.
+  if (!query.page.cursor.empty()) {
+    FATHOM_ASSIGN(const auto cursor, read_cursor(query.page.cursor, order.by_number ? 'n' : 'o', 1));
+    if (order.by_number) {
+      filter.also(query.descending ? "j.number < ?" : "j.number > ?");
+      filter.values.emplace_back(cursor[0]);
+    } else {
+      offset = cursor[0];
+    }
+  }
+  FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {}{} LIMIT {} OFFSET {}", kSelectJob, filter.where,
+                                                               order.sql, limit + 1, offset)));
+  filter.bind(select);
+  nlohmann::json items = nlohmann::json::array();
+  nlohmann::json next;
+  while (true) {
+    FATHOM_ASSIGN(const bool row, select.step());
+    if (!row) break;
+    if (static_cast<std::int64_t>(items.size()) == limit) {
+      const std::int64_t last = items.back()["number"];
+      next = order.by_number ? fmt::format("n{}", last) : fmt::format("o{}", offset + limit);
+      break;
+    }
+    items.push_back(job_object(select));
+  }
+  return nlohmann::json{{"items", std::move(items)}, {"total", total}, {"next", next}};
+}
+
+Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& sweep, const JobsQuery& query,
+                                         std::uint32_t limit) {
+  FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
+  FATHOM_ASSIGN(Filter filter, filter_jobs(key, query));
+  // Jobs that never began have no curve.
+  filter.also("j.started IS NOT NULL");
+  FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {} ORDER BY j.number LIMIT {}", kSelectJob,
+                                                               filter.where, limit)));
+  filter.bind(select);
+  std::vector<CurveJob> found;
+  while (true) {
+    FATHOM_ASSIGN(const bool row, select.step());
+    if (!row) return found;
+    const nlohmann::json job = job_object(select);
+    found.push_back({JobNumber(static_cast<std::uint64_t>(select.integer(0))), select.text(1), label_of(job)});
+  }
+}
+
+}  // namespace fathom::store::queries

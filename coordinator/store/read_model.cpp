@@ -1,0 +1,320 @@
+#include "coordinator/store/read_model.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include "coordinator/core/event.pb.h"
+#include "coordinator/store/projector.hpp"
+#include "coordinator/store/queries.hpp"
+#include "coordinator/store/read_schema.hpp"
+
+namespace fathom::store {
+namespace {
+
+constexpr std::size_t kBatch = 1000;   // events of one transaction: what a reader sees at once
+constexpr std::size_t kReaders = 3;    // connections for queries
+constexpr Millis kRetry{1000};         // while the disk is full
+
+class SqliteReadModel final : public ReadModel {
+ public:
+  SqliteReadModel(std::filesystem::path file, Database writer, std::vector<Database> readers, EventStore& events,
+                  std::uint64_t applied)
+      : file_(std::move(file)), writer_(std::move(writer)), projector_(writer_), events_(events),
+        readers_(std::move(readers)), applied_(applied), target_(events.last_durable()), thread_([this] { run(); }) {}
+  ~SqliteReadModel() override;
+
+  void notify(std::uint64_t seq) override;
+  [[nodiscard]] std::uint64_t applied() const override { return applied_; }
+  Status wait_for(std::uint64_t seq, Millis timeout) override;
+  void subscribe(std::function<void(const Changes&)> changed) override;
+
+  Result<nlohmann::json> sweeps(const Page& page) override {
+    return ask<nlohmann::json>([&](Database& db) { return queries::sweeps(db, page); });
+  }
+  Result<nlohmann::json> sweep(const std::string& id) override {
+    return ask<nlohmann::json>([&](Database& db) -> Result<nlohmann::json> {
+      FATHOM_ASSIGN(const queries::SweepKey key, queries::find_sweep(db, id));
+      return queries::sweep(db, key.number);
+    });
+  }
+  Result<std::string> sweep_yaml(const std::string& id) override {
+    return ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, false); });
+  }
+  Result<nlohmann::json> sweep_resolved(const std::string& id) override {
+    FATHOM_ASSIGN(const std::string text, ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, true); }));
+    return queries::parse_or(text, "{}");
+  }
+  Result<nlohmann::json> jobs(const std::string& id, const JobsQuery& query) override {
+    return ask<nlohmann::json>([&](Database& db) { return queries::jobs(db, id, query); });
+  }
+  Result<nlohmann::json> job(const std::string& id, const std::string& job) override {
+    return ask_job(id, job, [&](Database& db, std::int64_t number) { return queries::job_detail(db, number); });
+  }
+  Result<nlohmann::json> job_events(const std::string& id, const std::string& job, const Page& page) override {
+    return ask_job(id, job, [&](Database& db, std::int64_t number) { return queries::job_events(db, number, page); });
+  }
+  Result<nlohmann::json> results(const std::string& id, const Page& page) override {
+    return ask<nlohmann::json>([&](Database& db) { return queries::results(db, id, page); });
+  }
+  Result<nlohmann::json> workers() override {
+    return ask<nlohmann::json>([](Database& db) { return queries::workers(db); });
+  }
+  Result<JobNumber> job_number(const std::string& id, const std::string& job) override {
+    FATHOM_ASSIGN(const std::int64_t number, ask<std::int64_t>([&](Database& db) { return queries::find_job(db, id, job); }));
+    return JobNumber(static_cast<std::uint64_t>(number));
+  }
+  Result<nlohmann::json> job_by_number(JobNumber number) override {
+    const auto value = static_cast<std::int64_t>(number.value());
+    return ask<nlohmann::json>([&](Database& db) { return queries::job_by_number(db, value); });
+  }
+  Result<std::vector<CurveJob>> curve_jobs(const std::string& id, const JobsQuery& filter, std::uint32_t limit) override {
+    return ask<std::vector<CurveJob>>([&](Database& db) { return queries::curve_jobs(db, id, filter, limit); });
+  }
+  Result<nlohmann::json> changes_after(std::uint64_t seq, const std::string& id, std::uint32_t limit) override {
+    return ask<nlohmann::json>([&](Database& db) { return queries::changes_after(db, seq, id, limit); });
+  }
+
+ private:
+  // Borrows a connection, in one read transaction.
+  template <class T, class Use>
+  Result<T> ask(const Use& use);
+  template <class Use>
+  Result<nlohmann::json> ask_job(const std::string& sweep, const std::string& job, const Use& use) {
+    return ask<nlohmann::json>([&](Database& db) -> Result<nlohmann::json> {
+      FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, sweep, job));
+      return use(db, number);
+    });
+  }
+  void run();
+  Result<std::vector<EventRecord>> next_batch();
+  Status apply(const std::vector<EventRecord>& batch, Changes& changes);
+  Status apply_in_transaction(const std::vector<EventRecord>& batch, Changes& changes);
+  bool pause(Millis time);
+  void give_up(const Error& error);
+
+  std::filesystem::path file_;
+  Database writer_;         // the thread's
+  Projector projector_;     // the thread's
+  EventStore& events_;
+  std::function<void(const Changes&)> changed_;  // mutex_
+
+  std::mutex readers_mutex_;
+  std::condition_variable reader_free_;
+  std::vector<Database> readers_;  // readers_mutex_: the idle ones
+
+  std::mutex mutex_;
+  std::condition_variable wake_;     // the thread: something to do
+  std::condition_variable moved_;    // waiters: applied_ or broken_ changed
+  std::atomic<std::uint64_t> applied_;
+  std::uint64_t target_;             // mutex_
+  bool stopping_ = false;            // mutex_
+  std::optional<Error> broken_;      // mutex_
+  std::thread thread_;               // last: starts when everything above exists
+};
+
+SqliteReadModel::~SqliteReadModel() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  moved_.notify_all();
+  thread_.join();
+}
+
+void SqliteReadModel::notify(std::uint64_t seq) {
+  {
+    const std::lock_guard lock(mutex_);
+    target_ = std::max(target_, seq);
+  }
+  wake_.notify_one();
+}
+
+Status SqliteReadModel::wait_for(std::uint64_t seq, Millis timeout) {
+  std::unique_lock lock(mutex_);
+  const bool done = moved_.wait_for(lock, timeout, [&] { return applied_ >= seq || broken_ || stopping_; });
+  if (applied_ >= seq) return success();
+  if (broken_) return *broken_;
+  return Error{Errc::unavailable, done ? std::string("the coordinator is stopping")
+                                       : fmt::format("the tables are behind: at event {} of {}", applied_.load(), seq)};
+}
+
+void SqliteReadModel::subscribe(std::function<void(const Changes&)> changed) {
+  const std::lock_guard lock(mutex_);
+  changed_ = std::move(changed);
+}
+
+template <class T, class Use>
+Result<T> SqliteReadModel::ask(const Use& use) {
+  Database database;
+  {
+    std::unique_lock lock(readers_mutex_);
+    reader_free_.wait(lock, [this] { return !readers_.empty(); });
+    database = std::move(readers_.back());
+    readers_.pop_back();
+  }
+  Result<T> answer = Error{};
+  try {
+    const Status begun = database.execute("BEGIN");
+    answer = begun ? use(database) : Result<T>(begun.error());
+  } catch (const std::exception& error) {
+    answer = Error{Errc::internal, fmt::format("reading {}: {}", file_.string(), error.what())};
+  }
+  if (database.in_transaction()) {
+    if (const Status ended = database.execute("COMMIT"); !ended) spdlog::warn("{}", ended.error().message);
+  }
+  {
+    const std::lock_guard lock(readers_mutex_);
+    readers_.push_back(std::move(database));
+  }
+  reader_free_.notify_one();
+  return answer;
+}
+
+// False: stopping.
+bool SqliteReadModel::pause(Millis time) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+void SqliteReadModel::give_up(const Error& error) {
+  spdlog::critical("read model {}: {}; lists stand still. Stop the coordinator, remove the file and start again: it is made "
+                   "anew from the log", file_.string(), error.message);
+  {
+    const std::lock_guard lock(mutex_);
+    broken_ = error;
+  }
+  moved_.notify_all();
+}
+
+void SqliteReadModel::run() {
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || target_ > applied_; });
+      if (stopping_) return;
+    }
+    auto batch = next_batch();
+    if (!batch) return give_up(batch.error());
+    if (batch->empty()) return give_up({Errc::internal, "the log ends before what was said to be durable"});
+    Changes changes;
+    Status applied = apply(*batch, changes);
+    while (!applied && applied.error().code == Errc::resource_exhausted) {
+      spdlog::warn("read model: {}; trying again", applied.error().message);
+      if (!pause(kRetry)) return;
+      changes = {};
+      applied = apply(*batch, changes);
+    }
+    if (!applied) return give_up(applied.error());
+    std::function<void(const Changes&)> changed;
+    {
+      const std::lock_guard lock(mutex_);
+      applied_ = batch->back().seq;
+      changed = changed_;
+    }
+    moved_.notify_all();
+    if (changed) changed(changes);
+  }
+}
+
+Result<std::vector<EventRecord>> SqliteReadModel::next_batch() {
+  std::vector<EventRecord> batch;
+  const Status loaded = events_.load(applied_ + 1, [&](const EventRecord& record) -> Status {
+    if (batch.size() == kBatch) return Error{Errc::failed_precondition, "enough"};
+    batch.push_back(record);
+    return success();
+  });
+  if (!loaded && batch.size() < kBatch) return loaded.error();
+  return batch;
+}
+
+Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& changes) {
+  FATHOM_TRY(writer_.execute("BEGIN IMMEDIATE"));
+  Status status = Error{};
+  try {
+    status = apply_in_transaction(batch, changes);
+  } catch (const std::exception& error) {
+    status = Error{Errc::internal, error.what()};
+  }
+  if (status) status = writer_.execute("COMMIT");
+  if (!status && writer_.in_transaction()) FATHOM_TRY(writer_.execute("ROLLBACK"));
+  std::sort(changes.jobs.begin(), changes.jobs.end());
+  changes.jobs.erase(std::unique(changes.jobs.begin(), changes.jobs.end()), changes.jobs.end());
+  return status;
+}
+
+Status SqliteReadModel::apply_in_transaction(const std::vector<EventRecord>& batch, Changes& changes) {
+  event::Event event;
+  for (const EventRecord& record : batch) {
+    if (!event.ParseFromString(record.bytes)) {
+      return Error{Errc::corrupt, fmt::format("event {} of the log cannot be read", record.seq)};
+    }
+    // The position in the log counts, whatever the bytes say.
+    event.set_seq(record.seq);
+    FATHOM_TRY(projector_.apply(event, changes));
+  }
+  return writer_.execute(fmt::format("INSERT OR REPLACE INTO meta VALUES('applied', '{}')", batch.back().seq));
+}
+
+// What the file was made from: which log and up to where. Nothing: not usable, make it anew.
+Result<std::optional<std::uint64_t>> usable(Database& database, EventStore& events) {
+  FATHOM_ASSIGN(const std::int64_t id, database.integer("PRAGMA application_id"));
+  FATHOM_ASSIGN(const std::int64_t version, database.integer("PRAGMA user_version"));
+  if (id != kReadModelId || version != kReadModelVersion) return std::optional<std::uint64_t>{};
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT (SELECT value FROM meta WHERE key = 'log'), "
+                                                   "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'applied')"));
+  FATHOM_TRY(select.step());
+  const auto applied = static_cast<std::uint64_t>(select.integer(1));
+  if (select.text(0) != events.id() || applied > events.last_durable()) return std::optional<std::uint64_t>{};
+  return std::optional<std::uint64_t>(applied);
+}
+
+// The file can be made again from the log at any time, so it need not be synced with every commit.
+DatabaseOptions writer_options() {
+  DatabaseOptions options;
+  options.synchronous = "NORMAL";
+  return options;
+}
+
+Result<std::uint64_t> open_or_rebuild(const std::filesystem::path& file, EventStore& events, Database& writer) {
+  if (auto opened = Database::open(file, writer_options()); opened) {
+    writer = std::move(opened).value();
+    if (const auto applied = usable(writer, events); applied && *applied) return **applied;
+  }
+  writer.close();
+  if (std::filesystem::exists(file)) spdlog::info("read model {}: made anew from the event log", file.string());
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    std::error_code ignored;
+    std::filesystem::remove(file.string() + suffix, ignored);
+  }
+  FATHOM_ASSIGN(writer, Database::open(file, writer_options()));
+  FATHOM_TRY(prepare_schema(writer, file, kReadModelId, kReadModelVersion, kReadSchema));
+  FATHOM_ASSIGN(Statement insert, writer.prepare("INSERT INTO meta VALUES('log', ?), ('applied', '0')"));
+  FATHOM_TRY(insert.bind(1, events.id()).run());
+  return std::uint64_t{0};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& file, EventStore& events) {
+  Database writer;
+  FATHOM_ASSIGN(const std::uint64_t applied, open_or_rebuild(file, events, writer));
+  std::vector<Database> readers;
+  DatabaseOptions read_only;
+  read_only.read_only = true;
+  while (readers.size() < kReaders) {
+    FATHOM_ASSIGN(Database reader, Database::open(file, read_only));
+    readers.push_back(std::move(reader));
+  }
+  return std::unique_ptr<ReadModel>(
+      std::make_unique<SqliteReadModel>(file, std::move(writer), std::move(readers), events, applied));
+}
+
+}  // namespace fathom::store

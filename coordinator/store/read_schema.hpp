@@ -1,0 +1,51 @@
+// Tables of the read model. They hold nothing that the log does not: a new version is a new number here, and the file is
+// made again from the log. Thread: constants.
+#pragma once
+
+#include <cstdint>
+
+namespace fathom::store {
+
+inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
+inline constexpr std::int64_t kReadModelVersion = 1;
+
+// jobs: what lists show, one row a job. `state` is the REST word. `changed` is the seq of the last event about the row (0
+// for a job that only its submit made), so that a stream can go on from any seq. `set` and `drop` are SQL words, hence
+// set_label and drop_label.
+// counts: jobs by state, kept with each change, so that no list of sweeps ever counts.
+inline constexpr const char* kReadSchema = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sweeps(
+  number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file TEXT, state TEXT NOT NULL, cause TEXT,
+  created INTEGER, ended INTEGER, jobs INTEGER NOT NULL, first_job INTEGER NOT NULL, priority INTEGER, goal TEXT,
+  tasks TEXT, stages TEXT, notes TEXT, yaml TEXT, resolved TEXT, changed INTEGER NOT NULL);
+CREATE INDEX sweeps_changed ON sweeps(changed);
+CREATE TABLE counts(sweep INTEGER, stage TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY(sweep, stage, state)) WITHOUT ROWID;
+CREATE TABLE jobs(
+  number INTEGER PRIMARY KEY, sweep INTEGER NOT NULL, id TEXT NOT NULL, stage TEXT, kind TEXT, task TEXT,
+  drop_label TEXT, set_label TEXT, keep INTEGER, seed INTEGER, parameters TEXT, epochs INTEGER,
+  state TEXT NOT NULL, cause TEXT DEFAULT '', generation INTEGER DEFAULT 1, attempt INTEGER DEFAULT 0,
+  attempts INTEGER DEFAULT 0, epoch INTEGER DEFAULT 0, step INTEGER DEFAULT 0, objective REAL, worker INTEGER,
+  device TEXT DEFAULT '', started INTEGER, ended INTEGER, stats TEXT, changed INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX jobs_id ON jobs(id, sweep);
+CREATE INDEX jobs_state ON jobs(sweep, state, stage, task, drop_label);
+CREATE INDEX jobs_objective ON jobs(sweep, objective);
+CREATE INDEX jobs_changed ON jobs(changed) WHERE changed > 0;
+CREATE INDEX jobs_active ON jobs(worker, device) WHERE state IN ('leased', 'running', 'stopping');
+CREATE TABLE job_settings(number INTEGER PRIMARY KEY, settings TEXT, needs TEXT, chosen TEXT);
+CREATE TABLE job_results(
+  number INTEGER PRIMARY KEY, generation INTEGER, attempt INTEGER, result TEXT, files TEXT, sha256 TEXT);
+CREATE TABLE result_rows(
+  job INTEGER, place INTEGER, epoch INTEGER, depth INTEGER, split TEXT, metric TEXT, value REAL, is_primary INTEGER,
+  PRIMARY KEY(job, place)) WITHOUT ROWID;
+CREATE TABLE attempts(
+  job INTEGER, generation INTEGER, attempt INTEGER, worker INTEGER, device TEXT, granted INTEGER, started INTEGER,
+  ended INTEGER, outcome TEXT, text TEXT, resumed_epoch INTEGER DEFAULT 0, epoch INTEGER DEFAULT 0,
+  data_sha256 TEXT, base_sha256 TEXT, PRIMARY KEY(job, generation, attempt)) WITHOUT ROWID;
+CREATE TABLE job_events(
+  job INTEGER, seq INTEGER, time INTEGER, type TEXT, text TEXT, PRIMARY KEY(job, seq)) WITHOUT ROWID;
+CREATE TABLE workers(
+  number INTEGER PRIMARY KEY, uid TEXT, name TEXT, state TEXT, devices TEXT, joined INTEGER, changed INTEGER);
+)sql";
+
+}  // namespace fathom::store
