@@ -190,7 +190,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     if (leaving_) return;  // the shutdown's own handler, or the timer, tells the end
     const bool closed = error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
                         error == asio::error::connection_reset || error == asio::error::broken_pipe;
-    end({closed ? CloseReason::Kind::peer : CloseReason::Kind::io, error.message()});
+    end({closed ? CloseReason::Kind::peer : CloseReason::Kind::io, error.message(), error == asio::error::eof});
   }
 
   void end(CloseReason reason) {

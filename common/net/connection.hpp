@@ -37,7 +37,8 @@ struct CloseReason {
     io,        // the network failed
   };
   Kind kind = Kind::local;
-  std::string text;  // for people and logs
+  std::string text;    // for people and logs
+  bool clean = false;  // peer: it said so by TLS's own end, the line was not cut
 };
 
 class Connection {

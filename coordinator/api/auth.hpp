@@ -1,0 +1,65 @@
+// Who may ask: the admin token of programs, the cookie of a browser that came with a one-time code, and the two checks
+// that keep other web pages out (Host against DNS rebinding, Origin against forged requests).
+//
+// Thread: every method from any thread. Owner: the coordinator. Secrets are kept as SHA-256 only and compared in constant
+// time. Codes and sessions live in memory: after a restart browsers log in again. Bounds: 1000 sessions, 100 open codes;
+// the oldest go.
+#pragma once
+
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/result.hpp"
+#include "coordinator/api/http/message.hpp"
+
+namespace fathom::api {
+
+inline constexpr const char* kCookieName = "fathom_session";
+
+class Auth {
+ public:
+  // `hosts`: names that a request may use for this server, beside localhost and any IP address.
+  Auth(const std::string& admin_token, const std::vector<std::string>& hosts, const Clock& clock);
+
+  // Why this request is refused before anything else is looked at: 421 for a foreign Host, 403 for a foreign Origin.
+  [[nodiscard]] std::optional<Answer> refuse_foreign(const Request& request) const;
+  // True: the request carries the token or a live cookie. Sets Request::by_cookie.
+  [[nodiscard]] bool admit(Request& request);
+  // With a cookie, a request that changes something must come from one of our own pages (it names its Origin).
+  [[nodiscard]] static std::optional<Answer> refuse_forged(const Request& request);
+
+  struct Login {
+    std::string path;  // "/login?code=…", good once
+    std::int64_t expires = 0;  // Unix milliseconds
+  };
+  Result<Login> make_login();
+  // The new session's cookie value for a code; nullopt: unknown, used or too old.
+  std::optional<std::string> redeem(const std::string& code);
+
+ private:
+  struct Entry {
+    std::string hash;
+    TimePoint until;
+  };
+  bool take(std::deque<Entry>& entries, const std::string& secret, bool once);
+  Result<std::string> put(std::deque<Entry>& entries, Millis life, std::size_t limit);
+
+  const Clock& clock_;
+  const std::string admin_hash_;
+  std::set<std::string> hosts_;
+  std::mutex mutex_;
+  std::deque<Entry> codes_;
+  std::deque<Entry> sessions_;
+};
+
+// Compares what a worker's hello presents (a whole join token or its secret) with the secret whose SHA-256 is
+// `secret_hash`, in constant time.
+bool join_secret_matches(std::string_view presented, const std::string& secret_hash);
+
+}  // namespace fathom::api

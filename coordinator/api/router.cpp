@@ -1,0 +1,92 @@
+#include "coordinator/api/router.hpp"
+
+#include <chrono>
+
+#include "coordinator/api/http/problem.hpp"
+
+namespace fathom::api {
+namespace {
+
+std::string_view take_part(std::string_view& path) {
+  const auto slash = path.find('/', 1);
+  const std::string_view part = path.substr(1, slash == std::string_view::npos ? slash : slash - 1);
+  path = slash == std::string_view::npos ? std::string_view{} : path.substr(slash);
+  return part;
+}
+
+}  // namespace
+
+bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parameters) {
+  while (!pattern.empty() && !path.empty()) {
+    const std::string_view whole = path;
+    const std::string_view wanted = take_part(pattern);
+    const std::string_view part = take_part(path);
+    if (wanted.ends_with("...}")) {
+      parameters.emplace_back(whole.substr(1));
+      return true;
+    }
+    if (wanted.starts_with('{')) {
+      if (part.empty()) return false;
+      parameters.emplace_back(part);
+    } else if (wanted != part) {
+      return false;
+    }
+  }
+  return pattern.empty() && path.empty();
+}
+
+Router::Router(Auth& auth, std::vector<Route> routes, std::function<void(const Served&)> observe)
+    : auth_(auth), routes_(std::move(routes)), observe_(std::move(observe)) {}
+
+const Route* Router::find(const Request& request, std::vector<std::string>* parameters, std::string* allowed) const {
+  for (const Route& route : routes_) {
+    std::vector<std::string> matched;
+    if (!matches(route.pattern, request.path, matched)) continue;
+    if (route.method == request.method) {
+      if (parameters != nullptr) *parameters = std::move(matched);
+      return &route;
+    }
+    if (allowed != nullptr) *allowed += (allowed->empty() ? "" : ", ") + route.method;
+  }
+  return nullptr;
+}
+
+std::optional<Answer> Router::check(Request& head) const {
+  if (auto foreign = auth_.refuse_foreign(head)) return foreign;
+  std::string allowed;
+  const Route* route = find(head, nullptr, &allowed);
+  // Whoever is not logged in learns nothing about which paths exist.
+  const bool open = route != nullptr && route->access == Access::open;
+  if (!open && !auth_.admit(head)) {
+    return problem(401, "this needs the admin token (file \"token\" in the coordinator's state folder) as \"Authorization: "
+                        "Bearer TOKEN\", or a browser that \"fathom dashboard\" logged in");
+  }
+  if (!open) {
+    if (auto forged = Auth::refuse_forged(head)) return forged;
+  }
+  if (route != nullptr) return std::nullopt;
+  if (allowed.empty()) return problem(404, "there is nothing at " + head.path);
+  Answer answer = problem(405, head.path + " takes " + allowed);
+  answer.headers.emplace_back("Allow", allowed);
+  return answer;
+}
+
+std::optional<Answer> Router::refuse(Request& head) {
+  auto refusal = check(head);
+  if (refusal && observe_) observe_({head.method, "", refusal->status, 0});
+  return refusal;
+}
+
+void Router::handle(Request request, Respond respond) {
+  const Route* route = find(request, &request.parameters, nullptr);
+  if (route == nullptr) return respond(problem(404, "there is nothing at " + request.path));
+  if (!observe_) return route->handle(request, std::move(respond));
+  const auto began = std::chrono::steady_clock::now();
+  route->handle(request, [this, route, began, respond = std::move(respond)](Answer answer) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    observe_({route->method, route->pattern, answer.status, took.count()});
+    respond(std::move(answer));
+  });
+}
+
+}  // namespace fathom::api

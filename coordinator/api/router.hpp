@@ -1,0 +1,74 @@
+// The table of routes, and the one place where a request is matched, checked and given to its handler. The OpenAPI
+// document is made from the same table.
+//
+// Thread: built once, then used from any thread. Owner: the coordinator. Failures: 404, 405 (with Allow), and those of
+// Auth; a handler answers its own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/api/auth.hpp"
+#include "coordinator/api/http/session.hpp"
+
+namespace fathom::api {
+
+enum class Access {
+  open,  // anybody who reaches the port: no data of anybody
+  user,  // the admin token or a browser's cookie
+};
+
+// A query parameter or header of a route, for the OpenAPI document.
+struct Parameter {
+  std::string name;
+  std::string about;
+  bool header = false;
+  bool integer = false;
+};
+
+struct Route {
+  std::string method;
+  std::string pattern;  // "/api/v1/sweeps/{sweep}/jobs/{job}"; a last part "{name...}" takes the rest
+  Access access = Access::user;
+  std::string summary;
+  std::vector<Parameter> parameters;
+  int success = 200;
+  std::string type = "application/json";
+  // `Request::parameters` holds what the pattern matched.
+  std::function<void(const Request&, Respond)> handle;
+  bool body = false;  // takes a JSON body
+};
+
+// What happened to a request, for counters and the log.
+struct Served {
+  std::string method;
+  std::string pattern;  // of the route; "" where none matched
+  int status = 0;
+  double seconds = 0;
+};
+
+class Router final : public HttpHandler {
+ public:
+  Router(Auth& auth, std::vector<Route> routes, std::function<void(const Served&)> observe = {});
+
+  [[nodiscard]] std::optional<Answer> refuse(Request& head) override;
+  void handle(Request request, Respond respond) override;
+  [[nodiscard]] const std::vector<Route>& routes() const { return routes_; }
+
+ private:
+  [[nodiscard]] const Route* find(const Request& request, std::vector<std::string>* parameters,
+                                  std::string* allowed) const;
+  [[nodiscard]] std::optional<Answer> check(Request& head) const;
+
+  Auth& auth_;
+  std::vector<Route> routes_;
+  std::function<void(const Served&)> observe_;
+};
+
+// Whether `path` has the form of `pattern`; the parts in braces go to `parameters`.
+bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parameters);
+
+}  // namespace fathom::api

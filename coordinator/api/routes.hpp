@@ -1,0 +1,63 @@
+// What the REST interface is made of (docs/protocol.md "REST, version 1"): handlers that ask the read model, or give a
+// command to the runtime and answer when it is durable.
+// Thread: handlers run on any HTTP session's strand. Services outlives the routes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/api/router.hpp"
+#include "coordinator/api/runtime.hpp"
+
+namespace fathom::artifacts {
+class ArtifactStore;
+}
+namespace fathom::store {
+class LogStore;
+class MetricStore;
+class ReadModel;
+}  // namespace fathom::store
+
+namespace fathom::api {
+
+class EventHub;
+class Telemetry;
+
+struct Services {
+  Runtime& runtime;
+  store::EventStore& events;
+  store::ReadModel& read;
+  store::MetricStore& metrics;
+  store::LogStore& logs;
+  artifacts::ArtifactStore& artifacts;
+  Auth& auth;
+  std::shared_ptr<EventHub> hub;
+  Telemetry& telemetry;
+  std::function<void(std::function<void()>)> pool;  // runs work that may block, on an HTTP thread
+  std::shared_ptr<std::atomic<std::size_t>> http_sessions;
+  std::string version;
+  std::uint32_t max_jobs = 100'000;  // of one sweep
+};
+
+// Everything, in the order of docs/protocol.md.
+std::vector<Route> make_routes(Services& services);
+
+// The parts.
+void add_sweep_routes(std::vector<Route>& routes, Services& services);
+void add_submit_route(std::vector<Route>& routes, Services& services);
+void add_job_routes(std::vector<Route>& routes, Services& services);
+void add_system_routes(std::vector<Route>& routes, Services& services);
+void add_browser_routes(std::vector<Route>& routes, Services& services);
+
+// A whole number of the query between low and high, `otherwise` where the query has none.
+Result<std::uint64_t> number_of(const Request& request, const std::string& name, std::uint64_t otherwise,
+                                std::uint64_t low, std::uint64_t high);
+
+// Answers from `make` once the read model shows what `applied` stored (or five seconds have passed).
+void respond_when_visible(Services& services, const Result<Applied>& applied, Respond respond,
+                          std::function<Answer(const Applied&)> make);
+
+}  // namespace fathom::api

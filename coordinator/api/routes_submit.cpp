@@ -1,0 +1,123 @@
+// POST /api/v1/sweeps: everything about the file is checked here, on an HTTP thread; the core only numbers the jobs.
+#include <nlohmann/json.hpp>
+
+#include "common/canonical_json.hpp"
+#include "coordinator/api/http/problem.hpp"
+#include "coordinator/api/routes.hpp"
+#include "coordinator/store/read_model.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::api {
+namespace {
+
+using nlohmann::json;
+
+struct Submission {
+  std::string yaml;
+  std::string name;
+  sweeps::ParseOptions options;
+};
+
+Error bad(const std::string& text) { return {Errc::invalid_argument, text}; }
+
+// A text of the body; "" where it is absent and need not be there.
+Result<std::string> text_of(const json& body, const char* key, bool required) {
+  const auto found = body.find(key);
+  if (found == body.end() || found->is_null()) {
+    if (required) return bad(std::string("the body needs \"") + key + "\"");
+    return std::string();
+  }
+  if (!found->is_string()) return bad(std::string("\"") + key + "\" must be a text");
+  return found->get<std::string>();
+}
+
+Result<Submission> read_submission(const Request& request) {
+  const json body = json::parse(request.body, nullptr, false);
+  if (!body.is_object()) return bad("the body must be a JSON object with \"yaml\": the text of the sweep file");
+  for (const auto& [key, value] : body.items()) {
+    if (key != "yaml" && key != "file" && key != "set" && key != "name") return bad("the body has an unknown key \"" + key + "\"");
+  }
+  Submission made;
+  FATHOM_ASSIGN(made.yaml, text_of(body, "yaml", true));
+  FATHOM_ASSIGN(made.name, text_of(body, "name", false));
+  FATHOM_ASSIGN(const std::string file, text_of(body, "file", false));
+  if (!file.empty()) made.options.file = file;
+  const auto set = body.find("set");
+  if (set == body.end() || set->is_null()) return made;
+  if (!set->is_array()) return bad("\"set\" must be a list of \"key=value\" texts");
+  for (const json& one : *set) {
+    if (!one.is_string()) return bad("\"set\" must be a list of \"key=value\" texts");
+    made.options.set.push_back(one.get<std::string>());
+  }
+  return made;
+}
+
+// 422 with every mistake at its line, as the command line shows it.
+Answer mistakes(const std::vector<sweeps::Diagnostic>& errors) {
+  json list = json::array();
+  for (const sweeps::Diagnostic& error : errors) {
+    list.push_back({{"file", error.file},
+                    {"line", error.line},
+                    {"column", error.column},
+                    {"length", error.length},
+                    {"message", error.message},
+                    {"text", error.text}});
+  }
+  const std::string count = errors.size() == 1 ? "1 mistake" : std::to_string(errors.size()) + " mistakes";
+  Answer answer = problem(422, "the sweep file has " + count + "; the first: " + errors.front().message);
+  json body = json::parse(answer.body);
+  body["errors"] = std::move(list);
+  answer.body = json_answer(body).body;
+  return answer;
+}
+
+Answer created(const Applied& applied, const std::vector<std::string>& notes) {
+  const auto& submitted = std::get<core::Submitted>(applied.answer);
+  Answer answer = json_answer({{"id", submitted.id}, {"jobs", submitted.jobs}, {"notes", notes}}, 201);
+  answer.headers.emplace_back("Location", "/api/v1/sweeps/" + submitted.id);
+  return answer;
+}
+
+void submit(Services& services, const Request& request, Respond respond) {
+  if (auto admitted = services.events.admit(); !admitted) return respond(problem(admitted.error()));
+  auto submission = read_submission(request);
+  if (!submission) return respond(problem(submission.error()));
+  const std::string& key = request.header("idempotency-key");
+  if (key.size() > 200) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
+
+  auto parsed = sweeps::parse(submission->yaml, submission->options);
+  if (!parsed.errors.empty()) return respond(mistakes(parsed.errors));
+  auto plan = sweeps::expand(parsed.sweep);
+  if (!plan) return respond(problem(422, plan.error().message));
+  if (plan->jobs.size() > services.max_jobs) {
+    return respond(problem(422, "the sweep has " + std::to_string(plan->jobs.size()) + " jobs; this coordinator takes at most " +
+                                    std::to_string(services.max_jobs) + " (limits.jobs)"));
+  }
+  core::SubmitSweep command;
+  command.resolved = canonical_json(parsed.sweep.resolved);
+  command.yaml = std::move(submission->yaml);
+  command.name = std::move(submission->name);
+  command.file = submission->options.file;
+  command.idempotency_key = key;
+  command.expander_version = sweeps::kExpanderVersion;
+  command.plan = std::make_shared<const sweeps::Plan>(std::move(*plan));
+  services.runtime.apply(core::Command(command), [&services, respond, plan = command.plan](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond, [plan](const Applied& done) { return created(done, plan->notes); });
+  });
+}
+
+}  // namespace
+
+void add_submit_route(std::vector<Route>& routes, Services& services) {
+  Route route;
+  route.method = "POST";
+  route.pattern = "/api/v1/sweeps";
+  route.summary = "Submit a sweep file; answered when it is durable";
+  route.parameters = {{"Idempotency-Key", "The same key gets the same answer and makes no second sweep", true, false}};
+  route.success = 201;
+  route.body = true;
+  route.handle = [&services](const Request& request, Respond respond) { submit(services, request, std::move(respond)); };
+  routes.push_back(std::move(route));
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,169 @@
+#include <nlohmann/json.hpp>
+
+#include "coordinator/api/http/problem.hpp"
+#include "coordinator/api/routes.hpp"
+#include "coordinator/store/metric_store.hpp"
+#include "coordinator/store/read_model.hpp"
+
+namespace fathom::api {
+namespace {
+
+using nlohmann::json;
+
+const std::vector<Parameter> kPaging = {{"limit", "1 to 1000, 50 unless given", false, true},
+                                        {"cursor", "`next` of the page before", false, false}};
+
+Result<store::Page> page_of(const Request& request) {
+  FATHOM_ASSIGN(const std::uint64_t limit, number_of(request, "limit", 50, 1, 1000));
+  return store::Page{static_cast<std::uint32_t>(limit), request.value("cursor")};
+}
+
+Result<store::JobsQuery> jobs_query(const Request& request) {
+  store::JobsQuery query;
+  query.state = request.value("state");
+  query.stage = request.value("stage");
+  query.task = request.value("task");
+  query.drop = request.value("drop");
+  query.q = request.value("q");
+  if (!request.value("sort").empty()) query.sort = request.value("sort");
+  const std::string& order = request.value("order");
+  if (!order.empty() && order != "asc" && order != "desc") {
+    return Error{Errc::invalid_argument, "order must be asc or desc, not \"" + order + "\""};
+  }
+  query.descending = order == "desc";
+  FATHOM_ASSIGN(query.page, page_of(request));
+  return query;
+}
+
+using Ask = std::function<Result<json>(Services&, const Request&)>;
+
+Route get(const std::string& pattern, const std::string& summary, std::vector<Parameter> parameters, Services& services,
+          Ask ask) {
+  Route route;
+  route.method = "GET";
+  route.pattern = pattern;
+  route.summary = summary;
+  route.parameters = std::move(parameters);
+  route.handle = [&services, ask = std::move(ask)](const Request& request, const Respond& respond) {
+    respond(json_or_problem(ask(services, request)));
+  };
+  return route;
+}
+
+Result<json> list_sweeps(Services& services, const Request& request) {
+  FATHOM_ASSIGN(const store::Page page, page_of(request));
+  return services.read.sweeps(page);
+}
+
+Result<json> list_jobs(Services& services, const Request& request) {
+  FATHOM_ASSIGN(const store::JobsQuery query, jobs_query(request));
+  return services.read.jobs(request.parameters[0], query);
+}
+
+Result<json> list_results(Services& services, const Request& request) {
+  FATHOM_ASSIGN(const store::Page page, page_of(request));
+  return services.read.results(request.parameters[0], page);
+}
+
+json points_of(const std::vector<store::SeriesPoint>& points) {
+  json list = json::array();
+  for (const store::SeriesPoint& point : points) list.push_back({point.step, point.value});
+  return list;
+}
+
+Result<json> list_curves(Services& services, const Request& request) {
+  store::JobsQuery filter;
+  filter.task = request.value("task");
+  filter.drop = request.value("drop");
+  filter.stage = request.value("stage");
+  FATHOM_ASSIGN(const std::uint64_t limit, number_of(request, "limit", 50, 1, 1000));
+  FATHOM_ASSIGN(const std::uint64_t most, number_of(request, "max", 200, 4, 2000));
+  FATHOM_ASSIGN(const auto jobs, services.read.curve_jobs(request.parameters[0], filter, static_cast<std::uint32_t>(limit)));
+  std::vector<JobNumber> numbers;
+  for (const store::CurveJob& job : jobs) numbers.push_back(job.number);
+  store::SeriesQuery query;
+  query.name = request.value("name").empty() ? "objective" : request.value("name");
+  query.max_points = most;
+  FATHOM_ASSIGN(const auto curves, services.metrics.curves(numbers, query));
+  json items = json::array();
+  auto curve = curves.begin();
+  // Both lists are in the order of the jobs; jobs without points have no curve.
+  for (const store::CurveJob& job : jobs) {
+    if (curve == curves.end() || curve->job != job.number) continue;
+    items.push_back({{"job", job.job}, {"label", job.label}, {"points", points_of(curve->points)}});
+    ++curve;
+  }
+  const std::size_t total = items.size();
+  return json{{"items", std::move(items)}, {"total", total}, {"next", nullptr}};
+}
+
+void cancel_sweep(Services& services, const Request& request, const Respond& respond) {
+  const std::string id = request.parameters[0];
+  const auto make = [id](const core::State& state) -> Result<core::Command> {
+    const core::Sweep* sweep = state.find_sweep(id);
+    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
+    return core::Command(core::CancelSweep{sweep->number});
+  };
+  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond,
+                         [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id), 202); });
+  });
+}
+
+Route yaml_route(Services& services) {
+  Route route;
+  route.method = "GET";
+  route.pattern = "/api/v1/sweeps/{sweep}/yaml";
+  route.summary = "The file as submitted";
+  route.type = "application/yaml";
+  route.handle = [&services](const Request& request, const Respond& respond) {
+    auto text = services.read.sweep_yaml(request.parameters[0]);
+    respond(text ? text_answer(std::move(*text), "application/yaml; charset=utf-8") : problem(text.error()));
+  };
+  return route;
+}
+
+std::vector<Parameter> with_paging(std::vector<Parameter> parameters) {
+  parameters.insert(parameters.end(), kPaging.begin(), kPaging.end());
+  return parameters;
+}
+
+}  // namespace
+
+void add_sweep_routes(std::vector<Route>& routes, Services& services) {
+  const std::string sweep = "/api/v1/sweeps/{sweep}";
+  const std::vector<Parameter> filters = {{"state", "states, separated by commas", false, false},
+                                          {"stage", "stages, separated by commas", false, false},
+                                          {"task", "tasks, separated by commas", false, false},
+                                          {"drop", "drop labels, separated by commas", false, false},
+                                          {"q", "part of an id, task, drop, set or parameter", false, false},
+                                          {"sort", "a column of the job object", false, false},
+                                          {"order", "asc or desc", false, false}};
+  routes.push_back(get("/api/v1/sweeps", "All sweeps", kPaging, services, list_sweeps));
+  routes.push_back(get(sweep, "One sweep with its counts", {}, services, [](Services& s, const Request& request) {
+    return s.read.sweep(request.parameters[0]);
+  }));
+  routes.push_back(yaml_route(services));
+  routes.push_back(get(sweep + "/resolved", "The resolved sweep", {}, services, [](Services& s, const Request& request) {
+    return s.read.sweep_resolved(request.parameters[0]);
+  }));
+  routes.push_back(get(sweep + "/jobs", "The sweep's jobs", with_paging(filters), services, list_jobs));
+  routes.push_back(get(sweep + "/results", "Result rows", kPaging, services, list_results));
+  routes.push_back(get(sweep + "/curves", "One metric of many jobs, downsampled",
+                       {{"name", "metric; the objective unless given", false, false},
+                        {"task", "tasks", false, false},
+                        {"drop", "drop labels", false, false},
+                        {"stage", "stages", false, false},
+                        {"limit", "most curves", false, true},
+                        {"max", "most points of a curve", false, true}},
+                       services, list_curves));
+  Route cancel;
+  cancel.method = "POST";
+  cancel.pattern = sweep + "/cancel";
+  cancel.summary = "Cancel every job that has not ended";
+  cancel.success = 202;
+  cancel.handle = [&services](const Request& request, const Respond& respond) { cancel_sweep(services, request, respond); };
+  routes.push_back(std::move(cancel));
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,137 @@
+// Workers, events, artifacts, metrics, health.
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/api/event_hub.hpp"
+#include "coordinator/api/http/problem.hpp"
+#include "coordinator/api/routes.hpp"
+#include "coordinator/artifacts/artifact_store.hpp"
+#include "coordinator/store/read_model.hpp"
+#include "coordinator/telemetry/telemetry.hpp"
+
+namespace fathom::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kPiece = 256 * 1024;
+
+// An artifact piece by piece: never more than one piece in memory.
+class ArtifactSource final : public BodySource {
+ public:
+  explicit ArtifactSource(std::unique_ptr<artifacts::ArtifactReader> reader) : reader_(std::move(reader)) {}
+  [[nodiscard]] std::uint64_t size() const override { return reader_->size(); }
+  Result<std::string> next() override {
+    auto piece = reader_->read(offset_, kPiece);
+    if (piece) offset_ += piece->size();
+    return piece;
+  }
+
+ private:
+  std::unique_ptr<artifacts::ArtifactReader> reader_;
+  std::uint64_t offset_ = 0;
+};
+
+Route get(const std::string& pattern, const std::string& summary, std::function<void(const Request&, Respond)> handle) {
+  Route route;
+  route.method = "GET";
+  route.pattern = pattern;
+  route.summary = summary;
+  route.handle = std::move(handle);
+  return route;
+}
+
+void artifact(Services& services, const Request& request, const Respond& respond) {
+  auto reader = services.artifacts.open(request.parameters[0]);
+  if (!reader) return respond(problem(reader.error()));
+  Answer answer;
+  answer.type = "application/octet-stream";
+  // Named by its content: what is fetched once never changes.
+  answer.headers = {{"Cache-Control", "private, max-age=31536000, immutable"}, {"ETag", "\"" + request.parameters[0] + "\""}};
+  answer.source = std::make_unique<ArtifactSource>(std::move(*reader));
+  respond(std::move(answer));
+}
+
+// The read model's list; connections are known here, to the moment.
+void workers(Services& services, const Respond& respond) {
+  services.runtime.inspect([&services, respond](const core::State&) {
+    std::map<std::uint64_t, std::int64_t> heard;
+    for (const auto& [worker, connected] : services.runtime.connected()) {
+      heard[worker.value()] = connected.heard.time_since_epoch().count();
+    }
+    services.pool([&services, respond, heard] {
+      auto list = services.read.workers();
+      if (list) {
+        for (json& worker : list->at("items")) {
+          const auto found = worker.contains("id") && worker["id"].is_number() ? heard.find(worker["id"].get<std::uint64_t>()) : heard.end();
+          if (found != heard.end()) worker["last_seen_ms"] = found->second;
+        }
+      }
+      respond(json_or_problem(list));
+    });
+  });
+}
+
+void events(Services& services, const Request& request, const Respond& respond) {
+  const std::string& sweep = request.value("sweep");
+  if (!sweep.empty()) {
+    if (const auto found = services.read.sweep(sweep); !found) return respond(problem(found.error()));
+  }
+  const std::string& last = request.header("last-event-id");
+  std::uint64_t after = 0;
+  const auto [end, error] = std::from_chars(last.data(), last.data() + last.size(), after);
+  const bool resumes = !last.empty() && error == std::errc() && end == last.data() + last.size();
+  Answer answer;
+  answer.type = "text/event-stream";
+  answer.live = services.hub->open(sweep, resumes ? std::optional(after) : std::nullopt);
+  respond(std::move(answer));
+}
+
+Gauges measure(Services& services, const core::State& state) {
+  Gauges gauges;
+  for (std::size_t phase = 1; phase < core::kPhases; ++phase) {
+    std::uint64_t& count = gauges.jobs[core::name_of(static_cast<core::Phase>(phase))];
+    for (const core::Sweep& sweep : state.sweeps) count += sweep.counts[phase];
+  }
+  for (const char* known : {"ready", "draining", "gone"}) gauges.workers[known] = 0;
+  for (const core::Worker& worker : state.workers) ++gauges.workers[core::name_of(worker.state)];
+  gauges.connected = services.runtime.connected().size();
+  gauges.leases = state.leases.size();
+  gauges.sweeps_open = state.open_sweeps.size();
+  gauges.epoch = state.epoch;
+  gauges.artifact_bytes = services.artifacts.total_bytes();
+  gauges.http_sessions = *services.http_sessions;
+  gauges.event_streams = services.hub->streams();
+  return gauges;
+}
+
+void prometheus(Services& services, const Respond& respond) {
+  services.runtime.inspect([&services, respond](const core::State& state) {
+    services.pool([&services, respond, gauges = measure(services, state)] {
+      respond(text_answer(services.telemetry.text(gauges), "text/plain; version=0.0.4; charset=utf-8"));
+    });
+  });
+}
+
+}  // namespace
+
+void add_system_routes(std::vector<Route>& routes, Services& services) {
+  routes.push_back(get("/api/v1/artifacts/{sha256}", "The bytes of an artifact", [&services](const Request& request, const Respond& respond) {
+    artifact(services, request, respond);
+  }));
+  routes.back().type = "application/octet-stream";
+  routes.push_back(get("/api/v1/workers", "Workers and their devices",
+                       [&services](const Request&, const Respond& respond) { workers(services, respond); }));
+  routes.push_back(get("/api/v1/events", "Server-sent events: sweep, job, metric, worker",
+                       [&services](const Request& request, const Respond& respond) { events(services, request, respond); }));
+  routes.back().parameters = {{"sweep", "only of this sweep", false, false}, {"Last-Event-ID", "where to go on", true, false}};
+  routes.back().type = "text/event-stream";
+  routes.push_back(get("/metrics", "Prometheus metrics", [&services](const Request&, const Respond& respond) { prometheus(services, respond); }));
+  routes.back().type = "text/plain";
+  routes.push_back(get("/healthz", "Whether the coordinator answers",
+                       [](const Request&, const Respond& respond) { respond(json_answer({{"status", "ok"}})); }));
+  routes.back().access = Access::open;
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,249 @@
+#include "coordinator/api/runtime.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+
+#include "common/protocol/fences.hpp"
+
+namespace fathom::api {
+
+namespace asio = boost::asio;
+
+class Runtime::Strand {
+ public:
+  explicit Strand(asio::io_context& io) : strand(asio::make_strand(io)), timer(strand) {}
+  asio::strand<asio::io_context::executor_type> strand;
+  asio::steady_timer timer;
+};
+
+Runtime::Runtime(asio::io_context& io, const Clock& clock, Options options, Hooks hooks)
+    : clock_(clock),
+      options_(std::move(options)),
+      hooks_(std::move(hooks)),
+      strand_(std::make_unique<Strand>(io)),
+      core_(options_.core) {}
+
+Runtime::~Runtime() = default;
+
+store::Executor Runtime::executor() {
+  return [this](std::function<void()> task) { post(std::move(task)); };
+}
+
+core::Now Runtime::now() const { return {clock_.now(), clock_.wall()}; }
+
+void Runtime::post(std::function<void()> work) { asio::post(strand_->strand, std::move(work)); }
+
+Status Runtime::start(store::EventStore& store) {
+  store_ = &store;
+  const auto each = [this](const store::EventRecord& record) -> Status {
+    event::Event event;
+    if (!event.ParseFromString(record.bytes)) {
+      return Error{Errc::corrupt, "event " + std::to_string(record.seq) + " of the log cannot be read"};
+    }
+    FATHOM_TRY(core_.replay(event));
+    hooks_.event(event);
+    return success();
+  };
+  FATHOM_TRY(store.load(1, each));
+  appended_ = durable_ = core_.state().seq;
+  decide(core::Start{options_.version}, [this](const Result<Applied>& applied) {
+    if (!applied) return;
+    epoch_ = std::get<core::Started>(applied->answer).epoch;
+    spdlog::info("coordinator started epoch={} events={}", epoch_.load(), applied->seq);
+  });
+  flush();
+  schedule_tick();
+  return success();
+}
+
+void Runtime::apply(core::Command command, Done done) {
+  post([this, command = std::move(command), done = std::move(done)] {
+    decide(command, done);
+    flush();
+  });
+}
+
+void Runtime::apply(Make make, Done done) {
+  post([this, make = std::move(make), done = std::move(done)] {
+    auto command = make(core_.state());
+    if (!command) return done(command.error());
+    decide(*command, done);
+    flush();
+  });
+}
+
+void Runtime::inspect(std::function<void(const core::State&)> look) {
+  post([this, look = std::move(look)] { look(core_.state()); });
+}
+
+void Runtime::decide(const core::Command& command, const Done& done) {
+  if (draining_ || broken_) {
+    if (done) done(Error{Errc::unavailable, "the coordinator is stopping; try again in a moment"});
+    return;
+  }
+  core::Step step = handle(command);
+  auto tell = [done, rejection = std::move(step.rejection), answer = std::move(step.answer),
+               seq = core_.state().seq](const Status& durable) {
+    if (!done) return;
+    if (!durable) return done(durable.error());
+    if (rejection) return done(*rejection);
+    done(Applied{answer, seq});
+  };
+  wait(std::move(step.effects), std::move(tell));
+}
+
+core::Step Runtime::handle(const core::Command& command) {
+  core::Step step = core_.handle(command, now());
+  for (const event::Event& event : step.events) {
+    hooks_.event(event);
+    batch_.push_back({event.seq(), event.SerializeAsString()});
+  }
+  return step;
+}
+
+void Runtime::wait(std::vector<core::Effect> effects, std::function<void(const Status&)> before) {
+  pending_.push_back({core_.state().seq, std::move(effects), std::move(before)});
+}
+
+void Runtime::flush() {
+  if (!batch_.empty()) {
+    appended_ = batch_.back().seq;
+    store_->append(std::exchange(batch_, {}), [this, seq = appended_](const Status& status) { on_durable(seq, status); });
+  }
+  release();
+}
+
+void Runtime::on_durable(std::uint64_t seq, const Status& status) {
+  if (!status) {
+    if (broken_) return;
+    broken_ = true;
+    for (Pending& pending : std::exchange(pending_, {})) {
+      if (pending.before) pending.before(status);
+    }
+    return hooks_.fatal(status.error());
+  }
+  durable_ = seq;
+  hooks_.durable(seq);
+  release();
+}
+
+void Runtime::release() {
+  while (!pending_.empty() && pending_.front().seq <= durable_) {
+    const Pending next = std::move(pending_.front());
+    pending_.pop_front();
+    if (next.before) next.before(success());
+    for (const core::Effect& effect : next.effects) deliver(effect);
+  }
+}
+
+void Runtime::deliver(const core::Effect& effect) {
+  if (const auto* released = std::get_if<core::ReleaseArtifact>(&effect)) return hooks_.release_artifact(released->sha256);
+  const auto worker_of = [](const auto& one) {
+    if constexpr (requires { one.worker; }) return one.worker;
+    return WorkerNumber{};
+  };
+  const auto found = connected_.find(std::visit(worker_of, effect));
+  if (found != connected_.end() && found->second.welcomed) found->second.link->deliver(effect);
+}
+
+void Runtime::schedule_tick() {
+  strand_->timer.expires_after(options_.tick);
+  strand_->timer.async_wait([this](boost::system::error_code error) {
+    if (error) return;
+    const auto deadline = core_.next_deadline();
+    if (!draining_ && deadline && *deadline <= clock_.now()) {
+      decide(core::Tick{}, {});
+      flush();
+    }
+    hooks_.tick(core_.state());
+    schedule_tick();
+  });
+}
+
+bool Runtime::is_current(const LinkPtr& link, WorkerNumber worker) {
+  const auto found = connected_.find(worker);
+  return found != connected_.end() && found->second.link == link;
+}
+
+void Runtime::join(LinkPtr link, core::WorkerHello hello, Done done) {
+  post([this, link = std::move(link), hello = std::move(hello), done = std::move(done)] {
+    // Decided here and not in decide(): the link must be the worker's before the next command is looked at, but gets
+    // nothing before its welcome.
+    if (draining_ || broken_) return done(Error{Errc::unavailable, "the coordinator is stopping"});
+    core::Step step = handle(hello);
+    if (step.rejection) {
+      wait({}, [done, rejection = *step.rejection](const Status&) { done(rejection); });
+      return flush();
+    }
+    const core::Joined joined = std::get<core::Joined>(step.answer);
+    const auto old = connected_.find(joined.worker);
+    if (old != connected_.end()) old->second.link->dismiss("the worker connected again");
+    connected_[joined.worker] = {link, false, clock_.wall()};
+    wait(std::move(step.effects), [this, link, joined, done, seq = core_.state().seq](const Status& durable) {
+      if (!durable) return done(durable.error());
+      if (is_current(link, joined.worker)) connected_[joined.worker].welcomed = true;
+      done(Applied{joined, seq});
+    });
+    flush();
+  });
+}
+
+void Runtime::leave(LinkPtr link, bool drained) {
+  post([this, link = std::move(link), drained] {
+    for (auto it = connected_.begin(); it != connected_.end(); ++it) {
+      if (it->second.link != link) continue;
+      const WorkerNumber worker = it->first;
+      connected_.erase(it);
+      decide(core::WorkerGone{worker, drained}, {});
+      return flush();
+    }
+  });
+}
+
+void Runtime::heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held) {
+  post([this, link = std::move(link), worker, held = std::move(held)] {
+    if (!is_current(link, worker)) return;
+    connected_[worker].heard = clock_.wall();
+    decide(core::Heartbeat{worker, held}, {});
+    flush();
+  });
+}
+
+bool Runtime::take_item(const LinkPtr& link, ReceivedItem& item) {
+  if (!item.missing.empty()) {
+    const core::Job* job = core_.state().job(item.command.fence.job);
+    const bool applies = job != nullptr && job->generation == item.command.fence.generation &&
+                         job->attempt == item.command.fence.attempt && item.command.sequence > job->sequence;
+    if (applies) {
+      link->dismiss("an item of " + describe(item.command.fence) + " names artifact " + item.missing +
+                    ", which was not uploaded");
+      return false;
+    }
+  }
+  decide(item.command, {});
+  return true;
+}
+
+void Runtime::items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done) {
+  post([this, link = std::move(link), items = std::move(items), done = std::move(done)]() mutable {
+    for (ReceivedItem& item : items) {
+      if (!is_current(link, item.command.worker) || !take_item(link, item)) break;
+    }
+    wait({}, [done](const Status&) { done(); });
+    flush();
+  });
+}
+
+void Runtime::drain(std::function<void()> done) {
+  post([this, done = std::move(done)] {
+    draining_ = true;
+    wait({}, [done](const Status&) { done(); });
+    flush();
+  });
+}
+
+}  // namespace fathom::api

@@ -1,0 +1,150 @@
+// The one place where the core meets time, disk and network. One strand owns the core: commands are decided there in the
+// order they come, their events go to the store at once, and what leaves the process (answers, frames to workers) waits
+// until everything appended before is durable.
+//
+// Thread: every method from any thread unless it says otherwise; callbacks run on the strand and must not block. Owner:
+// the coordinator; the io_context must be stopped before destruction. Failures: a broken store ends the process
+// (Hooks::fatal): no answer leaves any more.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/clock.hpp"
+#include "common/result.hpp"
+#include "coordinator/core/core.hpp"
+#include "coordinator/store/event_store.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace fathom::api {
+
+// A connected worker, as the runtime sees it. Its methods are called on the strand and only queue.
+class WorkerLink {
+ public:
+  virtual ~WorkerLink() = default;
+  virtual void deliver(const core::Effect& effect) = 0;
+  // The connection is of no use: another one of the same worker took over, or what it sent cannot be taken.
+  virtual void dismiss(const std::string& why) = 0;
+};
+using LinkPtr = std::shared_ptr<WorkerLink>;
+
+struct Applied {
+  core::Answer answer;
+  std::uint64_t seq = 0;  // of the last event that this answer is based on
+};
+using Done = std::function<void(const Result<Applied>&)>;
+
+// One item of a worker. `missing`: a file it names is not in the artifact store (its hash), so it may be acknowledged
+// only if it changes nothing.
+struct ReceivedItem {
+  core::ItemReceived command;
+  std::string missing;
+};
+
+class Runtime {
+ public:
+  struct Hooks {
+    std::function<void(const Error&)> fatal;
+    std::function<void(std::uint64_t)> durable;               // events up to this seq are durable
+    std::function<void(const event::Event&)> event;           // every event, replayed and new, before it is durable
+    std::function<void(const std::string&)> release_artifact;
+    std::function<void(const core::State&)> tick;             // a few times a second
+  };
+  struct Options {
+    core::Options core;
+    std::string version;
+    Millis tick{100};
+  };
+
+  Runtime(boost::asio::io_context& io, const Clock& clock, Options options, Hooks hooks);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  // Posts to the strand: what the store's callbacks are to run on.
+  [[nodiscard]] store::Executor executor();
+
+  // Before the io_context runs: reads the whole log and opens a new epoch, which becomes durable before anything else
+  // leaves. Errors: those of the log. `store` outlives the runtime.
+  Status start(store::EventStore& store);
+
+  // Decides one command. `done`: after it is durable, or with the rejection.
+  void apply(core::Command command, Done done);
+  // The same with a command made from the state, on the strand.
+  using Make = std::function<Result<core::Command>(const core::State&)>;
+  void apply(Make make, Done done);
+  // Looks at the state on the strand, without waiting for durability.
+  void inspect(std::function<void(const core::State&)> look);
+
+  // A worker's hello on a new connection. When `done` has run with success the link gets its effects; one that was there
+  // before is dismissed.
+  void join(LinkPtr link, core::WorkerHello hello, Done done);
+  // The connection ended; ignored when another one has taken over.
+  void leave(LinkPtr link, bool drained);
+  void heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held);
+  // `done` after all are durable; a missing file dismisses the link and drops the rest.
+  void items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done);
+
+  // When each connected worker was last heard of. On the strand only.
+  struct Connected {
+    LinkPtr link;
+    bool welcomed = false;
+    WallTime heard{};
+  };
+  [[nodiscard]] const std::map<WorkerNumber, Connected>& connected() const { return connected_; }
+
+  // Of this start; 0 until it is durable.
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
+
+  // Nothing is decided any more; `done` when everything decided before is durable. Later commands are unavailable.
+  void drain(std::function<void()> done);
+
+ private:
+  class Strand;
+  // What waits for durability.
+  struct Pending {
+    std::uint64_t seq = 0;
+    std::vector<core::Effect> effects;
+    std::function<void(const Status&)> before;  // runs first
+  };
+
+  [[nodiscard]] core::Now now() const;
+  void post(std::function<void()> work);
+  void decide(const core::Command& command, const Done& done);
+  core::Step handle(const core::Command& command);
+  void wait(std::vector<core::Effect> effects, std::function<void(const Status&)> before);
+  void flush();
+  void on_durable(std::uint64_t seq, const Status& status);
+  void release();
+  void deliver(const core::Effect& effect);
+  void schedule_tick();
+  [[nodiscard]] bool is_current(const LinkPtr& link, WorkerNumber worker);
+  bool take_item(const LinkPtr& link, ReceivedItem& item);
+
+  const Clock& clock_;
+  const Options options_;
+  const Hooks hooks_;
+  std::unique_ptr<Strand> strand_;
+  store::EventStore* store_ = nullptr;
+
+  // On the strand only.
+  core::Core core_;
+  std::vector<store::EventRecord> batch_;  // decided in this turn, not yet appended
+  std::deque<Pending> pending_;
+  std::uint64_t appended_ = 0;
+  std::uint64_t durable_ = 0;
+  std::map<WorkerNumber, Connected> connected_;
+  bool draining_ = false;
+  bool broken_ = false;
+  std::atomic<std::uint64_t> epoch_{0};
+};
+
+}  // namespace fathom::api

@@ -1,0 +1,49 @@
+// One worker's connection: its hello (join token first, then anything else), heartbeats, items, metric points, log text
+// and files; the core's assignments and stops the other way.
+//
+// Thread: the connection's strand, except deliver() and dismiss(), which the runtime's strand calls. Owner: the
+// connection's callbacks, and the runtime while the worker is joined. Failures: a peer that breaks the protocol is
+// dismissed; silence for two and a half heartbeats ends the connection (leases end by themselves).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/clock.hpp"
+#include "common/net/connection.hpp"
+
+namespace fathom::artifacts {
+class ArtifactStore;
+}
+namespace fathom::store {
+class LogStore;
+class MetricStore;
+}  // namespace fathom::store
+
+namespace fathom::api {
+
+class ArtifactKeeper;
+class Runtime;
+class Telemetry;
+
+// What all sessions share; outlives them.
+struct WorkerServices {
+  Runtime& runtime;
+  artifacts::ArtifactStore& artifacts;
+  ArtifactKeeper& keeper;
+  store::MetricStore& metrics;
+  store::LogStore& logs;
+  Telemetry& telemetry;
+  std::string join_secret_hash;  // SHA-256 of the join token's secret
+  Millis heartbeat{3'000};
+  Millis lease{15'000};
+  Millis orphan_grace{600'000};
+};
+
+// The connection's limits for a worker that is to send a heartbeat every `heartbeat`.
+net::Connection::Limits worker_limits(Millis heartbeat);
+
+// Takes the connection over. `services` outlives it.
+void serve_worker(std::shared_ptr<net::Connection> connection, WorkerServices& services);
+
+}  // namespace fathom::api
