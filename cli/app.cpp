@@ -1,0 +1,161 @@
+#include "cli/app.hpp"
+
+#include <cstdio>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/commands.hpp"
+
+namespace fathom::cli {
+
+namespace {
+
+// Everything that options write to. One object for the whole run: CLI11 keeps references to its fields.
+struct Parsed {
+  Context context;
+  std::string state;
+  UpOptions up;
+  DataOptions data;
+  SweepFile file;
+  PredictOptions predict;
+  CollectOptions collect;
+  std::string sweep;
+  std::string job;
+  std::uint64_t tail = 16384;
+  bool print = false;
+  std::function<ExitCode()> action;
+};
+
+CLI::App* command(CLI::App& app, Parsed& parsed, const std::string& name, const std::string& help,
+                  std::function<ExitCode()> action) {
+  CLI::App* made = app.add_subcommand(name, help);
+  made->add_flag("--json", parsed.context.json, "One JSON value on stdout instead of text");
+  made->callback([&parsed, action = std::move(action)] { parsed.action = action; });
+  return made;
+}
+
+void up_flags(CLI::App& app, UpOptions& up) {
+  app.add_option("--root", up.root, "Folder that model and data paths of sweeps are relative to")->capture_default_str();
+  app.add_option("--devices", up.devices, "cpu:THREADS or cuda:NUMBER, separated by commas (default: cpu:1 for each core, at most 8)")
+      ->delimiter(',');
+  app.add_option("--port", up.port, "Port of the coordinator on 127.0.0.1; 0: a free one")->capture_default_str();
+  app.add_option("--dashboard-port", up.dashboard_port, "Loopback port for browsers; another one if it is taken")
+      ->capture_default_str();
+}
+
+void file_flags(CLI::App& app, SweepFile& file) {
+  app.add_option("FILE", file.file, "The sweep file (docs/sweeps.md)")->required();
+  app.add_option("--set", file.set, "KEY=VALUE: replaces a key of the file, e.g. train.epochs=1; may be repeated")
+      ->allow_extra_args(false);
+}
+
+void add_machine(CLI::App& app, Parsed& p) {
+  auto* up = command(app, p, "up", "Start a coordinator and a worker on this machine", [&p] { return cli::up(p.context, p.up); });
+  up_flags(*up, p.up);
+  up->add_flag("--foreground", p.up.foreground, "Stay in the foreground until Ctrl-C");
+  up->add_option("--ready-fd", p.up.ready_fd)->group("");  // from the foreground process to itself in the background
+  command(app, p, "down", "Stop what 'up' has started", [&p] { return down(p.context); });
+  auto* board = command(app, p, "dashboard", "Print a link that logs a browser in once", [&p] { return dashboard(p.context, p.print); });
+  board->add_flag("--print", p.print, "Only print the link; needs a running 'up'");
+  command(app, p, "workers", "List the workers and their devices", [&p] { return workers(p.context); });
+}
+
+void add_files(CLI::App& app, Parsed& p) {
+  auto* data = command(app, p, "data", "Turn a CSV, TSV or JSONL into a task's files", [&p] { return cli::data(p.context, p.data); });
+  data->add_option("RECIPE", p.data.recipe, "The recipe (docs/data.md)")->required();
+  data->add_option("--root", p.data.root, "Data root: the recipe's source is relative to it")->capture_default_str();
+  data->add_option("--out", p.data.out, "Where the files go (default ROOT/data/NAME)");
+  for (const bool planned : {false, true}) {
+    auto* check = command(app, p, planned ? "plan" : "validate",
+                          planned ? "Show what jobs a sweep file makes" : "Check a sweep file: every mistake with its line",
+                          [&p, planned] { return planned ? plan(p.context, p.file) : validate(p.context, p.file); });
+    file_flags(*check, p.file);
+    check->add_option("--root", p.file.root, "Data root: checks drop depths against the model's layers");
+  }
+  auto* predict = command(app, p, "predict", "Classify texts with a collected adapter or fusion",
+                          [&p] { return cli::predict(p.context, p.predict); });
+  predict->add_option("--adapter", p.predict.adapter, "Folder of an adapter with its head, or of a fusion")->required();
+  predict->add_option("--model", p.predict.model, "Folder of the base model (default: the adapter's, below the data root)");
+  predict->add_option("--root", p.predict.root, "Data root (default: that of the running 'up', else .)");
+  predict->footer("Texts and the flags of fathom-trainer predict follow: --file FILE, --depth N, --threads N, TEXT …");
+  predict->allow_extras();
+  predict->callback([&p, predict] {
+    p.predict.pass_through = predict->remaining();
+    p.action = [&p] { return cli::predict(p.context, p.predict); };
+  });
+}
+
+void add_sweeps(CLI::App& app, Parsed& p) {
+  auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator", [&p] { return cli::submit(p.context, p.file); });
+  file_flags(*submit, p.file);
+  submit->add_option("--name", p.file.name, "The sweep's name (default: the file's)");
+  command(app, p, "list", "List the sweeps", [&p] { return list(p.context); });
+  auto* show = command(app, p, "show", "Show a sweep and its results, or one of its jobs",
+                       [&p] { return cli::show(p.context, p.sweep, p.job); });
+  auto* watch = command(app, p, "watch", "Follow a sweep until it ends; exit code 1 if it failed",
+                        [&p] { return cli::watch(p.context, p.sweep); });
+  auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs", [&p] { return cli::cancel(p.context, p.sweep, p.job); });
+  auto* logs = command(app, p, "logs", "The log of a job; without a sweep: of coordinator and worker",
+                       [&p] { return cli::logs(p.context, p.sweep, p.job, p.tail); });
+  auto* collect = command(app, p, "collect", "Write checkpoints and result tables of a sweep into a folder", [&p] {
+    p.collect.sweep = p.sweep;
+    return cli::collect(p.context, p.collect);
+  });
+  for (CLI::App* with_sweep : {show, watch, cancel, collect}) with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
+  logs->add_option("SWEEP", p.sweep, "The sweep's name");
+  for (CLI::App* with_job : {show, cancel, logs}) with_job->add_option("JOB", p.job, "The job's id, or its first digits");
+  logs->add_option("--tail", p.tail, "Bytes from the end")->capture_default_str();
+  auto* run = command(app, p, "run", "up, submit, watch and collect in one", [&p] { return cli::run(p.context, p.file, p.up, p.collect); });
+  file_flags(*run, p.file);
+  run->add_option("--name", p.file.name, "The sweep's name (default: the file's)");
+  up_flags(*run, p.up);
+  for (CLI::App* with_out : {collect, run}) {
+    with_out->add_option("--out", p.collect.out, "Where the results go (default ./fathom-results/SWEEP)");
+    with_out->add_flag("--best", p.collect.best, "Weights of the best setting of each task and drop only");
+  }
+}
+
+int report(const Error& error) {
+  std::fflush(stdout);
+  fmt::print(stderr, "fathom: {}\n", error.message);
+  return 1;
+}
+
+int parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    // CLI11 prints help on stdout and mistakes on stderr; every mistake is wrong usage.
+    return app.exit(wrong) == 0 ? 0 : 2;
+  }
+  return -1;
+}
+
+}  // namespace
+
+int run_app(int argc, char** argv, const std::string& version) {
+  CLI::App app("Trains many small adapters on one frozen transformer and finds out which are worth keeping.", "fathom");
+  app.set_version_flag("--version", "fathom " + version);
+  app.require_subcommand(1);
+  app.fallthrough();
+  Parsed parsed;
+  app.add_option("--state", parsed.state, "State folder (default ${XDG_STATE_HOME:-~/.local/state}/fathom)");
+  add_machine(app, parsed);
+  add_files(app, parsed);
+  add_sweeps(app, parsed);
+  if (const int code = parse(app, argc, argv); code >= 0) return code;
+  std::error_code error;
+  parsed.context.version = version;
+  parsed.context.programs = programs_folder();
+  parsed.context.state = fs::absolute(parsed.state.empty() ? default_state() : fs::path(parsed.state), error).lexically_normal();
+  try {
+    const ExitCode code = parsed.action();
+    return code ? *code : report(code.error());
+  } catch (const std::exception& unexpected) {
+    return report({Errc::internal, unexpected.what()});
+  }
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,186 @@
+// data, validate, plan, predict: what needs no coordinator.
+#include <cerrno>
+#include <map>
+
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "cli/sweep_file.hpp"
+#include "cli/text_table.hpp"
+#include "common/files.hpp"
+#include "data/dataset.hpp"
+#include "data/prepare.hpp"
+
+namespace fathom::cli {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+namespace {
+
+std::string counts_text(const std::vector<std::string>& labels, const std::vector<std::uint64_t>& counts) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < counts.size() && i < 20; ++i) parts.push_back(fmt::format("{} {}", labels[i], counts[i]));
+  return parts.empty() ? "" : fmt::format(" ({})", fmt::join(parts, ", "));
+}
+
+void print_prepared(const data::Recipe& recipe, const data::Prepared& done) {
+  fmt::print("{}: {} train rows{}, {} dev rows{} in {}\n", recipe.name, done.train, counts_text(done.labels, done.train_counts),
+             done.dev, counts_text(done.labels, done.dev_counts), done.folder.string());
+  std::vector<std::string> notes;
+  if (done.filtered > 0) notes.push_back(fmt::format("{} left out by where", done.filtered));
+  if (done.empty > 0) notes.push_back(fmt::format("{} without text", done.empty));
+  if (done.duplicates > 0) notes.push_back(fmt::format("{} duplicates ({} with another label)", done.duplicates, done.conflicts));
+  if (done.replaced > 0) notes.push_back(fmt::format("{} invalid bytes became U+FFFD", done.replaced));
+  fmt::print("  of {} rows in the source{}{}\n", done.read, notes.empty() ? "" : ": ", fmt::join(notes, ", "));
+}
+
+ordered_json to_json(const data::Recipe& recipe, const data::Prepared& done) {
+  return {{"name", recipe.name}, {"folder", done.folder.string()}, {"read", done.read}, {"filtered", done.filtered},
+          {"empty", done.empty}, {"duplicates", done.duplicates}, {"conflicts", done.conflicts},
+          {"replaced", done.replaced}, {"labels", done.labels}, {"train", done.train}, {"dev", done.dev},
+          {"train_counts", done.train_counts}, {"dev_counts", done.dev_counts}};
+}
+
+// Jobs of one stage by task and by drop label, in their order of appearance.
+ordered_json stage_json(const sweeps::Plan& plan, const sweeps::Stage& stage) {
+  ordered_json tasks = ordered_json::object();
+  ordered_json drops = ordered_json::object();
+  for (sweeps::JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
+    const sweeps::Job& job = plan.jobs[i];
+    tasks[job.task] = tasks.value(job.task, 0) + 1;
+    if (!job.drop.empty()) drops[job.drop] = drops.value(job.drop, 0) + 1;
+  }
+  ordered_json out = {{"name", stage.name}, {"kind", sweeps::name_of(stage.kind)}, {"jobs", stage.count},
+                      {"tasks", tasks}, {"drops", drops}};
+  if (stage.stop) out["stop"] = {{"method", stage.stop->method}, {"eta", stage.stop->eta}, {"min", stage.stop->min}, {"max", stage.stop->max}};
+  return out;
+}
+
+std::string counted(const ordered_json& counts) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : counts.items()) parts.push_back(fmt::format("{} {}", name, count.get<int>()));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void print_plan(const sweeps::Plan& plan) {
+  fmt::print("{}: {} jobs\n", plan.name, plan.jobs.size());
+  TextTable table({"stage", "kind", ">jobs", "tasks", "drop", "stopping"});
+  for (const sweeps::Stage& stage : plan.stages) {
+    const ordered_json json = stage_json(plan, stage);
+    const std::string stopping = stage.stop ? fmt::format("{} eta {} from epoch {}", stage.stop->method, stage.stop->eta, stage.stop->min) : "";
+    table.row({stage.name, sweeps::name_of(stage.kind), std::to_string(stage.count), counted(json["tasks"]), counted(json["drops"]), stopping});
+  }
+  fmt::print("{}", table.text());
+  for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
+}
+
+ordered_json plan_json(const sweeps::Plan& plan) {
+  ordered_json out = {{"name", plan.name}, {"jobs", plan.jobs.size()}, {"stages", ordered_json::array()}, {"notes", plan.notes}};
+  for (const sweeps::Stage& stage : plan.stages) out["stages"].push_back(stage_json(plan, stage));
+  ordered_json& list = out["list"] = ordered_json::array();
+  for (const sweeps::Job& job : plan.jobs) {
+    ordered_json entry = {{"job", job.id}, {"stage", plan.stages[job.stage].name}, {"task", job.task}, {"drop", job.drop}};
+    if (!job.set.empty()) entry["set"] = job.set;
+    if (job.keep > 0) entry["keep"] = job.keep;
+    entry["seed"] = job.seed;
+    if (!job.parameters.empty()) entry["parameters"] = job.parameters;
+    list.push_back(std::move(entry));
+  }
+  return out;
+}
+
+// Prints what is wrong with the file; the exit code that follows.
+int print_mistakes(const Context& context, const CheckedSweep& checked) {
+  if (context.json) {
+    ordered_json errors = ordered_json::array();
+    for (const sweeps::Diagnostic& d : checked.errors) {
+      errors.push_back({{"file", d.file}, {"line", d.line}, {"column", d.column}, {"length", d.length}, {"message", d.message}, {"text", d.text}});
+    }
+    fmt::print("{}\n", ordered_json{{"valid", false}, {"errors", errors}}.dump());
+    return 1;
+  }
+  for (const sweeps::Diagnostic& diagnostic : checked.errors) {
+    const std::string text = sweeps::render(diagnostic);
+    fmt::print(stderr, "{}{}", text, text.ends_with('\n') ? "" : "\n");
+  }
+  return 1;
+}
+
+// The model folder that a collected adapter was trained on, below the root.
+Result<std::string> model_of(const Context& context, const PredictOptions& options) {
+  const fs::path card = fs::path(options.adapter) / "fathom.json";
+  FATHOM_ASSIGN(const std::string text, read_file(card.string(), 64 << 20));
+  const json root = json::parse(text, nullptr, false);
+  const json path = root.is_object() ? root.value(json::json_pointer("/settings/model/path"), json()) : json();
+  if (!path.is_string()) return Error{Errc::not_found, card.string() + " does not name the base model: say --model DIR"};
+  std::string folder = options.root;
+  if (folder.empty()) {
+    const auto running = running_up(context);
+    folder = running ? running->root : ".";
+  }
+  FATHOM_ASSIGN(const fs::path model, data::below_root(folder, path.get<std::string>()));
+  std::error_code ignored;
+  if (fs::is_directory(model, ignored)) return model.string();
+  return Error{Errc::not_found, "the base model is not in " + model.string() + ": say --model DIR, or --root DIR for the data root"};
+}
+
+}  // namespace
+
+ExitCode data(const Context& context, const DataOptions& options) {
+  FATHOM_ASSIGN(const std::string yaml, read_file(options.recipe, 1 << 20));
+  FATHOM_ASSIGN(const data::Recipe recipe, data::parse_recipe(yaml, options.recipe));
+  const fs::path out = options.out.empty() ? fs::path(options.root) / "data" / recipe.name : fs::path(options.out);
+  FATHOM_ASSIGN(const data::Prepared done, data::prepare(recipe, options.root, out));
+  if (context.json) {
+    fmt::print("{}\n", to_json(recipe, done).dump());
+  } else {
+    print_prepared(recipe, done);
+  }
+  return 0;
+}
+
+ExitCode validate(const Context& context, const SweepFile& options) {
+  FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
+  if (!checked.errors.empty()) return print_mistakes(context, checked);
+  if (context.json) {
+    fmt::print("{}\n", ordered_json{{"valid", true}, {"name", checked.plan.name}, {"jobs", checked.plan.jobs.size()}, {"notes", checked.plan.notes}}.dump());
+    return 0;
+  }
+  fmt::print("{}: valid, {} jobs\n", options.file, checked.plan.jobs.size());
+  for (const std::string& note : checked.plan.notes) fmt::print("note: {}\n", note);
+  return 0;
+}
+
+ExitCode plan(const Context& context, const SweepFile& options) {
+  FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
+  if (!checked.errors.empty()) return print_mistakes(context, checked);
+  if (context.json) {
+    fmt::print("{}\n", plan_json(checked.plan).dump());
+  } else {
+    print_plan(checked.plan);
+  }
+  return 0;
+}
+
+ExitCode predict(const Context& context, const PredictOptions& options) {
+  PredictOptions known = options;
+  if (known.model.empty()) {
+    FATHOM_ASSIGN(known.model, model_of(context, options));
+  }
+  std::vector<std::string> arguments = {(context.programs / "fathom-trainer").string(), "--log-level", "warn", "predict",
+                                        "--adapter", known.adapter, "--model", known.model};
+  if (context.json) arguments.emplace_back("--json");
+  arguments.insert(arguments.end(), known.pass_through.begin(), known.pass_through.end());
+  std::vector<char*> plain;
+  for (std::string& argument : arguments) plain.push_back(argument.data());
+  plain.push_back(nullptr);
+  ::execv(plain[0], plain.data());
+  return system_error(errno, "run", arguments[0]);
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,242 @@
+// submit, list, show, cancel, logs, workers.
+#include <fstream>
+#include <map>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/client.hpp"
+#include "cli/commands.hpp"
+#include "cli/result_table.hpp"
+#include "cli/sweep_file.hpp"
+#include "cli/text_table.hpp"
+#include "common/net/secrets.hpp"
+
+namespace fathom::cli {
+
+using nlohmann::json;
+
+namespace {
+
+std::string sweep_path(const std::string& sweep) { return "/api/v1/sweeps/" + encode(sweep); }
+
+// A member as people read it: nothing for null, texts without quotes.
+std::string shown(const json& object, const char* key) {
+  const auto found = object.find(key);
+  if (found == object.end() || found->is_null()) return "";
+  if (found->is_string()) return found->get<std::string>();
+  if (found->is_number_float()) return fmt::format("{:.4g}", found->get<double>());
+  return found->dump();
+}
+
+long long number(const json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_number() ? found->get<long long>() : 0;
+}
+
+std::string counts_text(const json& counts) {
+  std::vector<std::string> parts;
+  if (counts.is_object()) {
+    for (const auto& [state, count] : counts.items()) {
+      if (count.is_number() && count.get<long long>() > 0) parts.push_back(fmt::format("{} {}", count.get<long long>(), state));
+    }
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string parameters_text(const json& job) {
+  std::vector<std::string> parts;
+  const auto found = job.find("parameters");
+  if (found == job.end() || !found->is_object()) return "";
+  for (const auto& [name, value] : found->items()) {
+    parts.push_back(fmt::format("{}={}", name.substr(name.find('.') + 1), value.is_string() ? value.get<std::string>() : value.dump()));
+  }
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
+// The one job whose id begins with `prefix`.
+Result<std::string> full_job_id(Client& client, const std::string& sweep, const std::string& prefix) {
+  if (prefix.size() == 16) return prefix;
+  FATHOM_ASSIGN(const json jobs, client.items(sweep_path(sweep) + "/jobs"));
+  std::vector<std::string> found;
+  for (const json& job : jobs) {
+    const std::string id = shown(job, "id");
+    if (id.starts_with(prefix)) found.push_back(id);
+  }
+  if (found.size() == 1) return found.front();
+  return Error{Errc::not_found, fmt::format("{} jobs of sweep {} begin with \"{}\"; 'fathom show {}' lists them", found.size(), sweep, prefix, sweep)};
+}
+
+void print_jobs(const json& jobs) {
+  TextTable table({"job", "stage", "task", "drop", "parameters", ">seed", "state", ">epoch", ">objective", "cause"});
+  for (const json& job : jobs) {
+    std::string drop = shown(job, "drop");
+    if (!shown(job, "set").empty()) drop += (drop.empty() ? "" : " ") + shown(job, "set");
+    if (number(job, "keep") > 0) drop += fmt::format(" keep {}", number(job, "keep"));
+    table.row({shown(job, "id"), shown(job, "stage"), shown(job, "task"), drop, parameters_text(job), shown(job, "seed"),
+               shown(job, "state"), shown(job, "epoch"), shown(job, "objective"), shown(job, "cause").substr(0, 60)});
+  }
+  fmt::print("{}", table.text());
+}
+
+void print_sweep(const json& sweep) {
+  fmt::print("{}: {} ({} jobs: {})\n", shown(sweep, "id"), shown(sweep, "state"), number(sweep, "jobs"),
+             counts_text(sweep.value("counts", json::object())));
+  TextTable table({"stage", "kind", ">jobs", "states"});
+  for (const json& stage : sweep.value("stages", json::array())) {
+    table.row({shown(stage, "name"), shown(stage, "kind"), shown(stage, "jobs"), counts_text(stage.value("counts", json::object()))});
+  }
+  fmt::print("{}", table.text());
+}
+
+void print_job(const json& job) {
+  for (const char* key : {"id", "sweep", "stage", "kind", "task", "drop", "set", "seed", "state", "cause", "explain", "worker", "device", "epoch", "objective"}) {
+    if (const std::string text = shown(job, key); !text.empty() && text != "0") fmt::print("{:<11}{}\n", key, text);
+  }
+  if (const std::string text = parameters_text(job); !text.empty()) fmt::print("{:<11}{}\n", "parameters", text);
+  const json attempts = job.value("attempts", json());
+  if (!attempts.is_array() || attempts.empty()) return;
+  TextTable table({"attempt", "worker", "device", "outcome", "started", "message"});
+  for (const json& attempt : attempts) {
+    table.row({shown(attempt, "generation") + "-" + shown(attempt, "attempt"), shown(attempt, "worker"), shown(attempt, "device"),
+               shown(attempt, "outcome"), time_text(number(attempt, "started")), shown(attempt, "text")});
+  }
+  fmt::print("{}", table.text());
+}
+
+// The end of a local log file.
+void print_tail(const fs::path& file, std::uint64_t tail) {
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  if (!in) return;
+  const auto size = static_cast<std::uint64_t>(in.tellg());
+  in.seekg(static_cast<std::streamoff>(size > tail ? size - tail : 0));
+  std::string line;
+  if (size > tail) std::getline(in, line);  // the first line is cut
+  fmt::print("==> {} <==\n", file.string());
+  while (std::getline(in, line)) fmt::print("{}\n", line);
+}
+
+}  // namespace
+
+Result<std::string> submit_file(const Context& context, const SweepFile& options) {
+  // Mistakes are found here already, with the file's own path and its includes; the coordinator checks again.
+  FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
+  if (!checked.errors.empty()) {
+    std::string all;
+    for (const sweeps::Diagnostic& diagnostic : checked.errors) all += "\n" + sweeps::render(diagnostic);
+    return Error{Errc::invalid_argument, fmt::format("{} has {} mistake{}{}", options.file, checked.errors.size(), checked.errors.size() == 1 ? "" : "s", all)};
+  }
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  json body = {{"yaml", checked.yaml}, {"file", options.file}, {"set", options.set}};
+  if (!options.name.empty()) body["name"] = options.name;
+  if (!checked.includes.empty()) body["includes"] = checked.includes;
+  FATHOM_ASSIGN(const std::string key, net::random_hex(16));
+  FATHOM_ASSIGN(const json answer, client.post("/api/v1/sweeps", body, {{"Idempotency-Key", key}}));
+  const std::string id = answer.value("id", "");
+  if (context.json) {
+    fmt::print("{}\n", answer.dump());
+  } else {
+    fmt::print("{}: {} jobs submitted; 'fathom watch {}' follows them\n", id, number(answer, "jobs"), id);
+    for (const json& note : answer.value("notes", json::array())) fmt::print("note: {}\n", note.get<std::string>());
+  }
+  std::fflush(stdout);
+  return id;
+}
+
+ExitCode submit(const Context& context, const SweepFile& options) {
+  FATHOM_TRY(submit_file(context, options));
+  return 0;
+}
+
+ExitCode list(const Context& context) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const json sweeps, client.items("/api/v1/sweeps"));
+  if (context.json) {
+    fmt::print("{}\n", json{{"items", sweeps}}.dump());
+    return 0;
+  }
+  TextTable table({"sweep", "state", ">jobs", "states", "created"});
+  for (const json& sweep : sweeps) {
+    table.row({shown(sweep, "id"), shown(sweep, "state"), shown(sweep, "jobs"), counts_text(sweep.value("counts", json::object())),
+               time_text(number(sweep, "created"))});
+  }
+  fmt::print("{}", sweeps.empty() ? "No sweeps yet: 'fathom submit FILE' gives one to the coordinator.\n" : table.text());
+  return 0;
+}
+
+ExitCode show(const Context& context, const std::string& sweep, const std::string& job) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  if (!job.empty()) {
+    FATHOM_ASSIGN(const std::string id, full_job_id(client, sweep, job));
+    FATHOM_ASSIGN(const json found, client.get(sweep_path(sweep) + "/jobs/" + encode(id)));
+    if (context.json) {
+      fmt::print("{}\n", found.dump());
+    } else {
+      print_job(found);
+    }
+    return 0;
+  }
+  FATHOM_ASSIGN(json found, client.get(sweep_path(sweep)));
+  FATHOM_ASSIGN(const json jobs, client.items(sweep_path(sweep) + "/jobs"));
+  if (context.json) {
+    found["items"] = jobs;
+    fmt::print("{}\n", found.dump());
+    return 0;
+  }
+  print_sweep(found);
+  print_jobs(jobs);
+  FATHOM_ASSIGN(const std::string table, result_table(client, sweep));
+  fmt::print("{}", table);
+  return 0;
+}
+
+ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  std::string path = sweep_path(sweep);
+  if (!job.empty()) {
+    FATHOM_ASSIGN(const std::string id, full_job_id(client, sweep, job));
+    path += "/jobs/" + encode(id);
+  }
+  FATHOM_ASSIGN(const json answer, client.post(path + "/cancel", json::object()));
+  fmt::print("{}\n", context.json ? answer.dump() : fmt::format("{}: {}", shown(answer, "id"), shown(answer, "state")));
+  return 0;
+}
+
+ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail) {
+  if (sweep.empty()) {
+    for (const char* name : {"up.log", "coordinator.log", "worker.log"}) print_tail(context.state / name, tail);
+    return 0;
+  }
+  if (job.empty()) return Error{Errc::invalid_argument, "which job of " + sweep + "? 'fathom show " + sweep + "' lists them"};
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const std::string id, full_job_id(client, sweep, job));
+  FATHOM_ASSIGN(const std::string text, client.text(sweep_path(sweep) + "/jobs/" + encode(id) + "/log?tail=" + std::to_string(tail)));
+  if (context.json) {
+    fmt::print("{}\n", json{{"job", id}, {"log", text}}.dump(-1, ' ', false, json::error_handler_t::replace));
+  } else {
+    fmt::print("{}", text);
+  }
+  return 0;
+}
+
+ExitCode workers(const Context& context) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const json found, client.items("/api/v1/workers"));
+  if (context.json) {
+    fmt::print("{}\n", json{{"items", found}}.dump());
+    return 0;
+  }
+  TextTable table({"worker", "state", "device", ">slots", ">running"});
+  for (const json& worker : found) {
+    for (const json& device : worker.value("devices", json::array())) {
+      const json running = device.value("running", json(0));
+      table.row({shown(worker, "name"), shown(worker, "state"), shown(device, "name"), shown(device, "slots"),
+                 running.is_array() ? std::to_string(running.size()) : running.dump()});
+    }
+  }
+  fmt::print("{}", found.empty() ? "No worker has joined: 'fathom up' starts one.\n" : table.text());
+  return 0;
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,77 @@
+// The commands of `fathom`, one function each, over options that are already parsed (cli/app.cpp). Each prints its result
+// on stdout, as text or, with Context::json, as one JSON value, and returns the exit code; an Error is printed by the
+// caller and means exit code 1. Thread: the main thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/context.hpp"
+#include "cli/supervisor.hpp"
+#include "common/result.hpp"
+
+namespace fathom::cli {
+
+using ExitCode = Result<int>;
+
+// ---------------------------------------------------------------- this machine
+// Starts the supervisor in the background (or is it, with --foreground) and waits until a worker has joined.
+ExitCode up(const Context& context, UpOptions options);
+ExitCode down(const Context& context);
+// Prints a link that logs a browser in once. `print`: only the link, and only where `up` runs a forwarder.
+ExitCode dashboard(const Context& context, bool print);
+
+// ---------------------------------------------------------------- files, without a coordinator
+struct DataOptions {
+  std::string recipe;
+  std::string root = ".";
+  std::string out;  // empty: ROOT/data/NAME
+};
+ExitCode data(const Context& context, const DataOptions& options);
+
+struct SweepFile {
+  std::string file;
+  std::vector<std::string> set;  // KEY=VALUE
+  std::string name;              // of the sweep; empty: the file's
+  std::string root;              // validate and plan: where the model may be looked at; empty: not
+};
+ExitCode validate(const Context& context, const SweepFile& options);
+ExitCode plan(const Context& context, const SweepFile& options);
+
+struct PredictOptions {
+  std::string adapter;
+  std::string model;                      // empty: the adapter's model below the root
+  std::string root;                       // empty: that of the running `up`
+  std::vector<std::string> pass_through;  // texts and flags for fathom-trainer predict
+};
+// Becomes fathom-trainer; returns only when that fails.
+ExitCode predict(const Context& context, const PredictOptions& options);
+
+// ---------------------------------------------------------------- sweeps
+ExitCode submit(const Context& context, const SweepFile& options);
+ExitCode list(const Context& context);
+ExitCode show(const Context& context, const std::string& sweep, const std::string& job);
+// Until the sweep ends; 1 if it failed or was cancelled.
+ExitCode watch(const Context& context, const std::string& sweep);
+ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job);
+// Without a sweep: the ends of the coordinator's and the worker's logs.
+ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail);
+ExitCode workers(const Context& context);
+
+struct CollectOptions {
+  std::string sweep;
+  std::string out;    // empty: ./fathom-results/SWEEP
+  bool best = false;  // only the best setting of each task and drop (default: where settings vary, all that have weights)
+};
+ExitCode collect(const Context& context, const CollectOptions& options);
+
+// up (where nothing runs), submit, watch, collect.
+ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_options, const CollectOptions& collect_options);
+
+// ---------------------------------------------------------------- shared by commands
+// The sweep's id after its submission.
+Result<std::string> submit_file(const Context& context, const SweepFile& options);
+
+}  // namespace fathom::cli
