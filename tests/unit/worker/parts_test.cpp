@@ -1,0 +1,202 @@
+// Small parts: contact and leases, the state folder, device names, paths, the cache.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+
+#include "common/files.hpp"
+#include "common/protocol/wire.pb.h"
+#include "common/sha256.hpp"
+#include "tests/unit/worker/temp_folder.hpp"
+#include "worker/artifact_cache.hpp"
+#include "worker/contact.hpp"
+#include "worker/job_folder.hpp"
+#include "worker/loop.hpp"
+#include "worker/options.hpp"
+#include "worker/state_folder.hpp"
+#include "worker/trainer_process.hpp"
+
+namespace fathom::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+TimePoint at(std::int64_t ms) { return TimePoint(Millis(ms)); }
+
+TEST(Contact, RenewalCountsFromTheSendingOfAnAcknowledgedHeartbeat) {
+  Contact contact;
+  EXPECT_FALSE(contact.lapsed(at(1'000'000))) << "never joined: there is no lease to lose";
+  contact.welcomed(at(0), {Millis(100), Millis(1000), Millis(5000)});
+  EXPECT_FALSE(contact.lapsed(at(800)));
+  EXPECT_TRUE(contact.lapsed(at(801))) << "the margin is a fifth of the lease";
+  const auto first = contact.beat(at(500));
+  (void)contact.beat(at(600));
+  contact.acknowledged(first);
+  EXPECT_FALSE(contact.lapsed(at(1300)));
+  EXPECT_TRUE(contact.lapsed(at(1301)));
+}
+
+TEST(Contact, TwoSilentIntervalsAreAHalfOpenLine) {
+  Contact contact;
+  contact.welcomed(at(0), {Millis(100), Millis(1000), Millis(5000)});
+  const auto number = contact.beat(at(10));
+  (void)contact.beat(at(110));
+  EXPECT_FALSE(contact.half_open(at(210)));
+  EXPECT_TRUE(contact.half_open(at(211)));
+  contact.acknowledged(number);
+  EXPECT_FALSE(contact.half_open(at(211)));
+  EXPECT_TRUE(contact.half_open(at(311)));
+  contact.lost();
+  EXPECT_FALSE(contact.half_open(at(10'000)));
+  EXPECT_FALSE(contact.orphaned(at(5010)));
+  EXPECT_TRUE(contact.orphaned(at(5011)));
+}
+
+TEST(Options, DevicesAreNamedInOrder) {
+  const auto devices = parse_devices({"cpu:1", "cpu:4", "cuda:1"}, 3);
+  ASSERT_TRUE(devices.ok());
+  ASSERT_EQ(devices->size(), 3u);
+  EXPECT_EQ((*devices)[1].name, "cpu:1");
+  EXPECT_EQ((*devices)[1].threads, 4u);
+  EXPECT_EQ((*devices)[2].name, "cuda:1");
+  EXPECT_EQ((*devices)[0].slots, 3u);
+  for (const char* bad : {"cpu", "cpu:", "cpu:0", "cpu:x", "tpu:1", "cpu:1x", "cuda:-1"}) {
+    EXPECT_FALSE(parse_devices({bad}, 1).ok()) << bad;
+  }
+  EXPECT_FALSE(parse_devices({"cuda:0", "cuda:0"}, 1).ok());
+  EXPECT_FALSE(parse_devices({}, 1).ok());
+}
+
+TEST(Options, TheShippedFileHoldsEveryDefault) {
+  Options options;
+  Config config;
+  bind_options(config, options);
+  const std::string before = config.describe();
+  const auto read = config.read_file(FATHOM_SOURCE_DIR "/configs/worker.yaml");
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(config.describe(), before);
+  const std::string text = read_file(FATHOM_SOURCE_DIR "/configs/worker.yaml").value();
+  EXPECT_NE(text.find(before), std::string::npos) << "make it again with fathom-worker --print-config";
+}
+
+TEST(StateFolder, KeepsItsUidAndItsLock) {
+  const TempFolder temp;
+  const fs::path folder = temp.path() / "state";
+  std::string uid;
+  {
+    const auto state = StateFolder::open(folder);
+    ASSERT_TRUE(state.ok()) << state.error().message;
+    uid = state->uid();
+    EXPECT_EQ(uid.size(), 32u);
+    const auto second = StateFolder::open(folder);
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code, Errc::failed_precondition);
+    ASSERT_TRUE(make_folders((state->jobs() / "7/1-1").string()).ok());
+  }
+  const auto again = StateFolder::open(folder);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->uid(), uid);
+  EXPECT_TRUE(fs::is_empty(again->jobs())) << "folders of attempts that died with their worker go";
+}
+
+TEST(StateFolder, OtherVersionsAndForeignFoldersAreRefusedUntouched) {
+  const TempFolder temp;
+  ASSERT_TRUE(write_file_atomic((temp.path() / "VERSION").string(), "fathom-worker 9\n").ok());
+  const auto other = StateFolder::open(temp.path());
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code, Errc::unsupported);
+  const TempFolder foreign;
+  ASSERT_TRUE(write_file_atomic((foreign.path() / "thesis.tex").string(), "text").ok());
+  const auto refused = StateFolder::open(foreign.path());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Errc::already_exists);
+  EXPECT_FALSE(fs::exists(foreign.path() / "VERSION"));
+}
+
+TEST(JobFolder, PathsThatLeadOutAreRefused) {
+  for (const char* good : {"a", "a/b.txt", "A,B,C/x", "..a/b"}) EXPECT_TRUE(is_safe_relative(good)) << good;
+  for (const char* bad : {"", "/a", "a/", "a//b", "..", "a/../b", ".", "./a", "a\\b", "a\nb"}) {
+    EXPECT_FALSE(is_safe_relative(bad)) << bad;
+  }
+  const TempFolder temp;
+  EXPECT_EQ(hash_file(temp.path(), "../x").error().code, Errc::invalid_argument);
+  EXPECT_EQ(hash_file(temp.path(), "x").error().code, Errc::not_found);
+}
+
+TEST(JobFolder, TreesAreHashedInOrderAndLinksRefused) {
+  const TempFolder temp;
+  EXPECT_TRUE(hash_tree(temp.path() / "absent")->empty());
+  ASSERT_TRUE(make_folders((temp.path() / "mr").string()).ok());
+  ASSERT_TRUE(write_file_atomic((temp.path() / "z.json").string(), "z").ok());
+  ASSERT_TRUE(write_file_atomic((temp.path() / "mr/a.bin").string(), "abc").ok());
+  const auto files = hash_tree(temp.path());
+  ASSERT_TRUE(files.ok());
+  ASSERT_EQ(files->size(), 2u);
+  EXPECT_EQ((*files)[0].path, "mr/a.bin");
+  EXPECT_EQ((*files)[0].sha256, sha256_hex("abc"));
+  EXPECT_EQ((*files)[0].size, 3u);
+  fs::create_symlink("/etc/passwd", temp.path() / "mr/link");
+  EXPECT_FALSE(hash_tree(temp.path()).ok());
+}
+
+TEST(ArtifactCache, LaysWhatItKeptAndDropsWhatIsBrokenOrOld) {
+  const TempFolder temp;
+  ArtifactCache cache(temp.path() / "cache", 100);
+  const auto source = temp.path() / "file";
+  const std::string text(40, 'x');
+  ASSERT_TRUE(write_file_atomic(source.string(), text).ok());
+  const std::string hash = sha256_hex(text);
+  EXPECT_FALSE(cache.lay(hash, temp.path() / "out").value());
+  cache.keep(source, hash);
+  EXPECT_TRUE(cache.lay(hash, temp.path() / "out").value());
+  EXPECT_EQ(read_file((temp.path() / "out").string()).value(), text);
+  fs::remove(source);
+  ASSERT_TRUE(write_file_atomic((temp.path() / "cache" / hash.substr(0, 2) / hash).string(), "broken").ok());
+  EXPECT_FALSE(cache.lay(hash, temp.path() / "out2").value());
+  EXPECT_FALSE(fs::exists(temp.path() / "out2"));
+  for (char name = 'a'; name < 'g'; ++name) {
+    ASSERT_TRUE(write_file_atomic(source.string(), std::string(40, name)).ok());
+    cache.keep(source, sha256_hex(std::string(40, name)));
+  }
+  EXPECT_TRUE(cache.lay(sha256_hex(std::string(40, 'f')), temp.path() / "out").value());
+  EXPECT_FALSE(cache.lay(sha256_hex(std::string(40, 'a')), temp.path() / "out").value());
+}
+
+TEST(Loop, RunsInOrderAndTimersWhenDue) {
+  Loop loop;
+  std::vector<int> seen;
+  int rounds = 0;
+  loop.set_after_batch([&] { ++rounds; });
+  loop.post_after(Millis(20), [&] { seen.push_back(3); loop.stop(); });
+  loop.post_after(Millis(5), [&] { seen.push_back(2); });
+  loop.post([&] { seen.push_back(1); });
+  loop.run();
+  EXPECT_EQ(seen, (std::vector<int>{1, 2, 3}));
+  EXPECT_GE(rounds, 3);
+}
+
+TEST(TrainerProcess, AMissingProgramIsAnErrorAndExitsAreTold) {
+  const TempFolder temp;
+  const std::string output = (temp.path() / "out").string();
+  EXPECT_EQ(TrainerProcess::start({"/nowhere/trainer", {}, output}, {}).error().code, Errc::not_found);
+  std::atomic<int> status{-1};
+  {
+    auto process = TrainerProcess::start({"/bin/sh", {"-c", "echo said; exit 7"}, output}, {[](auto) {}, [&](int code) { status = code; }});
+    ASSERT_TRUE(process.ok()) << process.error().message;
+    for (int tries = 0; tries < 500 && !fs::exists(output); ++tries) ::usleep(2000);
+    for (int tries = 0; tries < 500 && read_file(output).value().empty(); ++tries) ::usleep(2000);
+    for (int tries = 0; tries < 500 && status == -1; ++tries) ::usleep(2000);
+  }
+  EXPECT_EQ(describe_exit(status), "exit code 7");
+  EXPECT_EQ(read_file(output).value(), "said\n");
+  {
+    auto process = TrainerProcess::start({"/bin/sleep", {"100"}, output}, {[](auto) {}, [&](int code) { status = code; }});
+    ASSERT_TRUE(process.ok());
+  }
+  EXPECT_EQ(describe_exit(status).substr(0, 8), "signal 9");
+}
+
+}  // namespace
+}  // namespace fathom::worker
