@@ -29,8 +29,7 @@ struct Bottleneck {
   std::optional<Linear> gate;             // [1, H], [1]
 };
 
-// A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that); clone_adapter
-// makes independent ones.
+// A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that).
 struct Adapter {
   std::string name;
   AdapterConfig config;
@@ -40,6 +39,8 @@ struct Adapter {
   [[nodiscard]] const Bottleneck* at(std::int64_t layer, Site site) const;
   // Keys PREFIXencoder.layer.L.[attention.]output.adapters.NAME.… in the library's order.
   [[nodiscard]] Parameters parameters(const ModelConfig& model) const;
+  // What files hold: the parameters, with the ln_before norm under both of its names.
+  [[nodiscard]] NamedTensors tensors(const ModelConfig& model) const;
 };
 
 // A fresh adapter, drawn from `generator` in the library's order (default init of both linears, then the re-draw; layer

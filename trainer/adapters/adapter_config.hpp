@@ -1,4 +1,4 @@
-// Configuration of bottleneck adapters: the 33 keys of `adapters`' BnConfig, its presets and its hash.
+// Configuration of bottleneck adapters: the 33 keys of `adapters`' BnConfig and its presets.
 #pragma once
 
 #include <cstdint>
@@ -68,8 +68,5 @@ Result<AdapterConfig> adapter_preset(std::string_view text);
 // (PHM layers, invertible adapters, stochastic depth); invalid_argument for missing required keys and wrong types.
 Result<AdapterConfig> adapter_config_from_json(const nlohmann::json& config, bool current = true);
 nlohmann::json to_json(const AdapterConfig& config);  // all 33 keys (and unknown ones that were read)
-
-// First 16 hex digits of the library's hash over the minimised config: seq_bn = 9076f36a74755ac4.
-std::string config_id(const nlohmann::json& config);
 
 }  // namespace fathom::trainer

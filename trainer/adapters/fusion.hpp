@@ -50,6 +50,16 @@ struct Fusion {
   [[nodiscard]] Parameters parameters(const ModelConfig& model) const;
 };
 
+// Softmax weights of one fusion at one place, without gradient. adapters[i] names column i: the children that are
+// present in this layer, in the order of the Fuse.
+struct FusionAttention {
+  std::int64_t layer = 0;
+  Site site = Site::output;
+  std::string fusion;
+  std::vector<std::string> adapters;
+  at::Tensor weights;  // [B, T, adapters.size()]; pads included
+};
+
 // A fresh fusion over adapters that agree on their sites, drawn in the library's order: W_q, W_k ~ N(0, 0.02), biases
 // 0; W_v = identity with 1e-6 beside the diagonal. Tensors require gradients.
 Result<Fusion> make_fusion(const std::string& name, const FusionConfig& config, const std::vector<Adapter>& members,

@@ -39,16 +39,6 @@ struct ForwardOptions {
   std::int64_t fusion_calls = 0;  // forward calls before this one: temperature of fusions that have one
 };
 
-// Softmax weights of one fusion at one place, without gradient. adapters[i] names column i: the children that are
-// present in this layer, in the order of the Fuse.
-struct FusionAttention {
-  std::int64_t layer = 0;
-  Site site = Site::output;
-  std::string fusion;
-  std::vector<std::string> adapters;
-  at::Tensor weights;  // [B, T, adapters.size()]; pads included
-};
-
 struct ForwardResult {
   at::Tensor last_hidden_state;  // [B, T, hidden]; Parallel with N children: [N * B, T, hidden], child by child
   std::vector<at::Tensor> hidden_states;  // embeddings, then the output of each layer: layers + 1 entries

@@ -1,0 +1,124 @@
+#include "trainer/model/config.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "common/files.hpp"
+
+namespace fathom::trainer {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMaxLayers = 64;        // well above any encoder; bounds what a broken file can ask for
+constexpr std::int64_t kMaxSize = 1 << 24;     // rows or columns of one tensor
+
+// Collects the first problem, so that reading a dozen keys stays a list.
+class Keys {
+ public:
+  Keys(const json& object, std::string file) : object_(object), file_(std::move(file)) {}
+
+  std::int64_t size(const char* key) {
+    if (!object_.contains(key)) return fail(fmt::format("key \"{}\" is missing", key));
+    const json& value = object_[key];
+    if (!value.is_number_integer()) return fail(fmt::format("key \"{}\" must be an integer", key));
+    const auto number = value.get<std::int64_t>();
+    if (number < 1 || number > kMaxSize) return fail(fmt::format("key \"{}\": {} is out of range", key, number));
+    return number;
+  }
+  double number(const char* key, double absent) {
+    if (!object_.contains(key) || object_[key].is_null()) return absent;
+    if (object_[key].is_number()) return object_[key].get<double>();
+    fail(fmt::format("key \"{}\" must be a number", key));
+    return absent;
+  }
+  double probability(const char* key, double absent) {
+    const double p = number(key, absent);
+    if (!(p >= 0.0 && p < 1.0)) fail(fmt::format("key \"{}\": {} is not a dropout probability", key, p));
+    return p;
+  }
+  std::string text(const char* key, const char* absent) {
+    if (!object_.contains(key) || object_[key].is_null()) return absent;
+    if (object_[key].is_string()) return object_[key].get<std::string>();
+    fail(fmt::format("key \"{}\" must be a string", key));
+    return absent;
+  }
+  std::int64_t fail(const std::string& what) {
+    if (problem_.empty()) problem_ = file_ + ": " + what;
+    return 1;
+  }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
+ private:
+  const json& object_;
+  std::string file_;
+  std::string problem_;
+};
+
+void check(Keys& keys, const ModelConfig& c, const std::string& position_type) {
+  if (c.hidden % c.heads != 0) {
+    keys.fail(fmt::format("hidden_size {} is not divisible by num_attention_heads {}", c.hidden, c.heads));
+  }
+  if (c.layers > kMaxLayers) keys.fail(fmt::format("num_hidden_layers {} is above {}", c.layers, kMaxLayers));
+  if (position_type != "absolute") {
+    keys.fail("position_embedding_type \"" + position_type + "\" is not supported, only \"absolute\" is");
+  }
+  if (c.pad_token_id < 0 || c.pad_token_id >= c.vocabulary) keys.fail("pad_token_id lies outside the vocabulary");
+  if (c.max_length() < 1) keys.fail("max_position_embeddings leaves no room for a token");
+}
+
+ModelConfig from_keys(Keys& keys, ModelFamily family) {
+  ModelConfig c;
+  c.family = family;
+  c.hidden = keys.size("hidden_size");
+  c.layers = keys.size("num_hidden_layers");
+  c.heads = keys.size("num_attention_heads");
+  c.intermediate = keys.size("intermediate_size");
+  c.vocabulary = keys.size("vocab_size");
+  c.positions = keys.size("max_position_embeddings");
+  c.token_types = keys.size("type_vocab_size");
+  // Defaults are transformers', where the two families differ only in the pad id.
+  c.pad_token_id = static_cast<std::int64_t>(keys.number("pad_token_id", family == ModelFamily::bert ? 0 : 1));
+  c.layer_norm_eps = keys.number("layer_norm_eps", 1e-12);
+  c.hidden_dropout = keys.probability("hidden_dropout_prob", 0.1);
+  c.attention_dropout = keys.probability("attention_probs_dropout_prob", 0.1);
+  if (const double p = keys.number("classifier_dropout", -1); p >= 0) c.classifier_dropout = p;
+  c.initializer_range = keys.number("initializer_range", 0.02);
+  if (auto activation = parse_activation(keys.text("hidden_act", "gelu"))) {
+    c.activation = *activation;
+  } else {
+    keys.fail("hidden_act: " + activation.error().message);
+  }
+  check(keys, c, keys.text("position_embedding_type", "absolute"));
+  return c;
+}
+
+}  // namespace
+
+Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
+  const std::string file = (folder / "config.json").string();
+  FATHOM_ASSIGN(const std::string text, read_file(file, 16u << 20));
+  const json object = json::parse(text, nullptr, false);
+  if (!object.is_object()) return Error{Errc::invalid_argument, file + ": not a JSON object"};
+  Keys keys(object, file);
+  const std::string type = keys.text("model_type", "");
+  if (type != "bert" && type != "roberta") {
+    return Error{Errc::invalid_argument,
+                 fmt::format("{}: model_type is \"{}\"; supported are \"bert\" and \"roberta\"", file, type)};
+  }
+  ModelConfig config = from_keys(keys, type == "bert" ? ModelFamily::bert : ModelFamily::roberta);
+  if (!keys.problem().empty()) return Error{Errc::invalid_argument, keys.problem()};
+  // "models/minilm/" has an empty last part.
+  config.name = folder.filename().empty() ? folder.parent_path().filename().string() : folder.filename().string();
+  return config;
+}
+
+Status check_tokenizer(const ModelConfig& config, std::int64_t size) {
+  if (size <= config.vocabulary) return success();
+  return Error{Errc::invalid_argument,
+               fmt::format("the tokenizer has {} entries but model \"{}\" has embeddings for {}: "
+                           "tokenizer and model do not belong together",
+                           size, config.name, config.vocabulary)};
+}
+
+}  // namespace fathom::trainer
