@@ -35,6 +35,7 @@ struct Need {
   std::vector<Contender> contenders;
   std::uint32_t rank = 0;
   std::uint32_t seed_place = 0;   // index into the winner's jobs
+  bool best_seed = false;         // instead of seed_place: the winner's job with the best objective (`seeds: best`)
   bool accept_stopped = false;    // a Stopped job's best checkpoint may compete
   Goal goal = Goal::maximize;
   OnMissing on_missing = OnMissing::skip;
@@ -61,7 +62,7 @@ struct StopRule {
   std::string method;            // "asha"
   std::uint32_t eta = 4;
   std::uint32_t min = 1;         // first rung, epochs
-  std::uint32_t max = 0;         // epochs
+  std::uint32_t max = 0;         // epochs; 0: tasks differ, a group takes Job::epochs of its jobs
   bool ties_continue = true;
 };
 

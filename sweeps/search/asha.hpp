@@ -26,7 +26,8 @@ class Asha {
 
   // A report of `job` after `epoch` epochs: enters every rung with epoch >= rung that the job has not entered, in rising
   // order with this value, until one verdict is stop. Returns the new entries without storing them (decide); a value
-  // that is not finite enters nothing. Apply them with restore (evolve).
+  // that is not finite enters nothing, nor does a report after a stop. The last rung is the full budget: it is recorded
+  // and never stops a job. Apply the entries with restore (evolve).
   [[nodiscard]] std::vector<Entry> judge(JobIndex job, std::uint32_t epoch, double value) const;
   void restore(const Entry& entry);
 
@@ -34,6 +35,10 @@ class Asha {
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
 
  private:
+  // Whether a new entry with this value is no worse than the keep-th best of the rung, keep = max(1, floor(n / eta))
+  // with the new entry counted in n. The first arrival always is.
+  [[nodiscard]] bool survives(std::uint32_t rung, double value) const;
+
   StopRule rule_;
   Goal goal_;
   std::vector<std::uint32_t> rungs_;

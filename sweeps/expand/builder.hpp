@@ -1,0 +1,75 @@
+// The plan while it grows: jobs with their ids, and for each stage its models in order with the setting they belong to.
+// Thread: as Expander.
+#pragma once
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sweeps/expand/expander.hpp"
+
+namespace fathom::sweeps {
+
+// A model that a stage offers: jobs of one stage with equal `setting` differ in the seed only. The job may stand in an
+// earlier stage: equal settings are one job wherever they are written.
+struct Model {
+  JobIndex job = 0;
+  std::uint32_t setting = 0;
+};
+
+class Builder {
+ public:
+  Builder(const nlohmann::json& sweep, std::uint32_t layers, bool identities);
+
+  const nlohmann::json& sweep;
+  const std::uint32_t layers;
+  const bool identities;
+
+  void begin_stage(std::size_t stage);
+  void end_stage();
+  // Adds a job to the current stage; false when the limit is reached (reported once).
+  bool add(Job job, std::uint32_t setting);
+  void problem(std::string message);
+  void note(std::string message) { out_.plan.notes.push_back(std::move(message)); }
+  void check_depth(std::uint64_t n, const std::string& what);
+
+  [[nodiscard]] const Job& job(JobIndex index) const { return out_.plan.jobs[index]; }
+  [[nodiscard]] const std::vector<Model>& models(std::size_t stage) const { return models_[stage]; }
+  [[nodiscard]] const nlohmann::json& stage() const { return sweep.at("stages")[stage_]; }
+  [[nodiscard]] std::size_t stage_index() const { return stage_; }
+  [[nodiscard]] const std::string& stage_name(std::size_t stage) const { return out_.plan.stages[stage].name; }
+  [[nodiscard]] const nlohmann::json& task(const std::string& name) const;
+  // The keys that every job has: kind, model, recipe, precision, objective.
+  [[nodiscard]] nlohmann::json common() const;
+  // Value of a column for `where`, `per` and `exclude`.
+  [[nodiscard]] std::optional<nlohmann::json> column(JobIndex index, const std::string& name) const;
+  // A need in the form that is hashed: a job id, or what is chosen among.
+  [[nodiscard]] nlohmann::json asked(const Need& need) const;
+
+  Expansion take() { return std::move(out_); }
+  Plan& plan() { return out_.plan; }
+
+ private:
+  void warn_small_groups(const Stage& stage);
+
+  Expansion out_;
+  std::vector<std::vector<Model>> models_;                 // by stage
+  std::unordered_map<std::string, JobIndex> by_id_;
+  std::size_t stage_ = 0;
+  std::size_t reused_ = 0;                                 // jobs of this stage that an earlier one has
+};
+
+// One for each group of kinds.
+void expand_training(Builder& builder);   // adapter, finetune
+void expand_fusion(Builder& builder);
+void expand_sourced(Builder& builder);    // prune, evaluate
+
+// Sets keys of settings from a point {"train.lr": 0.001} and takes out those that are sampled and absent.
+void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);
+// Fills what an adapter preset implies.
+void fill_adapter(nlohmann::json& adapter);
+std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);
+std::string group_of(const Job& job, const std::string& stage, const nlohmann::json& per);
+bool is_excluded(const Job& job, const nlohmann::json& excludes);
+
+}  // namespace fathom::sweeps

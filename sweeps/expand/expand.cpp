@@ -1,0 +1,77 @@
+#include "sweeps/expand/builder.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+Kind kind_of(const std::string& name) {
+  for (const Kind kind : {Kind::adapter, Kind::fusion, Kind::prune, Kind::evaluate, Kind::finetune}) {
+    if (name == name_of(kind)) return kind;
+  }
+  return Kind::benchmark;
+}
+
+std::optional<StopRule> stop_of(const json& stage) {
+  const auto found = stage.find("stop");
+  if (found == stage.end() || found->is_null()) return std::nullopt;
+  StopRule rule;
+  rule.method = found->at("method");
+  rule.eta = found->at("eta");
+  rule.min = found->at("min");
+  rule.max = found->at("max");
+  rule.ties_continue = found->at("ties") == "continue";
+  return rule;
+}
+
+void read_header(Plan& plan, const json& sweep) {
+  plan.name = sweep.at("name");
+  plan.goal = sweep.at("common").at("objective").at("goal") == "minimize" ? Goal::minimize : Goal::maximize;
+  const json& limits = sweep.at("limits");
+  plan.limits = {limits.at("concurrency"), limits.at("wall_seconds"), limits.at("job_wall_seconds"), limits.at("failed")};
+  plan.retry = {sweep.at("retry").at("max"), sweep.at("retry").at("not_on").get<std::vector<std::string>>()};
+  plan.priority = sweep.at("priority");
+  plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
+  for (const json& stage : sweep.at("stages")) {
+    Stage one;
+    one.name = stage.at("name");
+    one.kind = kind_of(stage.at("kind"));
+    one.stop = stop_of(stage);
+    plan.stages.push_back(std::move(one));
+  }
+}
+
+}  // namespace
+
+Expansion expand_resolved(const json& resolved, std::uint32_t layers, bool identities) {
+  Builder builder(resolved, layers, identities);
+  read_header(builder.plan(), resolved);
+  const json& depth = resolved.at("common").at("objective").at("depth");
+  if (!depth.is_null()) builder.check_depth(depth.get<std::uint64_t>(), "objective.depth");
+  for (std::size_t i = 0; i < resolved.at("stages").size(); ++i) {
+    builder.begin_stage(i);
+    const Kind kind = builder.plan().stages[i].kind;
+    if (kind == Kind::adapter || kind == Kind::finetune) expand_training(builder);
+    if (kind == Kind::fusion) expand_fusion(builder);
+    if (kind == Kind::prune || kind == Kind::evaluate) expand_sourced(builder);
+    builder.end_stage();
+  }
+  return builder.take();
+}
+
+Result<Plan> expand(const Sweep& sweep, std::uint32_t layers) {
+  try {
+    Expansion out = expand_resolved(sweep.resolved, layers, true);
+    if (out.problems.empty()) return std::move(out.plan);
+    std::string message;
+    for (const ExpandProblem& problem : out.problems) {
+      message += (message.empty() ? "" : "; ") + ("stage '" + out.plan.stages[problem.stage].name + "': " + problem.message);
+    }
+    return Error{Errc::invalid_argument, message};
+  } catch (const json::exception& error) {
+    return Error{Errc::corrupt, std::string("the resolved sweep is not of this version: ") + error.what()};
+  }
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,92 @@
+// adapter and finetune stages: tasks x drops x points x seeds.
+#include "sweeps/expand/builder.hpp"
+#include "sweeps/resolve/conditions.hpp"
+#include "sweeps/resolve/parameters.hpp"
+#include "sweeps/schema/fields.hpp"
+
+namespace fathom::sweeps {
+
+using nlohmann::json;
+
+void apply_point(json& settings, const json& point, const json& sampled) {
+  for (const json& name : sampled) {
+    const auto parameter = find_parameter(name.get<std::string>());
+    if (!parameter) continue;  // only parse() writes these names
+    json& section = settings[info_of(parameter->section).title];
+    const char* key = setting_name(*parameter->key);
+    const auto value = point.find(parameter->full);
+    if (value == point.end()) {
+      section.erase(key);
+    } else {
+      section[key] = *value;
+    }
+  }
+}
+
+void fill_adapter(json& adapter) {
+  const auto config = adapter.at("config").get<std::string>();
+  if (!adapter.contains("reduction_factor")) adapter["reduction_factor"] = config == "par_bn" ? 2 : 16;
+  if (!adapter.contains("non_linearity")) adapter["non_linearity"] = config == "double_seq_bn" ? "swish" : "relu";
+}
+
+namespace {
+
+struct Axes {
+  const json& task;
+  const json& train;
+  const json* drop;  // null for a finetune stage
+};
+
+// One setting: a job for each seed.
+bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uint32_t setting) {
+  const json& stage = builder.stage();
+  Job job;
+  job.kind = axes.drop ? Kind::adapter : Kind::finetune;
+  job.task = axes.task.at("name");
+  if (axes.drop) job.drop = drop_label(*axes.drop);
+  job.parameters = parameters_of(point);
+  if (is_excluded(job, stage.at("exclude"))) return true;
+  json settings = builder.common();
+  settings["train"] = axes.train;
+  if (axes.drop) settings["adapter"] = stage.at("adapter");
+  if (const auto config = point.find("adapter.config"); config != point.end()) settings["adapter"]["config"] = *config;
+  if (axes.drop) fill_adapter(settings["adapter"]);
+  apply_point(settings, point, stage.at("parameters"));
+  job.epochs = settings.at("train").at("epochs");
+  if (builder.identities) {
+    settings["task"] = axes.task;
+    if (axes.drop) settings["drop"] = *axes.drop;
+  }
+  for (const json& seed : stage.at("seeds")) {
+    Job one = job;
+    one.seed = seed;
+    one.group = group_of(one, stage.at("name"), stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
+    if (builder.identities) {
+      one.settings = settings;
+      one.settings["seed"] = seed;
+    }
+    if (!builder.add(std::move(one), setting)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void expand_training(Builder& builder) {
+  const json& stage = builder.stage();
+  const json& tasks = builder.sweep.at("tasks");
+  const bool finetune = stage.at("kind") == "finetune";
+  const json none = json::array({nullptr});
+  const json& drops = finetune ? none : stage.at("drops");
+  std::uint32_t setting = 0;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    for (const json& drop : drops) {
+      if (!finetune) builder.check_depth(drop.value("hi", drop.value("n", 0u)), "drop depth");
+      for (const json& point : stage.at("points")) {
+        if (!add_setting(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, point, setting++)) return;
+      }
+    }
+  }
+}
+
+}  // namespace fathom::sweeps

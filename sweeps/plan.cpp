@@ -1,0 +1,17 @@
+#include "sweeps/plan.hpp"
+
+namespace fathom::sweeps {
+
+const char* name_of(Kind kind) {
+  switch (kind) {
+    case Kind::adapter: return "adapter";
+    case Kind::fusion: return "fusion";
+    case Kind::prune: return "prune";
+    case Kind::evaluate: return "evaluate";
+    case Kind::finetune: return "finetune";
+    case Kind::benchmark: return "benchmark";
+  }
+  return "unknown";
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,156 @@
+// The points of a grid: axes crossed, zipped parameters on one axis, then `when`.
+#include <algorithm>
+#include <set>
+
+#include "sweeps/resolve/parameters.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMostPoints = 100'000;
+
+using Axis = std::vector<const Parameter*>;  // parameters that advance together; equal counts of values
+
+const Parameter* find(const std::vector<Parameter>& parameters, const std::string& name) {
+  const auto asked = find_parameter(name);
+  for (const Parameter& parameter : parameters) {
+    if (asked && parameter.full == asked->full) return &parameter;
+  }
+  return nullptr;
+}
+
+// The parameters of one zip list, or nothing after reporting.
+Axis zipped(const Node& list, const std::vector<Parameter>& parameters, Report& report) {
+  Axis axis;
+  const auto names = texts_of(list, "zip", report);
+  for (std::size_t i = 0; names && i < names->size(); ++i) {
+    const Mark& at = list.is_list() ? list.items[i].mark : list.mark;
+    const Parameter* parameter = find(parameters, (*names)[i]);
+    if (!parameter) {
+      report.error(at, "zip: '" + (*names)[i] + "' is not one of the sampled parameters");
+      return {};
+    }
+    if (!axis.empty() && axis.front()->values.size() != parameter->values.size()) {
+      report.error(at, "zip: '" + axis.front()->name + "' has " + std::to_string(axis.front()->values.size()) + " values and '" +
+                           parameter->name + "' has " + std::to_string(parameter->values.size()));
+      return {};
+    }
+    axis.push_back(parameter);
+  }
+  return axis;
+}
+
+std::vector<Axis> axes_of(const std::vector<Parameter>& parameters, const Node* zip, Report& report) {
+  std::vector<Axis> axes;
+  std::set<const Parameter*> used;
+  if (zip && !zip->is_list()) report.error(zip->mark, "zip: expected a list of lists of parameter names, found " + describe(*zip));
+  for (std::size_t i = 0; zip && zip->is_list() && i < zip->items.size(); ++i) {
+    Axis axis = zipped(zip->items[i], parameters, report);
+    for (const Parameter* parameter : axis) {
+      if (!used.insert(parameter).second) report.error(zip->items[i].mark, "zip: '" + parameter->name + "' is zipped twice");
+    }
+    if (!axis.empty()) axes.push_back(std::move(axis));
+  }
+  for (const Parameter& parameter : parameters) {
+    if (!used.contains(&parameter)) axes.push_back({&parameter});
+  }
+  // The parameters are sorted by name: an axis stands where its first name does.
+  for (Axis& axis : axes) std::sort(axis.begin(), axis.end());
+  std::sort(axes.begin(), axes.end(), [](const Axis& a, const Axis& b) { return a.front() < b.front(); });
+  return axes;
+}
+
+struct When {
+  const Parameter* parameter;
+  json conditions;              // on "param.FULL"
+  std::set<std::string> needs;  // full names it looks at
+};
+
+std::vector<When> parse_whens(const std::vector<Parameter>& parameters, Report& report) {
+  std::vector<When> whens;
+  for (const Parameter& parameter : parameters) {
+    if (!parameter.when) continue;
+    static const std::set<std::string> kNeeded = {"lr", "epochs", "batch", "max_length", "config"};
+    if (kNeeded.contains(parameter.name)) {
+      report.error(parameter.when->mark, "when: every job needs '" + parameter.name + "'; it cannot be absent");
+      continue;
+    }
+    const auto column = [&](const std::string& name) -> std::optional<Column> {
+      const Parameter* other = find(parameters, name);
+      if (!other || other == &parameter) return std::nullopt;
+      return Column{other->full, *other->key};
+    };
+    std::vector<std::string> others;
+    for (const Parameter& other : parameters) others.push_back(other.name);
+    if (auto conditions = parse_conditions(*parameter.when, "when", column, others, report)) {
+      When when{&parameter, *conditions, {}};
+      for (const auto& [name, tests] : conditions->items()) when.needs.insert(name);
+      whens.push_back(std::move(when));
+    }
+  }
+  return whens;
+}
+
+// So that a parameter is judged after those it looks at.
+std::vector<When> in_order(std::vector<When> whens, Report& report) {
+  std::vector<When> ordered;
+  while (!whens.empty()) {
+    const auto ready = std::find_if(whens.begin(), whens.end(), [&](const When& when) {
+      return std::none_of(whens.begin(), whens.end(), [&](const When& other) { return when.needs.contains(other.parameter->full); });
+    });
+    if (ready == whens.end()) {
+      report.error(whens.front().parameter->when->mark, "when: these parameters wait for each other");
+      return {};
+    }
+    ordered.push_back(std::move(*ready));
+    whens.erase(ready);
+  }
+  return ordered;
+}
+
+void apply(const std::vector<When>& whens, json& point) {
+  for (const When& when : whens) {
+    const auto value = [&](const std::string& full) -> std::optional<json> {
+      const auto found = point.find(full);
+      return found == point.end() ? std::nullopt : std::optional<json>(*found);
+    };
+    if (!meets(when.conditions, value)) point.erase(when.parameter->full);
+  }
+}
+
+}  // namespace
+
+std::vector<json> grid_points(std::vector<Parameter> parameters, const GridOptions& options, Report& report) {
+  std::sort(parameters.begin(), parameters.end(),
+            [](const Parameter& a, const Parameter& b) { return std::tie(a.name, a.full) < std::tie(b.name, b.full); });
+  const auto axes = axes_of(parameters, options.zip, report);
+  const auto whens = in_order(parse_whens(parameters, report), report);
+  std::size_t total = 1;
+  for (const Axis& axis : axes) {
+    total *= std::max<std::size_t>(axis.front()->values.size(), 1);  // an empty axis was reported already
+    if (total > kMostPoints) {
+      report.error(options.at, "parameters: more than 100000 combinations");
+      return {json::object()};
+    }
+  }
+  std::vector<json> points;
+  std::set<std::string> seen;
+  for (std::size_t index = 0; index < total; ++index) {
+    json point = json::object();
+    std::size_t rest = index;
+    for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {  // the last axis is the fastest
+      const std::size_t length = std::max<std::size_t>(axis->front()->values.size(), 1);
+      for (const Parameter* parameter : *axis) {
+        if (!parameter->values.empty()) point[parameter->full] = parameter->values[rest % length];
+      }
+      rest /= length;
+    }
+    apply(whens, point);
+    if (seen.insert(point.dump()).second) points.push_back(std::move(point));
+  }
+  return points;
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,99 @@
+#include <set>
+
+#include "sweeps/expand/expander.hpp"
+#include "sweeps/file/merge.hpp"
+#include "sweeps/resolve/stages.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+// The parts of the root that are no part of any job.
+json read_limits(const Node* node, Report& report) {
+  const Fields fields(Section::limits, node, report);
+  const auto seconds = [&](const char* key) { return fields.has(key) ? fields.value(key) : json(0); };
+  return {{"concurrency", fields.value("concurrency")}, {"wall_seconds", seconds("wall")},
+          {"job_wall_seconds", seconds("job_wall")}, {"failed", fields.value("failed")}};
+}
+
+json read_checkpoint(const Node* node, Report& report) {
+  const Fields fields(Section::checkpoint, node, report);
+  const Fields keep(Section::keep, fields.node("keep"), report);
+  return {{"every", fields.value("every")}, {"keep", {{"best", keep.value("best")}, {"latest", keep.value("latest")}}}};
+}
+
+json read_retry(const Node* node, Report& report) {
+  const Fields fields(Section::retry, node, report);
+  return {{"max", fields.value("max")}, {"not_on", fields.value("not_on")}};
+}
+
+// What every job of the sweep shares.
+json read_common(const Fields& root, Report& report) {
+  const Fields model(Section::model, root.node("model"), report);
+  const Fields objective(Section::objective, root.node("objective"), report);
+  return {{"model", {{"path", model.value("path")}}},
+          {"recipe", root.value("recipe")},
+          {"precision", root.value("precision")},
+          {"objective", {{"metric", objective.value("metric")}, {"goal", objective.value("goal")}, {"depth", objective.value("depth")}}}};
+}
+
+struct Read {
+  json resolved;
+  std::vector<EarlierStage> stages;
+};
+
+Read read_sweep(const Node& node, Report& report) {
+  const Fields root(Section::root, &node, report);
+  std::vector<std::string> warnings;
+  const auto tasks = parse_tasks(root.node("tasks"), report, warnings);
+  Fields(Section::search, root.node("search"), report);
+  Fields(Section::resources, root.node("resources"), report);
+  const json& seeds = root.value("seeds");
+  std::set<json> seen;
+  for (const json& seed : seeds) {
+    if (!seen.insert(seed).second) report.error(root.mark("seeds"), "seeds: " + seed.dump() + " stands twice");
+  }
+  Surroundings around;
+  around.tasks = &tasks;
+  around.train = Fields(Section::train, root.node("train"), report).settings();
+  around.adapter = Fields(Section::adapter, root.node("adapter"), report).settings();
+  around.parameters = parse_parameters(root.node("parameters"), report);
+  around.zip = root.node("zip");
+  around.exclude = root.node("exclude");
+  around.seeds = seeds;
+  Stages stages = parse_stages(root.node("stages"), around, report);
+  json task_settings = json::array();
+  for (const Task& task : tasks) task_settings.push_back(task.settings);
+  json resolved = {{"version", 1}, {"name", root.value("name")}, {"notes", root.value("notes")},
+                   {"common", read_common(root, report)}, {"tasks", task_settings}, {"stages", stages.resolved},
+                   {"limits", read_limits(root.node("limits"), report)}, {"retry", read_retry(root.node("retry"), report)},
+                   {"checkpoint", read_checkpoint(root.node("checkpoint"), report)}, {"cache", root.value("cache")},
+                   {"priority", root.value("priority")}, {"warnings", warnings}};
+  return {std::move(resolved), std::move(stages.marks)};
+}
+
+// Makes the jobs once without their identities: what is wrong only then still gets its line.
+void check_expansion(const Read& read, Report& report) {
+  const Expansion out = expand_resolved(read.resolved, 0, false);
+  for (const ExpandProblem& problem : out.problems) report.error(read.stages[problem.stage].mark, problem.message);
+  if (out.problems.empty() && out.plan.jobs.empty()) report.error(read.stages.front().mark, "the sweep makes no job");
+}
+
+}  // namespace
+
+ParseResult parse(const std::string& yaml, const ParseOptions& options) {
+  ParseResult result;
+  Report report;
+  const auto node = load(yaml, options, report);
+  if (node && report.clean()) {
+    Read read = read_sweep(*node, report);
+    if (report.clean()) check_expansion(read, report);
+    result.sweep.resolved = std::move(read.resolved);
+  }
+  result.errors = report.take();
+  if (!result.errors.empty()) result.sweep.resolved = nullptr;
+  return result;
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,148 @@
+// Where a stage's inputs come from: from, where, best, per, needs.
+#include <algorithm>
+#include <array>
+
+#include "sweeps/resolve/stages.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<const char*, 8> kTextColumns = {"stage", "kind", "task", "drop", "set", "members", "recipe", "precision"};
+constexpr std::array<const char*, 5> kIntegerColumns = {"n", "lo", "hi", "kept", "seed"};
+
+// One name of `from`; the index of its stage, or nothing after reporting.
+std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const std::vector<EarlierStage>& earlier, Report& report) {
+  if (!node.is_scalar()) {
+    report.error(node.mark, node.is_map() ? std::string("from: adapters from existing folders: this ") + kUnavailable
+                                          : "from: expected the name of a stage, found " + describe(node));
+    return std::nullopt;
+  }
+  if (node.text.rfind("sweep:", 0) == 0) {
+    report.error(node.mark, std::string("from: models of another sweep: this ") + kUnavailable);
+    return std::nullopt;
+  }
+  std::vector<std::string> known;
+  for (std::size_t i = 0; i < earlier.size(); ++i) {
+    if (earlier[i].name == node.text) {
+      if (earlier[i].readable & kinds) return i;
+      report.error(node.mark, "from: stage '" + node.text + "' is a " + name_of(earlier[i].kind) + " stage; expected one of kind " + kinds_text(kinds));
+      return std::nullopt;
+    }
+    known.push_back(earlier[i].name);
+  }
+  report.error(node.mark, "from: no stage before this one is named '" + node.text + "'" + hint(node.text, known));
+  return std::nullopt;
+}
+
+json parse_from(const Node* node, unsigned kinds, const std::vector<EarlierStage>& earlier, Report& report) {
+  json out = json::array();
+  if (!node) return out;
+  const auto add = [&](const Node& one) {
+    const auto index = find_stage(one, kinds, earlier, report);
+    if (!index) return;
+    if (std::find(out.begin(), out.end(), json(*index)) != out.end()) {
+      report.error(one.mark, "from: stage '" + one.text + "' stands twice");
+      return;
+    }
+    out.push_back(*index);
+  };
+  if (node->is_list()) {
+    for (const Node& one : node->items) add(one);
+    if (node->items.empty()) report.error(node->mark, "from: expected at least one stage");
+  } else {
+    add(*node);
+  }
+  return out;
+}
+
+void check_tasks(const json& where, const std::vector<Task>& tasks, const Mark& at, Report& report) {
+  const auto found = where.find("task");
+  if (found == where.end()) return;
+  for (const json& test : *found) {
+    for (const json& name : test.at(1).is_array() ? test.at(1) : json::array({test.at(1)})) {
+      find_task(tasks, name.get<std::string>(), "where", at, report);
+    }
+  }
+}
+
+json parse_where(const Node* node, const std::vector<Task>& tasks, Report& report) {
+  if (!node) return json::object();
+  const auto where = parse_conditions(*node, "where", plan_column, plan_columns(), report);
+  if (!where) return json::object();
+  check_tasks(*where, tasks, node->mark, report);
+  return *where;
+}
+
+json parse_per(const Fields& fields, Report& report) {
+  json per = json::array();
+  const json& names = fields.value("per");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Node* node = fields.node("per");
+    const Mark at = node && node->is_list() ? node->items[i].mark : fields.mark("per");
+    const auto column = plan_column(names[i].get<std::string>());
+    if (column) {
+      per.push_back(column->name);
+    } else {
+      report.error(at, "per: unknown column '" + names[i].get<std::string>() + "'" + hint(names[i].get<std::string>(), plan_columns()));
+    }
+  }
+  if (std::find(per.begin(), per.end(), json("task")) == per.end()) {
+    report.error(fields.mark("per"), "per: scores of different tasks cannot be compared; add task");
+  }
+  return per;
+}
+
+}  // namespace
+
+std::optional<Column> plan_column(const std::string& name) {
+  Key key;
+  for (const char* text : kTextColumns) {
+    if (name != text) continue;
+    key.name = text;
+    key.type = Type::text;
+    return Column{name, key};
+  }
+  for (const char* integer : kIntegerColumns) {
+    if (name != integer) continue;
+    key.name = integer;
+    key.type = Type::integer;
+    return Column{name, key};
+  }
+  if (name.rfind("param.", 0) != 0) return std::nullopt;
+  const auto parameter = find_parameter(name.substr(6));
+  if (!parameter) return std::nullopt;
+  return Column{"param." + parameter->full, *parameter->key};
+}
+
+std::vector<std::string> plan_columns() {
+  std::vector<std::string> out(kTextColumns.begin(), kTextColumns.end());
+  out.insert(out.end(), kIntegerColumns.begin(), kIntegerColumns.end());
+  for (const std::string& name : parameter_names()) out.push_back("param." + name);
+  return out;
+}
+
+json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks, Report& report) {
+  const Fields fields(Section::needs, stage.node("needs"), report);
+  json out = {{"from", parse_from(fields.node("from"), kAdapter, earlier, report)},
+              {"where", parse_where(fields.node("where"), tasks, report)}};
+  for (const char* key : {"per", "seeds", "stopped", "on_missing"}) out[key] = fields.value(key);
+  const json& per = fields.value("per");
+  if (std::find(per.begin(), per.end(), json("task")) == per.end()) {
+    report.error(fields.mark("per"), "per: each member is the adapter of its task; add task");
+  }
+  return out;
+}
+
+json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
+                  Report& report) {
+  json out = {{"from", parse_from(stage.node("from"), kinds, earlier, report)},
+              {"where", parse_where(stage.node("where"), tasks, report)},
+              {"best", stage.value("best")},
+              {"per", parse_per(stage, report)}};
+  if (stage.given("per") && !stage.given("best")) report.error(stage.mark("per"), "per: it groups the models that `best` chooses among; give best");
+  return out;
+}
+
+}  // namespace fathom::sweeps

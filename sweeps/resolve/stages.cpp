@@ -1,0 +1,232 @@
+#include "sweeps/resolve/stages.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+unsigned bit_of(Kind kind) {
+  switch (kind) {
+    case Kind::adapter: return kAdapter;
+    case Kind::fusion: return kFusion;
+    case Kind::prune: return kPrune;
+    case Kind::evaluate: return kEvaluate;
+    case Kind::finetune: return kFinetune;
+    case Kind::benchmark: return 0;
+  }
+  return 0;
+}
+
+// The kind of a stage: `kind`, else its name. Nothing after reporting.
+std::optional<Kind> kind_of(const Node& name, const Node& stage, Report& report) {
+  const Node* given = stage.is_map() ? stage.find("kind") : nullptr;
+  const Node& word = given ? *given : name;
+  const Key& key = *find_key(Section::stage, "kind");
+  for (const Kind kind : {Kind::adapter, Kind::fusion, Kind::prune, Kind::evaluate, Kind::finetune}) {
+    if (word.is_scalar() && word.text == name_of(kind)) return kind;
+  }
+  if (word.text == "benchmark") {
+    report.error(word.mark, std::string("stage '") + name.text + "': benchmark " + kUnavailable);
+  } else if (given) {
+    typed(key, word, report);
+  } else {
+    report.error(name.mark, "stage '" + name.text + "': its name is no kind; add kind: adapter, fusion, prune, evaluate or finetune" +
+                                hint(name.text, split_words(key.words)));
+  }
+  return std::nullopt;
+}
+
+class StageReader {
+ public:
+  StageReader(const Node& name, const Node& node, Kind kind, const Surroundings& around,
+              const std::vector<EarlierStage>& earlier, Report& report)
+      : name_(name), kind_(kind), around_(around), earlier_(earlier), report_(report),
+        fields_(Section::stage, &node, report, bit_of(kind)) {}
+
+  json read() {
+    json out = {{"name", name_.text}, {"kind", name_of(kind_)}};
+    if (bit_of(kind_) & kTrained) read_training(out);
+    if (kind_ == Kind::fusion) read_fusion(out);
+    if (kind_ == Kind::prune) read_prune(out);
+    if (kind_ == Kind::evaluate) read_evaluate(out);
+    return out;
+  }
+
+ private:
+  [[nodiscard]] bool takes_root() const { return kind_ == Kind::adapter || kind_ == Kind::finetune; }
+
+  // Precedence per key: root < task < stage (rule 4); one object for each task.
+  json trains() {
+    const json own = Fields(Section::train, fields_.node("train"), report_).settings();
+    json out = json::array();
+    for (const Task& task : *around_.tasks) {
+      json train = defaults_of(Section::train);
+      train.update(around_.train);
+      train.update(task.train);
+      train.update(own);
+      check_warmup(train.at("warmup"));
+      out.push_back(std::move(train));
+    }
+    return out;
+  }
+
+  void check_warmup(const json& warmup) {
+    if (!warmup.is_number_float() || warmup.get<double>() < 1) return;
+    report_.error(fields_.mark("train"), "train.warmup: from 1 on it counts steps and must be whole; below 1 it is a share");
+  }
+
+  // Root parameters first, then the stage's own in place of those of the same name.
+  std::vector<Parameter> parameters() {
+    std::vector<Parameter> out;
+    if (takes_root()) out = around_.parameters;
+    for (Parameter& own : parse_parameters(fields_.node("parameters"), report_)) {
+      std::erase_if(out, [&](const Parameter& known) { return known.full == own.full; });
+      if (kind_ != Kind::adapter && own.section == Section::adapter) {
+        report_.error(own.mark, "parameters: '" + own.name + "' belongs to an adapter; a " + name_of(kind_) + " stage trains none");
+        continue;
+      }
+      out.push_back(std::move(own));
+    }
+    // A root parameter of the adapter means nothing to a finetune stage.
+    if (kind_ != Kind::adapter) std::erase_if(out, [](const Parameter& one) { return one.section == Section::adapter; });
+    return out;
+  }
+
+  const Node* own_or_root(const char* key, const Node* root) {
+    const Node* own = fields_.node(key);
+    return own || !takes_root() ? own : root;
+  }
+
+  void read_training(json& out) {
+    Fields(Section::search, fields_.node("search"), report_);
+    out["train"] = trains();
+    if (kind_ == Kind::adapter) {
+      json adapter = defaults_of(Section::adapter);
+      adapter.update(around_.adapter);
+      adapter.update(Fields(Section::adapter, fields_.node("adapter"), report_).settings());
+      adapter.erase("share");  // `none` is all there is in this version
+      out["adapter"] = adapter;
+    }
+    if (bit_of(kind_) & (kAdapter | kFusion)) out["drops"] = parse_drops(fields_.node("drop"), report_);
+    const auto sampled = parameters();
+    const Node* zip = own_or_root("zip", around_.zip);
+    out["points"] = grid_points(sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : name_.mark}, report_);
+    json names = json::array();
+    for (const Parameter& parameter : sampled) names.push_back(parameter.full);
+    out["parameters"] = names;
+    out["exclude"] = excludes(own_or_root("exclude", around_.exclude));
+    out["seeds"] = seeds();
+    const std::size_t seed_count = out["seeds"].is_null() ? 1 : out["seeds"].size();
+    out["stop"] = parse_stop(fields_, out["train"], sampled, seed_count, report_);
+  }
+
+  json seeds() {
+    if (!fields_.has("seeds")) return takes_root() ? around_.seeds : json(nullptr);
+    check_unique(fields_.value("seeds"), fields_.mark("seeds"), "seeds", report_);
+    return fields_.value("seeds");
+  }
+
+  json excludes(const Node* node) {
+    json out = json::array();
+    if (!node) return out;
+    if (!node->is_list()) {
+      report_.error(node->mark, "exclude: expected a list of conditions, found " + describe(*node));
+      return out;
+    }
+    const auto column = [](const std::string& name) -> std::optional<Column> {
+      if (name == "task" || name == "drop" || name == "set") return plan_column(name);
+      return plan_column(name.rfind("param.", 0) == 0 ? name : "param." + name);
+    };
+    auto known = parameter_names();
+    known.insert(known.end(), {"task", "drop", "set"});
+    for (const Node& one : node->items) {
+      const auto conditions = parse_conditions(one, "exclude", column, known, report_);
+      if (conditions && conditions->empty()) report_.error(one.mark, "exclude: an empty condition would remove every point");
+      if (conditions && !conditions->empty()) out.push_back(*conditions);
+    }
+    return out;
+  }
+
+  void read_fusion(json& out) {
+    out["needs"] = parse_needs(fields_, earlier_, *around_.tasks, report_);
+    const json sets = parse_sets(fields_, *around_.tasks, report_);
+    out["sets"] = sets.at("sets");
+    out["targets"] = sets.at("targets");
+    out["fusion"] = {{"config", fields_.value("config")}, {"head", fields_.value("head")}};
+  }
+
+  void read_prune(json& out) {
+    out["source"] = parse_source(fields_, kFusion, earlier_, *around_.tasks, report_);
+    out["keep"] = fields_.value("keep").is_null() ? json::array() : fields_.value("keep");
+    check_unique(out["keep"], fields_.mark("keep"), "keep", report_);
+    json prune = json::object();
+    for (const char* key : {"by", "data", "rows", "pad"}) prune[key] = fields_.value(key);
+    out["prune"] = prune;
+    if (fields_.value("retrain") == true) report_.error(fields_.mark("retrain"), std::string("retrain: true ") + kUnavailable);
+  }
+
+  void read_evaluate(json& out) {
+    out["source"] = parse_source(fields_, kAdapter | kFusion | kPrune | kFinetune, earlier_, *around_.tasks, report_);
+    out["depths"] = "all";
+    const Node* depths = fields_.node("depths");
+    if (!depths || (depths->is_scalar() && depths->text == "all")) return;
+    Key key;
+    key.name = "depths";
+    key.type = Type::integers;
+    key.low = 0;
+    key.high = 1000;
+    if (const auto list = typed(key, *depths, report_)) {
+      const std::set<json> sorted(list->begin(), list->end());
+      out["depths"] = sorted;  // rising, each once: the same rows in any order are the same job
+    }
+  }
+
+ public:
+  static void check_unique(const json& list, const Mark& at, const std::string& what, Report& report) {
+    std::set<json> seen;
+    for (const json& one : list) {
+      if (!seen.insert(one).second) report.error(at, what + ": " + one.dump() + " stands twice");
+    }
+  }
+
+ private:
+  const Node& name_;
+  Kind kind_;
+  const Surroundings& around_;
+  const std::vector<EarlierStage>& earlier_;
+  Report& report_;
+  Fields fields_;
+};
+
+}  // namespace
+
+Stages parse_stages(const Node* node, const Surroundings& around, Report& report) {
+  Stages out;
+  if (!node) return out;
+  if (!node->is_map() || node->items.empty()) {
+    report.error(node->mark, "stages: expected a map NAME: {…} of at least one stage, found " + describe(*node));
+    return out;
+  }
+  for (std::size_t i = 0; i < node->items.size(); ++i) {
+    const Node& name = node->keys[i];
+    if (!is_name(name.text, false)) {
+      report.error(name.mark, "stage '" + name.text + "': expected letters, digits, '-' and '_', at most 64");
+      continue;
+    }
+    const auto kind = kind_of(name, node->items[i], report);
+    if (!kind) {
+      // Its name stays known, so that `from` does not complain as well.
+      out.marks.push_back({name.text, Kind::benchmark, name.mark, kAnyKind});
+      out.resolved.push_back(nullptr);
+      continue;
+    }
+    out.resolved.push_back(StageReader(name, node->items[i], *kind, around, out.marks, report).read());
+    out.marks.push_back({name.text, *kind, name.mark, bit_of(*kind)});
+  }
+  return out;
+}
+
+}  // namespace fathom::sweeps

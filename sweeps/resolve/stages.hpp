@@ -1,0 +1,57 @@
+// `stages`: each in its checked form, ready for expand(). Thread: free functions without state.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "sweeps/plan.hpp"
+#include "sweeps/resolve/parameters.hpp"
+#include "sweeps/resolve/tasks.hpp"
+#include "sweeps/schema/fields.hpp"
+
+namespace fathom::sweeps {
+
+// What stages take over from the root, and what they may refer to.
+struct Surroundings {
+  const std::vector<Task>* tasks = nullptr;
+  nlohmann::json train;                // given keys of root `train`
+  nlohmann::json adapter;              // given keys of root `adapter`
+  std::vector<Parameter> parameters;   // of the root
+  const Node* zip = nullptr;
+  const Node* exclude = nullptr;
+  nlohmann::json seeds;
+};
+
+// A stage that stands before the one being read.
+struct EarlierStage {
+  std::string name;
+  Kind kind;
+  Mark mark;
+  unsigned readable = 0;  // its kind as a bit of the schema
+};
+
+struct Stages {
+  nlohmann::json resolved = nlohmann::json::array();
+  std::vector<EarlierStage> marks;  // one per resolved stage, in order
+};
+
+Stages parse_stages(const Node* node, const Surroundings& around, Report& report);
+
+// The parts of a stage, in files of their own.
+nlohmann::json parse_drops(const Node* node, Report& report);
+nlohmann::json parse_stop(const Fields& stage, const nlohmann::json& trains, const std::vector<Parameter>& parameters,
+                          std::size_t seeds, Report& report);
+// `needs` of a fusion stage, and from/where/best/per of prune and evaluate stages.
+nlohmann::json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
+                           Report& report);
+nlohmann::json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier,
+                            const std::vector<Task>& tasks, Report& report);
+// {"sets": [[task, …]], "targets": [[task, …] for each set]}, both in order.
+nlohmann::json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& report);
+// Columns of results.csv that are known before a job runs.
+std::optional<Column> plan_column(const std::string& name);
+std::vector<std::string> plan_columns();
+
+}  // namespace fathom::sweeps

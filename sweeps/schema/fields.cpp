@@ -1,0 +1,113 @@
+#include "sweeps/schema/fields.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+using nlohmann::json;
+
+std::string path_of(Section section, const std::string& key) {
+  const std::string title = info_of(section).title;
+  return title.empty() ? key : title + "." + key;
+}
+
+}  // namespace
+
+const char* setting_name(const Key& key) { return *key.setting ? key.setting : key.name; }
+
+std::string kinds_text(unsigned kinds) {
+  std::vector<std::string> names;
+  if (kinds & kAdapter) names.emplace_back("adapter");
+  if (kinds & kFusion) names.emplace_back("fusion");
+  if (kinds & kPrune) names.emplace_back("prune");
+  if (kinds & kEvaluate) names.emplace_back("evaluate");
+  if (kinds & kFinetune) names.emplace_back("finetune");
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  return out;
+}
+
+json defaults_of(Section section) {
+  json out = json::object();
+  for (const Key& key : keys_of(section)) {
+    if (*key.fallback && std::string_view(key.fallback) != "null") out[setting_name(key)] = json::parse(key.fallback);
+  }
+  // Whole numbers one way: "0.0" of the table is the integer 0 of a file.
+  for (json& value : out) {
+    if (value.is_number()) value = number_json(value.get<double>());
+  }
+  return out;
+}
+
+Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds) : section_(section) {
+  for (const Key& key : keys_of(section)) {
+    values_[key.name] = *key.fallback ? json::parse(key.fallback) : json(nullptr);
+    if (values_[key.name].is_number()) values_[key.name] = number_json(values_[key.name].get<double>());
+  }
+  if (!node) return;
+  mark_ = node->mark;
+  if (node->type != Node::Type::null && !node->is_map()) {
+    const std::string title = info_of(section).title;
+    report.error(node->mark, (title.empty() ? "a sweep file" : title) + ": expected a map of keys, found " + describe(*node));
+    return;
+  }
+  std::vector<std::string> known;
+  for (const Key& key : keys_of(section)) {
+    if (key.kinds & kinds) known.emplace_back(key.name);
+  }
+  for (std::size_t i = 0; i < node->items.size(); ++i) {
+    const Node& name = node->keys[i];
+    if (const Key* key = find_key(section, name.text)) {
+      read(*key, name, node->items[i], report, kinds);
+    } else {
+      report.error(name.mark, "unknown key '" + path_of(section, name.text) + "'" + hint(name.text, known));
+    }
+  }
+  for (const Key& key : keys_of(section)) {
+    if (key.required && (key.kinds & kinds) && !node->find(key.name)) {
+      report.error(mark_, "'" + path_of(section, key.name) + "' is missing: " + key.doc);
+    }
+  }
+}
+
+void Fields::read(const Key& key, const Node& name, const Node& value, Report& report, unsigned kinds) {
+  if (!key.available) {
+    report.error(name.mark, "'" + path_of(section_, key.name) + "' " + kUnavailable);
+    return;
+  }
+  if (!(key.kinds & kinds)) {
+    report.error(name.mark, "'" + std::string(key.name) + "' may stand in " + kinds_text(key.kinds) + " stages, not in this " +
+                                kinds_text(kinds) + " stage");
+    return;
+  }
+  if (value.type == Node::Type::null && value.text.empty()) {
+    report.error(name.mark, "'" + path_of(section_, key.name) + "' has no value: " + key.doc);
+    return;
+  }
+  nodes_[key.name] = &value;
+  if (key.type == Type::section || key.type == Type::special) return;
+  if (auto typed_value = typed(key, value, report)) values_[key.name] = *std::move(typed_value);
+}
+
+const Node* Fields::node(const std::string& key) const {
+  const auto found = nodes_.find(key);
+  return found == nodes_.end() ? nullptr : found->second;
+}
+
+const json& Fields::value(const std::string& key) const { return values_.at(key); }
+
+Mark Fields::mark(const std::string& key) const {
+  const Node* found = node(key);
+  return found ? found->mark : mark_;
+}
+
+json Fields::settings() const {
+  json out = json::object();
+  for (const auto& [name, node] : nodes_) {
+    const Key* key = find_key(section_, name);
+    if (key->type == Type::section || key->type == Type::special) continue;
+    if (!values_.at(name).is_null()) out[setting_name(*key)] = values_.at(name);
+  }
+  return out;
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,45 @@
+// One map of the file, checked against its section of the schema: typed values with defaults, and where each stood.
+// Thread: plain values; the Node outlives the Fields.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "sweeps/schema/values.hpp"
+
+namespace fathom::sweeps {
+
+class Fields {
+ public:
+  // Reports unknown keys (with the nearest known one), keys that this version refuses or that may not stand in a stage
+  // of `kinds`, wrong types and missing required keys. A null node is an empty map.
+  Fields(Section section, const Node* node, Report& report, unsigned kinds = kAnyKind);
+
+  [[nodiscard]] bool given(const std::string& key) const { return nodes_.contains(key); }
+  // The value as written, or null. Keys of type section and special have only this.
+  [[nodiscard]] const Node* node(const std::string& key) const;
+  // The typed value: given, else the default, else JSON null.
+  [[nodiscard]] const nlohmann::json& value(const std::string& key) const;
+  // Given and of the right type.
+  [[nodiscard]] bool has(const std::string& key) const { return given(key) && !value(key).is_null(); }
+  [[nodiscard]] Mark mark(const std::string& key) const;  // of the value, or of the map where it is absent
+
+  // Given keys only, by their name in a job's settings.
+  [[nodiscard]] nlohmann::json settings() const;
+
+ private:
+  void read(const Key& key, const Node& name, const Node& value, Report& report, unsigned kinds);
+
+  Section section_;
+  Mark mark_;
+  std::map<std::string, const Node*> nodes_;
+  std::map<std::string, nlohmann::json> values_;
+};
+
+// Every default of a section, by the name in a job's settings.
+nlohmann::json defaults_of(Section section);
+const char* setting_name(const Key& key);
+// "adapter", "fusion or finetune": the stages where a key may stand.
+std::string kinds_text(unsigned kinds);
+
+}  // namespace fathom::sweeps

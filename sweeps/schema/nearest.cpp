@@ -1,0 +1,58 @@
+#include <algorithm>
+#include <numeric>
+
+#include "sweeps/schema/schema.hpp"
+
+namespace fathom::sweeps {
+namespace {
+
+// Optimal string alignment distance: insert, delete, replace, swap of neighbours.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before(b.size() + 1), above(b.size() + 1), row(b.size() + 1);
+  std::iota(above.begin(), above.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+    before.swap(above);
+    above.swap(row);
+  }
+  return above[b.size()];
+}
+
+}  // namespace
+
+std::string nearest(std::string_view written, const std::vector<std::string>& known) {
+  if (written.size() > 64) return "";  // no typing mistake, and the distance is quadratic
+  std::string best;
+  std::size_t least = std::max<std::size_t>(written.size() / 3, 1) + 1;
+  for (const std::string& word : known) {
+    const std::size_t here = distance(written, word);
+    if (here < least && here < word.size()) {
+      least = here;
+      best = word;
+    }
+  }
+  return best;
+}
+
+std::string hint(std::string_view written, const std::vector<std::string>& known) {
+  const std::string word = nearest(written, known);
+  return word.empty() ? "" : " (did you mean '" + word + "'?)";
+}
+
+std::vector<std::string> split_words(std::string_view words) {
+  std::vector<std::string> out;
+  while (!words.empty()) {
+    const std::size_t bar = std::min(words.find('|'), words.size());
+    std::string_view word = words.substr(0, bar);
+    if (!word.empty() && word.front() == '!') word.remove_prefix(1);
+    out.emplace_back(word);
+    words.remove_prefix(std::min(bar + 1, words.size()));
+  }
+  return out;
+}
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,83 @@
+// Every key of the sweep language, once. The parser, its defaults, the table in docs/sweeps.md and the JSON Schema are
+// made from these rows, so that none of them can say something else than the others.
+// Thread: constant data.
+#pragma once
+
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace fathom::sweeps {
+
+enum class Type {
+  integer,   // 3; 3.0 is the same value
+  number,    // 1e-4, 0.06, 16
+  boolean,   // true, false
+  word,      // one of Key::words
+  text,      // any scalar, as written
+  name,      // letters, digits, '-' and '_' (sweep names also '.'), at most 64
+  path,      // relative, without ".."
+  duration,  // 90s, 30m, 6h, 1d, 1h30m
+  integers,  // 3, a..b, or a list of these
+  words,     // a list of Key::words
+  texts,     // a text or a list of texts
+  section,   // a map with keys of its own: another section of this schema
+  special,   // has its own grammar, described in `doc`
+};
+
+enum class Section {
+  root, model, objective, task, data, adapter, train, parameter, search, stage, drop, stop, needs,
+  resources, limits, retry, checkpoint, keep,
+};
+
+// Where a stage's key may stand: a sum of kinds.
+inline constexpr unsigned kAdapter = 1, kFusion = 2, kPrune = 4, kEvaluate = 8, kFinetune = 16;
+inline constexpr unsigned kTrained = kAdapter | kFusion | kFinetune;
+inline constexpr unsigned kAnyKind = 31;
+
+struct Key {
+  const char* name = "";
+  Type type = Type::special;
+  // JSON text of the default; "" = absent unless given.
+  const char* fallback = "";
+  bool required = false;
+  // Changes the job id (rule 20).
+  bool identity = false;
+  // word, words: "a|b|!c"; '!' marks one that this version knows and does not run.
+  const char* words = "";
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool open = false;             // low itself is not allowed
+  unsigned kinds = kAnyKind;     // section stage: where it may stand
+  bool available = true;         // false: a known key that this version refuses
+  const char* setting = "";      // its name in a job's settings, where that differs
+  const char* doc = "";
+};
+
+struct SectionInfo {
+  const char* title;   // as a path, "stages.NAME.drop"
+  const char* where;   // which levels may hold it
+};
+
+std::span<const Key> keys_of(Section section);
+SectionInfo info_of(Section section);
+const Key* find_key(Section section, std::string_view name);
+
+// The nearest of `known` to what was written, or "" when nothing is near (edit distance with swaps above a third of
+// the length).
+std::string nearest(std::string_view written, const std::vector<std::string>& known);
+// " (did you mean 'x'?)" or "".
+std::string hint(std::string_view written, const std::vector<std::string>& known);
+
+std::vector<std::string> split_words(std::string_view words);  // without the '!' marks
+
+// The key tables of docs/sweeps.md, between its markers.
+std::string key_tables();
+// A JSON Schema (2020-12) for editors. Looser than the parser where a key has its own grammar.
+nlohmann::json json_schema();
+
+}  // namespace fathom::sweeps

@@ -1,0 +1,65 @@
+// How many jobs a file makes: the numbers that docs and paper state.
+#include <set>
+
+#include <gmock/gmock.h>
+
+#include "tests/unit/sweeps/support.hpp"
+
+namespace fathom::sweeps::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+TEST(Counts, QuickstartMakes66Jobs) {
+  const Plan plan = planned_file(source_dir() / "configs/sweeps/quickstart.yaml", 6);
+  EXPECT_THAT(counts(plan), ElementsAre(36, 3, 6, 12, 9));
+  EXPECT_EQ(plan.jobs.size(), 66u);
+}
+
+TEST(Counts, KillSweepMakes4Jobs) {
+  const Plan plan = planned_file(source_dir() / "configs/sweeps/kill.yaml", 6);
+  EXPECT_THAT(counts(plan), ElementsAre(3, 1));
+  for (const Stage& stage : plan.stages) EXPECT_FALSE(stage.stop.has_value());
+}
+
+TEST(Counts, WholeFileMakes606Jobs) {
+  const Plan plan = planned_file(source_dir() / "tests/golden/sweeps/glue-depths.yaml", 12);
+  EXPECT_THAT(counts(plan), ElementsAre(288, 6, 9, 303));
+}
+
+TEST(Counts, PaperFigure2Makes312Trainings) {
+  const Plan plan = planned_file(source_dir() / "configs/sweeps/paper-figure2.yaml", 12);
+  EXPECT_THAT(counts(plan), ElementsAre(312, 312));
+}
+
+TEST(Counts, PaperFigures4And5) {
+  const Plan plan = planned_file(source_dir() / "configs/sweeps/paper-figure45.yaml", 12);
+  EXPECT_THAT(counts(plan), ElementsAre(24, 12, 42, 12, 42, 24));
+}
+
+TEST(Counts, AdaptersOfFigures4And5AreThoseOfFigure2) {
+  const Plan first = planned_file(source_dir() / "configs/sweeps/paper-figure2.yaml");
+  const Plan second = planned_file(source_dir() / "configs/sweeps/paper-figure45.yaml");
+  std::set<std::string> known;
+  for (const Job& job : first.jobs) known.insert(job.id);
+  for (JobIndex i = 0; i < second.stages[0].count; ++i) EXPECT_TRUE(known.contains(second.jobs[i].id)) << i;
+}
+
+TEST(Counts, IdsAreUniqueAndEveryNeedPointsBack) {
+  const Plan plan = planned_file(source_dir() / "tests/golden/sweeps/glue-depths.yaml");
+  std::set<std::string> ids;
+  for (JobIndex i = 0; i < plan.jobs.size(); ++i) {
+    EXPECT_TRUE(ids.insert(plan.jobs[i].id).second) << plan.jobs[i].id;
+    for (const Need& need : plan.jobs[i].needs) {
+      ASSERT_FALSE(need.contenders.empty());
+      for (const Contender& contender : need.contenders) {
+        ASSERT_FALSE(contender.jobs.empty());
+        for (const JobIndex job : contender.jobs) EXPECT_LT(job, i);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fathom::sweeps::testing
