@@ -1,5 +1,7 @@
 #include "coordinator/api/router.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 
 #include "coordinator/api/http/problem.hpp"
@@ -35,8 +37,8 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
   return pattern.empty() && path.empty();
 }
 
-Router::Router(Auth& auth, std::vector<Route> routes, std::function<void(const Served&)> observe)
-    : auth_(auth), routes_(std::move(routes)), observe_(std::move(observe)) {}
+Router::Router(Auth& auth, std::vector<Route> routes, Pool pool, std::function<void(const Served&)> observe)
+    : auth_(auth), routes_(std::move(routes)), pool_(std::move(pool)), observe_(std::move(observe)) {}
 
 const Route* Router::find(const Request& request, std::vector<std::string>* parameters, std::string* allowed) const {
   for (const Route& route : routes_) {
@@ -73,20 +75,29 @@ std::optional<Answer> Router::check(Request& head) const {
 
 std::optional<Answer> Router::refuse(Request& head) {
   auto refusal = check(head);
-  if (refusal && observe_) observe_({head.method, "", refusal->status, 0});
+  if (refusal) observe_({head.method, "", refusal->status, 0});
   return refusal;
 }
 
 void Router::handle(Request request, Respond respond) {
   const Route* route = find(request, &request.parameters, nullptr);
   if (route == nullptr) return respond(problem(404, "there is nothing at " + request.path));
-  if (!observe_) return route->handle(request, std::move(respond));
   const auto began = std::chrono::steady_clock::now();
-  route->handle(request, [this, route, began, respond = std::move(respond)](Answer answer) {
+  Respond observed = [this, route, began, respond = std::move(respond)](Answer answer) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     observe_({route->method, route->pattern, answer.status, took.count()});
     respond(std::move(answer));
-  });
+  };
+  pool_([this, route, request = std::move(request), observed = std::move(observed)] { run(*route, request, observed); });
+}
+
+void Router::run(const Route& route, const Request& request, Respond respond) const {
+  try {
+    route.handle(request, respond);
+  } catch (const std::exception& e) {
+    spdlog::error("request failed method={} route={} error=\"{}\"", route.method, route.pattern, e.what());
+    respond(problem(500, "the coordinator could not answer; its log says why"));
+  }
 }
 
 }  // namespace fathom::api

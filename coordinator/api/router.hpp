@@ -52,7 +52,9 @@ struct Served {
 
 class Router final : public HttpHandler {
  public:
-  Router(Auth& auth, std::vector<Route> routes, std::function<void(const Served&)> observe = {});
+  using Pool = std::function<void(std::function<void()>)>;
+  // Handlers run on `pool`, where they may block for a query without holding up any connection.
+  Router(Auth& auth, std::vector<Route> routes, Pool pool, std::function<void(const Served&)> observe);
 
   [[nodiscard]] std::optional<Answer> refuse(Request& head) override;
   void handle(Request request, Respond respond) override;
@@ -63,8 +65,11 @@ class Router final : public HttpHandler {
                                   std::string* allowed) const;
   [[nodiscard]] std::optional<Answer> check(Request& head) const;
 
+  void run(const Route& route, const Request& request, Respond respond) const;
+
   Auth& auth_;
   std::vector<Route> routes_;
+  Pool pool_;
   std::function<void(const Served&)> observe_;
 };
 

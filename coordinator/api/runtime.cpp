@@ -241,6 +241,7 @@ void Runtime::items(LinkPtr link, std::vector<ReceivedItem> items, std::function
 void Runtime::drain(std::function<void()> done) {
   post([this, done = std::move(done)] {
     draining_ = true;
+    if (broken_) return done();
     wait({}, [done](const Status&) { done(); });
     flush();
   });

@@ -104,7 +104,8 @@ class Runtime {
   // Of this start; 0 until it is durable.
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
 
-  // Nothing is decided any more; `done` when everything decided before is durable. Later commands are unavailable.
+  // Nothing is decided any more; `done` when everything decided before is durable. Later commands are unavailable. With
+  // a broken store `done` comes at once.
   void drain(std::function<void()> done);
 
  private:

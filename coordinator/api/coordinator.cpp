@@ -1,0 +1,252 @@
+#include "coordinator/api/coordinator.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <array>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "common/net/listener.hpp"
+#include "common/net/stream.hpp"
+#include "common/sha256.hpp"
+#include "coordinator/api/artifact_keeper.hpp"
+#include "coordinator/api/event_hub.hpp"
+#include "coordinator/api/routes.hpp"
+#include "coordinator/api/state_folder.hpp"
+#include "coordinator/api/worker_session.hpp"
+#include "coordinator/artifacts/artifact_store.hpp"
+#include "coordinator/store/log_store.hpp"
+#include "coordinator/store/metric_store.hpp"
+#include "coordinator/store/read_model.hpp"
+#include "coordinator/telemetry/telemetry.hpp"
+
+namespace fathom::api {
+
+namespace asio = boost::asio;
+using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
+
+namespace {
+
+constexpr std::uint32_t kNetworkThreads = 2;  // TLS and frames
+
+}  // namespace
+
+// Members in the order in which they are made; destruction the other way round ends callers before what they call.
+class Coordinator::Impl {
+ public:
+  Impl(const coordinator::Settings& settings, std::string version, std::function<void(const Error&)> fatal)
+      : settings_(settings), version_(std::move(version)), fatal_(std::move(fatal)) {}
+  ~Impl() { stop(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Status start() {
+    FATHOM_ASSIGN(StateFolder folder, StateFolder::open(state_path(), settings_.hosts));
+    folder_.emplace(std::move(folder));
+    FATHOM_ASSIGN(const net::Endpoint at, net::parse_endpoint(settings_.listen));
+    FATHOM_TRY(open_stores());
+    FATHOM_TRY(runtime_->start(*events_));
+    open_read_side();
+    make_services(at);
+    FATHOM_TRY(listen(at));
+    run();
+    return folder_->write_address(listener_->endpoint());
+  }
+
+  void stop() {
+    if (listener_) listener_->stop();
+    if (!threads_.empty()) {
+      auto drained = std::make_shared<std::promise<void>>();
+      runtime_->drain([drained] { drained->set_value(); });
+      if (drained->get_future().wait_for(std::chrono::seconds(5)) != std::future_status::ready) {
+        spdlog::error("not everything decided became durable in time; it was not acknowledged either");
+      }
+    }
+    for (asio::io_context* io : {&core_io_, &pool_io_, &io_}) io->stop();
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+
+  [[nodiscard]] const net::Endpoint& endpoint() const { return listener_->endpoint(); }
+  [[nodiscard]] const std::vector<Route>& routes() const { return router_->routes(); }
+
+ private:
+  [[nodiscard]] std::string state_path() const {
+    return settings_.state.empty() ? default_state_folder() : settings_.state;
+  }
+
+  void on_fatal(const Error& error) {
+    spdlog::critical("the store failed, nothing is acknowledged any more error=\"{}\"", error.message);
+    if (fatal_) fatal_(error);
+  }
+
+  Status open_stores() {
+    FATHOM_ASSIGN(artifacts_, artifacts::open_artifact_store(folder_->inner("artifacts")));
+    keeper_.emplace(*artifacts_, clock_);
+    Runtime::Options runtime;
+    runtime.core.lease = settings_.lease;
+    runtime.version = version_;
+    runtime_.emplace(core_io_, clock_, runtime, runtime_hooks());
+    store::SqliteEventStoreOptions options;
+    options.reserve_bytes = settings_.disk_reserve.value;
+    FATHOM_ASSIGN(events_, store::open_event_store(folder_->inner("events.db"), event_hooks(), options));
+    logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
+    FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
+    FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_));
+    return success();
+  }
+
+  Runtime::Hooks runtime_hooks() {
+    Runtime::Hooks hooks;
+    hooks.fatal = [this](const Error& error) { on_fatal(error); };
+    hooks.durable = [this](std::uint64_t seq) { read_->notify(seq); };
+    hooks.event = [this](const event::Event& event) {
+      keeper_->observe(event);
+      if (replayed_) count(event);
+    };
+    hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
+    hooks.tick = [this](const core::State& state) {
+      keeper_->remove_due([&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); });
+      hub_->flush();
+    };
+    return hooks;
+  }
+
+  void count(const event::Event& event) {
+    if (event.has_lease_expired()) telemetry_.lease_expired();
+    if (event.job() != 0 && core::is_terminal(static_cast<core::Phase>(event.phase()))) {
+      telemetry_.job_ended(core::name_of(static_cast<core::Phase>(event.phase())));
+    }
+  }
+
+  store::EventStoreHooks event_hooks() {
+    store::EventStoreHooks hooks;
+    hooks.executor = runtime_->executor();
+    hooks.on_fatal = [this](const Error& error) { on_fatal(error); };
+    hooks.on_health = [](const Status& status) {
+      if (status) {
+        spdlog::info("the disk has space again");
+      } else {
+        spdlog::error("disk full: new sweeps are refused until there is space error=\"{}\"", status.error().message);
+      }
+    };
+    hooks.on_commit = [this](const store::CommitStats& stats) { telemetry_.committed(stats.events, stats.bytes, stats.seconds); };
+    return hooks;
+  }
+
+  store::MetricStoreHooks metric_hooks() {
+    store::MetricStoreHooks hooks;
+    hooks.on_fatal = [this](const Error& error) { on_fatal(error); };
+    hooks.on_points = [this](const std::vector<JobNumber>& jobs) {
+      if (auto hub = hub_) hub->points(jobs);
+    };
+    return hooks;
+  }
+
+  void open_read_side() {
+    replayed_ = true;
+    hub_ = std::make_shared<EventHub>(*read_);
+    read_->subscribe([hub = hub_](const store::Changes& changes) { hub->changed(changes); });
+    read_->notify(events_->last_durable());
+  }
+
+  void make_services(const net::Endpoint& at) {
+    std::vector<std::string> hosts = settings_.hosts;
+    hosts.push_back(at.host);
+    const auto pool = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
+    auth_.emplace(folder_->admin_token(), hosts, clock_);
+    services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, hub_, telemetry_,
+                               pool, http_sessions_, version_, settings_.jobs});
+    router_ = std::make_shared<Router>(*auth_, make_routes(*services_), pool, [this](const Served& served) {
+      telemetry_.http(served.method, served.pattern, served.status, served.seconds);
+    });
+    workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_,
+                                    sha256_hex(folder_->join_secret()), settings_.heartbeat, settings_.lease,
+                                    settings_.orphan_grace});
+  }
+
+  Status listen(const net::Endpoint& at) {
+    FATHOM_ASSIGN(net::TlsContext tls, net::server_context(folder_->identity()));
+    HttpLimits limits;
+    limits.body_bytes = settings_.body.value;
+    limits.sessions = settings_.connections;
+    const auto take = [this, limits](std::unique_ptr<net::TlsStream> stream, const std::string& protocol) {
+      if (protocol == net::kAlpnWorker) {
+        serve_worker(net::adopt(std::move(stream), worker_limits(settings_.heartbeat)), *workers_);
+      } else {
+        serve_http(std::move(stream), router_, limits, http_sessions_);
+      }
+    };
+    FATHOM_ASSIGN(listener_, net::Listener::open(io_, at, std::move(tls), take));
+    return success();
+  }
+
+  // The core has a thread to itself: neither a slow query nor a slow disk of a download delays a decision.
+  void run() {
+    spawn(core_io_, 1);
+    spawn(io_, kNetworkThreads);
+    spawn(pool_io_, settings_.http_threads);
+  }
+
+  void spawn(asio::io_context& io, std::uint32_t count) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      threads_.emplace_back([this, &io] {
+        while (!io.stopped()) {
+          try {
+            io.run();
+          } catch (const std::exception& e) {
+            // A bug of the core leaves a state that nobody knows: the log is read again by a new process.
+            on_fatal({Errc::internal, e.what()});
+          }
+        }
+      });
+    }
+  }
+
+  const coordinator::Settings settings_;
+  const std::string version_;
+  const std::function<void(const Error&)> fatal_;
+  SystemClock clock_;
+  Telemetry telemetry_;
+  const std::shared_ptr<std::atomic<std::size_t>> http_sessions_ = std::make_shared<std::atomic<std::size_t>>(0);
+  asio::io_context io_;       // connections
+  asio::io_context pool_io_;  // handlers, which may block
+  asio::io_context core_io_;  // the core's strand
+  std::array<Guard, 3> guards_ = {asio::make_work_guard(io_), asio::make_work_guard(pool_io_), asio::make_work_guard(core_io_)};
+  std::optional<StateFolder> folder_;
+  std::unique_ptr<artifacts::ArtifactStore> artifacts_;
+  std::optional<ArtifactKeeper> keeper_;
+  std::optional<Runtime> runtime_;
+  std::unique_ptr<store::EventStore> events_;
+  std::optional<store::LogStore> logs_;
+  std::unique_ptr<store::MetricStore> metrics_;
+  std::unique_ptr<store::ReadModel> read_;
+  std::shared_ptr<EventHub> hub_;
+  bool replayed_ = false;
+  std::optional<Auth> auth_;
+  std::optional<Services> services_;
+  std::shared_ptr<Router> router_;
+  std::optional<WorkerServices> workers_;
+  std::unique_ptr<net::Listener> listener_;
+  std::vector<std::thread> threads_;
+};
+
+Coordinator::Coordinator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Coordinator::~Coordinator() = default;
+
+Result<std::unique_ptr<Coordinator>> Coordinator::start(const coordinator::Settings& settings, const std::string& version,
+                                                        std::function<void(const Error&)> fatal) {
+  auto impl = std::make_unique<Impl>(settings, version, std::move(fatal));
+  FATHOM_TRY(impl->start());
+  return std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
+}
+
+const net::Endpoint& Coordinator::endpoint() const { return impl_->endpoint(); }
+const std::vector<Route>& Coordinator::routes() const { return impl_->routes(); }
+void Coordinator::stop() { impl_->stop(); }
+
+}  // namespace fathom::api
