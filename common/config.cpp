@@ -39,6 +39,21 @@ std::string nearest(std::string_view word, const std::vector<std::string>& choic
   return best;
 }
 
+namespace {
+
+// Lines of at most 100 columns, each after `start`.
+std::string wrap(const std::string& text, const std::string& start) {
+  std::istringstream words(text);
+  std::string lines;
+  std::string line;
+  for (std::string word; words >> word; line += (line.empty() ? "" : " ") + word) {
+    if (line.size() + word.size() > 98) lines += start + std::exchange(line, "") + "\n";
+  }
+  return lines + start + line + "\n";
+}
+
+}  // namespace
+
 // The bound keys, and one reading of a file: values are gathered and stored only when the whole file is right.
 struct Config::Impl {
   std::vector<config::Key> keys;
@@ -236,21 +251,25 @@ Status Config::set(std::string_view key, std::string_view value, const std::stri
 }
 
 std::string Config::describe() const {
-  std::string yaml;
-  std::string section;
+  // Top keys first, then section by section in the order of their first key, however they were bound.
+  std::vector<std::string> sections{""};
+  const auto section_of = [](const config::Key& key) {
+    const std::size_t dot = key.name.find('.');
+    return dot == std::string::npos ? std::string{} : key.name.substr(0, dot);
+  };
   for (const config::Key& key : impl_->keys) {
-    const std::size_t dot = key.name.rfind('.');
-    const std::string parent = dot == std::string::npos ? "" : key.name.substr(0, dot);
-    if (parent != section && !parent.empty()) yaml += "\n" + parent + ":\n";
-    section = parent;
-    const std::string indent = parent.empty() ? "" : "  ";
-    // Help is wrapped at 100 columns.
-    std::istringstream words(key.help);
-    std::string line;
-    for (std::string word; words >> word; line += (line.empty() ? "" : " ") + word) {
-      if (line.size() + word.size() > 98) yaml += indent + "# " + std::exchange(line, "") + "\n";
+    const std::string section = section_of(key);
+    if (std::find(sections.begin(), sections.end(), section) == sections.end()) sections.push_back(section);
+  }
+  std::string yaml;
+  for (const std::string& section : sections) {
+    const std::string indent = section.empty() ? "" : "  ";
+    if (!section.empty()) yaml += "\n" + section + ":\n";
+    for (const config::Key& key : impl_->keys) {
+      if (section_of(key) != section) continue;
+      const std::string name = section.empty() ? key.name : key.name.substr(section.size() + 1);
+      yaml += wrap(key.help, indent + "# ") + indent + name + ": " + config::show(key) + "\n";
     }
-    yaml += indent + "# " + line + "\n" + indent + key.name.substr(dot + 1) + ": " + config::show(key) + "\n";
   }
   return yaml;
 }

@@ -1,0 +1,256 @@
+#include "tests/unit/coordinator/core_rig.hpp"
+
+#include <cstdio>
+#include <utility>
+
+namespace fathom::core::test {
+namespace {
+
+std::string hex_id(std::size_t index) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016zx", index);
+  return text;
+}
+
+std::vector<File> tree(const std::string& name) { return {{"adapter.safetensors", "sha-" + name, 100}}; }
+
+std::string result_json(double objective) {
+  return R"({"objective": )" + std::to_string(objective) + R"(, "epoch": 2, "rows": []})";
+}
+
+}  // namespace
+
+Planner::Planner() { plan.name = "test"; }
+
+Planner& Planner::stage(const std::string& name, sweeps::Kind kind) {
+  plan.stages.push_back({name, kind, {}, static_cast<sweeps::JobIndex>(plan.jobs.size()), 0});
+  return *this;
+}
+
+Planner& Planner::stop(std::uint32_t eta, std::uint32_t min, std::uint32_t max) {
+  plan.stages.back().stop = sweeps::StopRule{"asha", eta, min, max, true};
+  return *this;
+}
+
+sweeps::Job& Planner::add(const std::string& task) {
+  sweeps::Job& job = plan.jobs.emplace_back();
+  job.id = hex_id(plan.jobs.size() - 1);
+  job.stage = static_cast<std::uint32_t>(plan.stages.size() - 1);
+  job.kind = plan.stages.back().kind;
+  job.task = task;
+  job.drop = "standard";
+  job.settings = {{"kind", plan.stages.back().name}, {"model", {{"path", "models/minilm"}}}};
+  ++plan.stages.back().count;
+  return job;
+}
+
+sweeps::JobIndex Planner::adapter(const std::string& task, double lr, std::int64_t seed) {
+  sweeps::Job& job = add(task);
+  job.parameters["train.lr"] = lr;
+  job.seed = seed;
+  job.group = plan.stages.back().name + "/" + task;
+  job.epochs = 9;
+  return static_cast<sweeps::JobIndex>(plan.jobs.size() - 1);
+}
+
+sweeps::JobIndex Planner::taking(const std::string& task, std::vector<sweeps::Need> needs) {
+  add(task).needs = std::move(needs);
+  return static_cast<sweeps::JobIndex>(plan.jobs.size() - 1);
+}
+
+sweeps::Need best_of(const std::string& name, const std::vector<sweeps::JobIndex>& jobs) {
+  sweeps::Need need;
+  need.name = name;
+  for (const sweeps::JobIndex job : jobs) need.contenders.push_back({{job}});
+  return need;
+}
+
+FakeWorker::FakeWorker(Rig& rig, std::string id, std::vector<std::uint32_t> slots) : uid(std::move(id)), rig_(rig) {
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    devices.push_back({"cpu:" + std::to_string(i), "cpu", 1, slots[i], "test", 1 << 30});
+  }
+}
+
+Step FakeWorker::join() {
+  WorkerHello hello{uid, uid, devices, {}};
+  for (const auto& [job, hand] : held) hello.held.push_back({hand.fence, true});
+  connected = true;
+  if (const auto known = rig_.state().worker_by_uid.find(uid); known != rig_.state().worker_by_uid.end()) {
+    number = known->second;
+  } else {
+    number = WorkerNumber(static_cast<std::uint32_t>(rig_.state().workers.size() + 1));
+  }
+  return rig_.give(hello);
+}
+
+Step FakeWorker::gone(bool drained) {
+  connected = false;
+  if (drained) held.clear();
+  return rig_.give(WorkerGone{number, drained});
+}
+
+Step FakeWorker::beat() {
+  Heartbeat heartbeat{number, {}};
+  for (const auto& [job, hand] : held) heartbeat.held.push_back({hand.fence, true});
+  return rig_.give(heartbeat);
+}
+
+Step FakeWorker::send(JobNumber job, Item what) {
+  Hand& hand = held.at(job);
+  return rig_.give(ItemReceived{number, hand.fence, ++hand.sequence, std::move(what)});
+}
+
+Step FakeWorker::started(JobNumber job) { return send(job, item::Started{"cpu:0", "base", "data", 0}); }
+
+Step FakeWorker::report(JobNumber job, std::uint32_t epoch, double objective) {
+  return send(job, item::Report{epoch, epoch * 10ULL, objective});
+}
+
+Step FakeWorker::checkpoint(JobNumber job, std::uint32_t epoch, const std::string& sha, bool best) {
+  return send(
+      job,
+      Checkpoint{epoch, epoch * 10ULL, {"checkpoints/epoch-" + std::to_string(epoch) + ".ckpt", sha, 10}, 0.5, best});
+}
+
+Step FakeWorker::finish(JobNumber job, double objective) {
+  Step step = send(job, item::Finished{result_json(objective), tree(std::to_string(job.value()))});
+  held.erase(job);
+  return step;
+}
+
+Step FakeWorker::fail(JobNumber job, const std::string& error_class, bool alone) {
+  Step step = send(job, item::Failed{error_class, "it broke", 5, alone});
+  held.erase(job);
+  return step;
+}
+
+Step FakeWorker::stopped(JobNumber job, double objective) {
+  Step step = send(job, item::Stopped{1, 10, result_json(objective), tree(std::to_string(job.value()))});
+  held.erase(job);
+  return step;
+}
+
+std::vector<JobNumber> FakeWorker::jobs() const {
+  std::vector<JobNumber> out;
+  for (const auto& [job, hand] : held) out.push_back(job);
+  return out;
+}
+
+Rig::Rig(Options given) : options(given), core(std::make_unique<Core>(given)) {
+  now.mono = TimePoint(Millis(1'000'000));
+  now.wall = WallTime(Millis(1'700'000'000'000));
+  give(Start{"test"});
+}
+
+Status Rig::apply_bytes(State& state, const std::string& bytes) const {
+  event::Event event;
+  if (!event.ParseFromString(bytes)) return Error{Errc::corrupt, "not an event"};
+  PlanPtr plan;
+  if (event.has_sweep_submitted()) plan = plans.at(event.sweep_submitted().resolved());
+  return evolve(state, event, plan);
+}
+
+Step Rig::give(const Command& command) {
+  Step step = core->handle(command, now);
+  for (const event::Event& event : step.events) {
+    log.push_back(event.SerializeAsString());
+    const Status status = apply_bytes(replica, log.back());
+    EXPECT_TRUE(status.ok()) << status.error().message;
+  }
+  if (checking) {
+    for (const std::string& broken : invariants(core->state())) ADD_FAILURE() << broken;
+    EXPECT_EQ(digest(core->state()), digest(replica));
+  }
+  deliver(step);
+  return step;
+}
+
+void Rig::deliver(const Step& step) {
+  const auto worker_of = [&](WorkerNumber number) -> FakeWorker* {
+    for (const auto& [uid, worker] : workers) {
+      if (worker->number == number && worker->connected) return worker.get();
+    }
+    return nullptr;
+  };
+  if (const auto* joined = std::get_if<Joined>(&step.answer)) {
+    FakeWorker* worker = worker_of(joined->worker);
+    for (const Fence& fence : joined->abandon) {
+      if (worker != nullptr) worker->held.erase(fence.job);
+    }
+  }
+  for (const Effect& effect : step.effects) {
+    if (const auto* assign = std::get_if<SendAssign>(&effect)) {
+      if (FakeWorker* to = worker_of(assign->worker)) to->held[assign->fence.job] = {assign->fence, *assign, 0};
+    } else if (const auto* stop = std::get_if<SendStop>(&effect)) {
+      FakeWorker* to = worker_of(stop->worker);
+      if (to == nullptr) continue;
+      to->stops[stop->fence.job] = stop->cause;
+      const auto hand = to->held.find(stop->fence.job);
+      if (stop->cause == "lost" && hand != to->held.end() && hand->second.fence == stop->fence) to->held.erase(hand);
+    } else if (const auto* ack = std::get_if<SendAck>(&effect)) {
+      FakeWorker* to = worker_of(ack->worker);
+      if (to == nullptr) continue;
+      to->acks.push_back(*ack);
+      const auto hand = to->held.find(ack->fence.job);
+      if (ack->late && hand != to->held.end() && hand->second.fence == ack->fence) to->held.erase(hand);
+    } else {
+      released.push_back(std::get<ReleaseArtifact>(effect).sha256);
+    }
+  }
+}
+
+SweepNumber Rig::submit(const sweeps::Plan& plan, const std::string& key) {
+  SubmitSweep command;
+  command.plan = std::make_shared<const sweeps::Plan>(plan);
+  command.resolved = R"({"plan": )" + std::to_string(plans.size()) + "}";
+  command.yaml = "name: test";
+  command.idempotency_key = key;
+  command.expander_version = sweeps::kExpanderVersion;
+  plans[command.resolved] = command.plan;
+  const Step step = give(command);
+  EXPECT_FALSE(step.rejection) << step.rejection->message;
+  return std::get<Submitted>(step.answer).sweep;
+}
+
+Step Rig::tick(Millis passed) {
+  now.mono += passed;
+  now.wall += passed;
+  return give(Tick{});
+}
+
+void Rig::restart() {
+  core = std::make_unique<Core>(options);
+  replica = State{};
+  for (const std::string& bytes : log) {
+    event::Event event;
+    ASSERT_TRUE(event.ParseFromString(bytes));
+    PlanPtr plan;
+    if (event.has_sweep_submitted()) plan = plans.at(event.sweep_submitted().resolved());
+    ASSERT_TRUE(core->replay(event, plan).ok());
+    ASSERT_TRUE(evolve(replica, event, plan).ok());
+  }
+  for (const auto& [uid, worker] : workers) worker->connected = false;
+  now.mono = TimePoint(Millis(5));  // another process, another origin
+  give(Start{"test"});
+}
+
+FakeWorker& Rig::worker(const std::string& uid, std::vector<std::uint32_t> slots) {
+  auto& slot = workers[uid];
+  slot = std::make_unique<FakeWorker>(*this, uid, std::move(slots));
+  slot->join();
+  return *slot;
+}
+
+JobNumber Rig::number(sweeps::JobIndex index) const { return JobNumber(sweep().first.value() + index); }
+const Job& Rig::job(sweeps::JobIndex index) const { return *state().job(number(index)); }
+
+std::size_t Rig::logged(event::Event::PayloadCase kind) const {
+  std::size_t count = 0;
+  for (const std::string& bytes : log) {
+    event::Event event;
+    count += event.ParseFromString(bytes) && event.payload_case() == kind ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace fathom::core::test

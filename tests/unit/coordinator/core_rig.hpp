@@ -1,0 +1,113 @@
+// A coordinator's core under test: gives commands, keeps the log, evolves a second state from the log's bytes, and
+// after every step checks the invariants and that both states are the same. Thread: one; owned by a test.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "coordinator/core/core.hpp"
+#include "coordinator/core/inspect.hpp"
+#include "sweeps/plan.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::core::test {
+
+// Makes plans without a sweep file. Jobs get ids "0000000000000000", "…01", … in their order.
+class Planner {
+ public:
+  Planner();
+  // Opens a stage; jobs added next are its own.
+  Planner& stage(const std::string& name, sweeps::Kind kind);
+  // Early stopping for the stage that is open.
+  Planner& stop(std::uint32_t eta, std::uint32_t min, std::uint32_t max);
+  // An adapter of a task with one sampled parameter; the group is stage and task (all seeds together).
+  sweeps::JobIndex adapter(const std::string& task, double lr = 0.001, std::int64_t seed = 1);
+  // A job that takes one model for each need.
+  sweeps::JobIndex taking(const std::string& task, std::vector<sweeps::Need> needs);
+  sweeps::Plan plan;
+
+ private:
+  sweeps::Job& add(const std::string& task);
+};
+
+// The best of some jobs, each a setting of its own.
+sweeps::Need best_of(const std::string& name, const std::vector<sweeps::JobIndex>& jobs);
+
+struct Rig;
+
+// A worker as the core sees it: holds what was assigned, numbers its items.
+struct Hand {
+  Fence fence;
+  SendAssign assign;
+  std::uint64_t sequence = 0;
+};
+class FakeWorker {
+ public:
+  FakeWorker(Rig& rig, std::string uid, std::vector<std::uint32_t> slots);
+  // Joins (again) with everything it holds; what it has to abandon it forgets.
+  Step join();
+  Step gone(bool drained = false);
+  Step beat();
+  // The next item of a job that it holds.
+  Step send(JobNumber job, Item what);
+  Step started(JobNumber job);
+  Step report(JobNumber job, std::uint32_t epoch, double objective);
+  Step checkpoint(JobNumber job, std::uint32_t epoch, const std::string& sha, bool best = true);
+  Step finish(JobNumber job, double objective);
+  Step fail(JobNumber job, const std::string& error_class, bool alone = false);
+  Step stopped(JobNumber job, double objective);
+  [[nodiscard]] bool holds(JobNumber job) const { return held.contains(job); }
+  [[nodiscard]] std::vector<JobNumber> jobs() const;
+
+  std::string uid;
+  std::vector<Device> devices;
+  WorkerNumber number;
+  std::map<JobNumber, Hand> held;
+  std::map<JobNumber, std::string> stops;  // cause of the last SendStop
+  std::vector<SendAck> acks;
+  bool connected = false;
+
+ private:
+  Rig& rig_;
+};
+
+struct Rig {
+  explicit Rig(Options options = {});
+  Step give(const Command& command);
+  // Submits; the answer must be a sweep.
+  SweepNumber submit(const sweeps::Plan& plan, const std::string& key = "");
+  Step tick(Millis passed);
+  // A new core from the log, as after a kill: connections are gone, timers start again.
+  void restart();
+  FakeWorker& worker(const std::string& uid, std::vector<std::uint32_t> slots = {1});
+  // The job with a phase and its place in the newest sweep.
+  const Job& job(sweeps::JobIndex index) const;
+  JobNumber number(sweeps::JobIndex index) const;
+  Phase phase(sweeps::JobIndex index) const { return phase_of(job(index)); }
+  const State& state() const { return core->state(); }
+  const Sweep& sweep() const { return state().sweeps.back(); }
+  std::uint32_t count(Phase phase) const { return sweep().counts[static_cast<std::size_t>(phase)]; }
+  // Events of one kind in the log.
+  std::size_t logged(event::Event::PayloadCase kind) const;
+
+  Options options;
+  std::unique_ptr<Core> core;
+  State replica;
+  Now now;
+  std::vector<std::string> log;                                      // serialized events
+  std::map<std::string, std::shared_ptr<const sweeps::Plan>> plans;  // by resolved text
+  std::map<std::string, std::unique_ptr<FakeWorker>> workers;
+  std::vector<std::string> released;  // artifacts
+  bool checking = true;               // invariants and replica after each step
+
+ private:
+  void deliver(const Step& step);
+  Status apply_bytes(State& state, const std::string& bytes) const;
+};
+
+}  // namespace fathom::core::test
