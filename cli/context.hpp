@@ -20,7 +20,7 @@ struct Context {
 
 // Files below the state folder. The coordinator makes the first four; `up` makes the others.
 inline fs::path address_file(const Context& context) { return context.state / "coordinator" / "address"; }
-inline fs::path ca_file(const Context& context) { return context.state / "coordinator" / "ca.pem"; }
+inline fs::path ca_file(const Context& context) { return context.state / "coordinator" / "tls" / "ca.pem"; }
 inline fs::path token_file(const Context& context) { return context.state / "token"; }
 inline fs::path join_token_file(const Context& context) { return context.state / "join-token"; }
 inline fs::path up_lock_file(const Context& context) { return context.state / "up.lock"; }  // locked while `up` runs; its pid

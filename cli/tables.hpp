@@ -1,0 +1,19 @@
+// The CSV files of a result folder. Pure; thread: free functions over plain values.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "cli/collected.hpp"
+
+namespace fathom::cli {
+
+// results.csv, summary.csv, jobs.csv, timing.csv and fusion_attention.csv by name. `rows`: result rows of the REST
+// interface.
+std::map<std::string, std::string> result_files(const nlohmann::json& sweep, const nlohmann::json& rows,
+                                                const std::vector<CollectedJob>& jobs);
+
+}  // namespace fathom::cli
