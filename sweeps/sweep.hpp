@@ -47,6 +47,15 @@ struct ParseResult {
 };
 ParseResult parse(const std::string& yaml, const ParseOptions& options);
 
+// The file with what it includes merged in, as one YAML text for the coordinator: `text` itself, comments and all, where
+// it includes nothing. options.set is not applied (it travels beside the text). Errors: only what keeps the files from
+// being read and merged.
+struct MergeResult {
+  std::vector<Diagnostic> errors;  // empty = yaml is complete
+  std::string yaml;
+};
+MergeResult merge_includes(const std::string& text, const ParseOptions& options);
+
 // Limits: 100,000 jobs. layers = L of the base model where known (0: not yet known, checked again when it is bound).
 Result<Plan> expand(const Sweep& sweep, std::uint32_t layers = 0);
 

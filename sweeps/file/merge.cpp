@@ -134,4 +134,19 @@ std::optional<Node> load(const std::string& yaml, const ParseOptions& options, R
   return node;
 }
 
+MergeResult merge_includes(const std::string& text, const ParseOptions& options) {
+  MergeResult result;
+  Report report;
+  ParseOptions without_set = options;
+  without_set.set.clear();
+  const auto node = load(text, without_set, report);
+  result.errors = report.take();
+  if (!node || !result.errors.empty()) return result;
+  // `include` is gone from the tree; a file that never had it keeps its comments and line numbers.
+  Report again;
+  const auto own = read_yaml(options.file, text, again);
+  result.yaml = own && own->find("include") ? write_yaml(*node) : text;
+  return result;
+}
+
 }  // namespace fathom::sweeps
