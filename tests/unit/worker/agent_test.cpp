@@ -1,0 +1,337 @@
+// A whole worker with real trainer processes (noop_trainer) against a coordinator that the test holds in its hand.
+#include "worker/agent.hpp"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "common/files.hpp"
+#include "common/protocol/fences.hpp"
+#include "common/sha256.hpp"
+#include "tests/unit/worker/fake_coordinator.hpp"
+
+namespace fathom::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Children of this process, whichever thread started them.
+std::set<pid_t> children() {
+  std::set<pid_t> found;
+  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "children");
+    for (pid_t pid = 0; file >> pid;) found.insert(pid);
+  }
+  return found;
+}
+
+wire::Envelope assignment(std::uint64_t job, std::uint32_t attempt, int epochs, const std::string& device = "cpu:0") {
+  wire::Envelope envelope;
+  wire::Assign& assign = *envelope.mutable_assign();
+  assign.mutable_fence()->set_job(job);
+  assign.mutable_fence()->set_generation(1);
+  assign.mutable_fence()->set_attempt(attempt);
+  assign.mutable_fence()->set_lease(job * 100 + attempt);
+  assign.set_job_id("0123456789abcdef");
+  assign.set_device(device);
+  assign.set_settings(R"({"kind":"adapter","train":{"epochs":)" + std::to_string(epochs) + "}}");
+  assign.set_inputs("{}");
+  return envelope;
+}
+
+// A worker on a thread of its own, ended and started again as the test likes.
+class AgentTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ::setenv("FATHOM_NOOP_MS", "0", 1);
+    ::setenv("FATHOM_NOOP_CHECKPOINTS", "0", 1);
+  }
+  void TearDown() override {
+    stop();
+    EXPECT_TRUE(children().empty()) << "a trainer outlived its worker";
+  }
+
+  void start() {
+    state_ = std::make_unique<StateFolder>(StateFolder::open(temp_.path() / "state").value());
+    AgentSetup setup;
+    setup.options.trainer = FATHOM_BIN_DIR "/noop_trainer";
+    setup.options.name = "test";
+    setup.options.reconnect_first = Millis(10);
+    setup.options.reconnect_most = Millis(50);
+    setup.options.trainer_restart_first = Millis(10);
+    setup.options.drain = Millis(5000);
+    setup.devices = parse_devices({"cpu:1", "cpu:1"}, 2).value();
+    setup.link.coordinator = {"127.0.0.1", coordinator_.port()};
+    setup.link.tls = net::client_context({"", coordinator_.identity().ca_sha256}, net::kAlpnWorker).value();
+    setup.link.first_pause = Millis(10);
+    setup.link.most_pause = Millis(50);
+    setup.join_secret = "secret";
+    setup.version = "test";
+    agent_ = std::make_unique<Agent>(std::move(setup), *state_);
+    thread_ = std::thread([this] { exit_code_ = agent_->run(); });
+    ASSERT_TRUE(coordinator_.wait([](const auto& all) { return !all.empty() && all.back().has_heartbeat(); }));
+  }
+
+  void stop() {
+    if (!agent_) return;
+    agent_->drain();
+    agent_->drain();  // at once
+    join();
+  }
+
+  void join() {
+    thread_.join();
+    agent_.reset();
+    state_.reset();
+  }
+
+  // The last item of a job.
+  wire::Item last_of(std::uint64_t job) {
+    return coordinator_.wait_item([job](const wire::Item& item) {
+      return item.fence().job() == job && (item.has_finished() || item.has_failed() || item.has_stopped());
+    });
+  }
+  wire::Item started(std::uint64_t job) {
+    return coordinator_.wait_item([job](const wire::Item& item) { return item.fence().job() == job && item.has_started(); });
+  }
+  // Until a heartbeat holds `count` attempts.
+  bool wait_held(int count) {
+    coordinator_.forget();
+    return coordinator_.wait([count](const auto& all) {
+      return !all.empty() && all.back().has_heartbeat() && all.back().heartbeat().held_size() == count;
+    });
+  }
+
+  TempFolder temp_;
+  FakeCoordinator coordinator_;
+  std::unique_ptr<StateFolder> state_;
+  std::unique_ptr<Agent> agent_;
+  std::thread thread_;
+  int exit_code_ = -1;
+};
+
+TEST_F(AgentTest, HelloSaysWhoAndWhatItIs) {
+  start();
+  const wire::Hello hello = coordinator_.last_hello();
+  EXPECT_EQ(hello.protocol(), 1u);
+  EXPECT_EQ(hello.join_token(), "secret");
+  EXPECT_EQ(hello.worker_uid(), state_->uid());
+  ASSERT_EQ(hello.devices_size(), 2);
+  EXPECT_EQ(hello.devices(1).name(), "cpu:1");
+  EXPECT_EQ(hello.devices(1).slots(), 2u);
+  EXPECT_GT(hello.devices(1).memory(), 0u);
+}
+
+TEST_F(AgentTest, AJobFromAssignToItsFiles) {
+  start();
+  coordinator_.send(assignment(7, 1, 2));
+  const wire::Item last = last_of(7);
+  ASSERT_TRUE(last.has_finished());
+  const auto items = coordinator_.items();
+  ASSERT_EQ(items.size(), 4u);
+  for (std::size_t index = 0; index < items.size(); ++index) EXPECT_EQ(items[index].sequence(), index + 1);
+  EXPECT_TRUE(items[0].has_started());
+  EXPECT_EQ(items[2].report().epoch(), 2u);
+  EXPECT_EQ(last.fence().lease(), 701u);
+  ASSERT_EQ(last.finished().files_size(), 1);
+  EXPECT_EQ(last.finished().files(0).path(), "fathom.json");
+  const std::string bytes = coordinator_.artifact(last.finished().files(0).sha256());
+  EXPECT_EQ(bytes.size(), last.finished().files(0).size());
+  EXPECT_NE(bytes.find("\"objective\""), std::string::npos);
+  EXPECT_TRUE(wait_held(0));
+  for (int tries = 0; tries < 500 && fs::exists(state_->jobs() / "7"); ++tries) ::usleep(2000);
+  EXPECT_TRUE(fs::is_empty(state_->jobs()));
+  EXPECT_TRUE(fs::is_empty(state_->spool()));
+}
+
+TEST_F(AgentTest, UnacknowledgedItemsComeAgainOverANewConnection) {
+  coordinator_.answer(true, false);
+  start();
+  coordinator_.send(assignment(7, 1, 1));
+  ASSERT_TRUE(last_of(7).has_finished());
+  const auto before = coordinator_.items();
+  coordinator_.forget();
+  coordinator_.drop();
+  ASSERT_TRUE(last_of(7).has_finished());
+  const auto after = coordinator_.items();
+  ASSERT_EQ(after.size(), before.size());
+  for (std::size_t index = 0; index < after.size(); ++index) {
+    EXPECT_EQ(after[index].SerializeAsString(), before[index].SerializeAsString());
+  }
+  const wire::Hello hello = coordinator_.last_hello();
+  ASSERT_EQ(hello.held_size(), 1);
+  EXPECT_FALSE(hello.held(0).running());
+}
+
+TEST_F(AgentTest, ARestartedWorkerTellsWhatItsSpoolHolds) {
+  coordinator_.answer(true, false);
+  start();
+  coordinator_.send(assignment(7, 1, 1));
+  ASSERT_TRUE(last_of(7).has_finished());
+  stop();
+  coordinator_.forget();
+  start();
+  EXPECT_EQ(coordinator_.last_hello().held_size(), 1);
+  ASSERT_TRUE(last_of(7).has_finished());
+  EXPECT_EQ(coordinator_.items().size(), 3u);
+  coordinator_.answer(true, true);
+  coordinator_.drop();
+  EXPECT_TRUE(wait_held(0));
+}
+
+TEST_F(AgentTest, WhatTheWelcomeAbandonsIsForgotten) {
+  ::setenv("FATHOM_NOOP_MS", "20", 1);
+  start();
+  coordinator_.send(assignment(7, 1, 1000));
+  ASSERT_TRUE(started(7).has_started());
+  coordinator_.abandon_next(assignment(7, 1, 1).assign().fence());
+  coordinator_.drop();
+  ASSERT_TRUE(wait_held(0));
+  coordinator_.forget();
+  coordinator_.send(assignment(7, 2, 1));
+  EXPECT_TRUE(last_of(7).has_finished());
+  for (const wire::Item& item : coordinator_.items()) EXPECT_EQ(item.fence().attempt(), 2u);
+}
+
+TEST_F(AgentTest, RunningJobsAreHeldOverALostConnection) {
+  ::setenv("FATHOM_NOOP_MS", "5", 1);
+  start();
+  coordinator_.send(assignment(7, 1, 60));
+  ASSERT_TRUE(started(7).has_started());
+  coordinator_.drop();
+  ASSERT_TRUE(last_of(7).has_finished());
+  ASSERT_EQ(coordinator_.last_hello().held_size(), 1);
+  EXPECT_TRUE(coordinator_.last_hello().held(0).running());
+  std::set<std::uint64_t> sequences;
+  for (const wire::Item& item : coordinator_.items()) sequences.insert(item.sequence());
+  EXPECT_EQ(sequences.size(), 62u) << "each item came at least once";
+}
+
+TEST_F(AgentTest, AHalfOpenLineIsGivenUp) {
+  coordinator_.terms(50, 2000, 60'000);
+  start();
+  const int before = coordinator_.hellos();
+  coordinator_.answer(false, true);
+  EXPECT_TRUE(coordinator_.wait([&](const auto& all) {
+    int hellos = 0;
+    for (const auto& envelope : all) hellos += envelope.has_hello() ? 1 : 0;
+    return hellos > before;
+  }));
+}
+
+TEST_F(AgentTest, BeyondTheOrphanGraceJobsStopAndAreNotClaimed) {
+  ::setenv("FATHOM_NOOP_MS", "20", 1);
+  coordinator_.terms(50, 300, 400);
+  start();
+  coordinator_.send(assignment(7, 1, 1000));
+  ASSERT_TRUE(started(7).has_started());
+  coordinator_.accept(false);
+  coordinator_.drop();
+  ::usleep(800'000);
+  coordinator_.forget();
+  coordinator_.accept(true);
+  ASSERT_TRUE(wait_held(0));
+  const wire::Hello hello = coordinator_.last_hello();
+  for (const wire::Held& held : hello.held()) EXPECT_FALSE(held.running());
+  for (const wire::Item& item : coordinator_.items()) EXPECT_FALSE(item.has_stopped() || item.has_failed());
+}
+
+TEST_F(AgentTest, ACrashIsToldForEachJobAndTheTrainerComesBack) {
+  ::setenv("FATHOM_NOOP_MS", "50", 1);
+  start();
+  const auto trainers = children();
+  ASSERT_EQ(trainers.size(), 2u);
+  coordinator_.send(assignment(1, 1, 1000));
+  coordinator_.send(assignment(2, 1, 1000));
+  coordinator_.send(assignment(3, 1, 1000, "cpu:1"));
+  for (const std::uint64_t job : {1, 2, 3}) ASSERT_TRUE(started(job).has_started());
+  for (const pid_t pid : trainers) ::kill(pid, SIGKILL);
+  for (const std::uint64_t job : {1, 2, 3}) {
+    const wire::Item last = last_of(job);
+    ASSERT_TRUE(last.has_failed());
+    EXPECT_EQ(last.failed().error_class(), "crash");
+    EXPECT_EQ(last.failed().alone(), job == 3);
+    EXPECT_NE(last.failed().message().find("signal 9"), std::string::npos) << last.failed().message();
+  }
+  coordinator_.send(assignment(4, 1, 1));
+  EXPECT_TRUE(last_of(4).has_finished());
+}
+
+TEST_F(AgentTest, StopEndsARunningJobWithItsResult) {
+  ::setenv("FATHOM_NOOP_MS", "10", 1);
+  start();
+  coordinator_.send(assignment(7, 1, 1000));
+  (void)coordinator_.wait_item([](const wire::Item& item) { return item.has_report(); });
+  wire::Envelope stop;
+  *stop.mutable_stop()->mutable_fence() = assignment(7, 1, 1).assign().fence();
+  stop.mutable_stop()->set_cause("search");
+  coordinator_.send(stop);
+  const wire::Item last = last_of(7);
+  ASSERT_TRUE(last.has_stopped());
+  EXPECT_GE(last.stopped().epoch(), 1u);
+  EXPECT_FALSE(last.stopped().result().empty());
+  EXPECT_EQ(last.stopped().files_size(), 1);
+}
+
+TEST_F(AgentTest, InputsAndResumeAreLaidAndCheckpointsAreStored) {
+  ::setenv("FATHOM_NOOP_CHECKPOINTS", "1", 1);
+  start();
+  wire::Envelope job = assignment(7, 2, 4);
+  wire::File& file = *job.mutable_assign()->add_fetch();
+  file.set_path("mr/adapter.bin");
+  file.set_sha256(coordinator_.put(std::string(3'000'000, 'w')));
+  const std::string saved = R"({"epoch":2,"best":1,"objective":0.5})";
+  job.mutable_assign()->mutable_resume()->set_epoch(2);
+  job.mutable_assign()->mutable_resume()->mutable_file()->set_sha256(coordinator_.put(saved));
+  coordinator_.send(job);
+  EXPECT_EQ(started(7).started().resumed_epoch(), 2u);
+  const wire::Item checkpoint = coordinator_.wait_item([](const wire::Item& item) { return item.has_checkpoint(); });
+  EXPECT_EQ(checkpoint.checkpoint().epoch(), 3u);
+  EXPECT_EQ(checkpoint.checkpoint().file().path(), "checkpoints/epoch-3.ckpt");
+  EXPECT_NE(coordinator_.artifact(checkpoint.checkpoint().file().sha256()), "absent");
+  EXPECT_TRUE(last_of(7).has_finished());
+}
+
+TEST_F(AgentTest, AMissingInputFailsTheJobAndAMissingResumeDoesNot) {
+  start();
+  wire::Envelope job = assignment(7, 1, 1);
+  wire::File& file = *job.mutable_assign()->add_fetch();
+  file.set_path("mr/adapter.bin");
+  file.set_sha256(sha256_hex("nobody has this"));
+  coordinator_.send(job);
+  const wire::Item last = last_of(7);
+  ASSERT_TRUE(last.has_failed());
+  EXPECT_EQ(last.failed().error_class(), "data");
+  wire::Envelope other = assignment(8, 1, 1);
+  other.mutable_assign()->mutable_resume()->mutable_file()->set_sha256(sha256_hex("nor this"));
+  coordinator_.send(other);
+  EXPECT_TRUE(last_of(8).has_finished());
+  wire::Envelope nowhere = assignment(9, 1, 1, "cuda:7");
+  coordinator_.send(nowhere);
+  EXPECT_TRUE(last_of(9).has_failed());
+}
+
+TEST_F(AgentTest, DrainDeliversEndsTrainersAndLeaves) {
+  ::setenv("FATHOM_NOOP_MS", "20", 1);
+  ::setenv("FATHOM_NOOP_CHECKPOINTS", "1", 1);
+  start();
+  coordinator_.send(assignment(7, 1, 1000));
+  (void)coordinator_.wait_item([](const wire::Item& item) { return item.has_checkpoint(); });
+  agent_->drain();
+  join();
+  EXPECT_EQ(exit_code_, 0);
+  for (const wire::Item& item : coordinator_.items()) {
+    EXPECT_FALSE(item.has_stopped() || item.has_failed()) << "a drained job is not at its end";
+  }
+  EXPECT_TRUE(coordinator_.wait([](const auto& all) {
+    return all.back().has_heartbeat() && all.back().heartbeat().held_size() == 0;
+  }));
+}
+
+}  // namespace
+}  // namespace fathom::worker
