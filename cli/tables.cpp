@@ -79,7 +79,8 @@ json job_row(const json& detail) {
   row["cached"] = detail.value("cached", json(false));
   const json attempts = detail.value("attempts", json());
   row["attempts"] = attempts.is_array() ? json(attempts.size()) : attempts;
-  for (const auto& [name, value] : detail.value("parameters", json::object()).items()) row["param." + name] = value;
+  const json parameters = detail.value("parameters", json::object());  // named: items() refers to it
+  for (const auto& [name, value] : parameters.items()) row["param." + name] = value;
   const double seconds = row["seconds"].is_number() ? row["seconds"].get<double>() : 0;
   if (seconds > 0 && row["examples"].is_number()) row["examples_per_s"] = row["examples"].get<double>() / seconds;
   if (seconds > 0 && row["tokens"].is_number()) row["tokens_per_s"] = row["tokens"].get<double>() / seconds;

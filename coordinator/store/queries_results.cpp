@@ -44,7 +44,8 @@ json result_row(const std::string& sweep, const Statement& s) {
   add_drop(row, s.text(5));
   row["kept"] = s.integer(8) == 0 ? json() : json(s.integer(8));
   row["value"] = s.is_null(12) ? json() : json(s.real(12));
-  for (const auto& [name, value] : parse_or(s.text(16), "{}").items()) row["param." + name] = value;
+  const json parameters = parse_or(s.text(16), "{}");  // named: items() refers to it
+  for (const auto& [name, value] : parameters.items()) row["param." + name] = value;
   return row;
 }
 
