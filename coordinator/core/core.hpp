@@ -83,7 +83,7 @@ class Core {
  public:
   explicit Core(Options options) : options_(options) {}
 
-  Status replay(const event::Event& event) { return evolve(state_, event); }
+  Status replay(const event::Event& event, PlanPtr expanded = nullptr) { return evolve(state_, event, std::move(expanded)); }
   Step handle(const Command& command, Now now);
 
   [[nodiscard]] const State& state() const { return state_; }

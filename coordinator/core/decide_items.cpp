@@ -207,12 +207,15 @@ Decision decide_late(const Context& context, const ItemReceived& command) {
   decision.replies.emplace_back(SendAck{command.worker, command.fence, command.sequence, true});
   const Job* job = context.state.job(command.fence.job);
   const Fence& fence = command.fence;
+  const auto newest = [&] {  // who held an older one is not kept: its items are noted whoever sends them
+    return fence.lease == job->lease && command.worker == job->worker;
+  };
   const bool existed = job != nullptr && fence.generation == job->generation && fence.attempt >= 1 &&
-                       (fence.attempt < job->attempt || (fence.attempt == job->attempt && fence.lease == job->lease));
+                       (fence.attempt < job->attempt || (fence.attempt == job->attempt && newest()));
   if (!existed) {
     decision.rejection =
         Error{Errc::permission_denied, "worker " + std::to_string(command.worker.value()) +
-                                           " sent an item of an attempt that was never given out: job " +
+                                           " sent an item of an attempt that it was never given: job " +
                                            std::to_string(fence.job.value())};
     return decision;
   }

@@ -141,7 +141,9 @@ Status on(State& state, const event::LateItem& event, At) {
   const event::Fence& fence = event.fence();
   Job* job = state.job(JobNumber(fence.job()));
   if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
-  if (is_active(phase_of(*job)) && attempt_of(state, fence).ok()) {
+  const auto lease = state.leases.find(LeaseId(fence.lease()));
+  const bool living = lease != state.leases.end() && attempt_of(state, fence).ok();
+  if (living && lease->second.worker.value() == event.worker()) {
     job->sequence = fence.sequence();  // of the living attempt, but not possible in its state: passed over
     return success();
   }

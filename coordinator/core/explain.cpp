@@ -97,7 +97,7 @@ struct Explain {
   std::string operator()(const Diverged& s) const { return "Diverged: " + s.message; }
   std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text + "."; }
   std::string operator()(const Cancelled& s) const { return "Cancelled: " + s.cause + "."; }
-  std::string operator()(const Skipped& s) const { return "Skipped: it " + s.why + "."; }
+  std::string operator()(const Skipped& s) const { return "Skipped: " + s.why + "."; }
 };
 
 }  // namespace

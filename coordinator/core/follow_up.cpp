@@ -24,14 +24,13 @@ sweeps::JobResult result_of(const Job& job) {
 
 event::Event missing(const Job& job, const sweeps::Need& need, const std::string& why) {
   event::Event event;
-  const std::string text = "needs " + need.name + ": " + why;
   if (need.on_missing == sweeps::OnMissing::wait) {
     event.mutable_needs_missing()->set_job(job.number.value());
-    event.mutable_needs_missing()->set_why(text);
+    event.mutable_needs_missing()->set_why(why);
     return event;
   }
   event.mutable_job_skipped()->set_job(job.number.value());
-  event.mutable_job_skipped()->set_why(text);
+  event.mutable_job_skipped()->set_why(why);
   event.mutable_job_skipped()->set_fail(need.on_missing == sweeps::OnMissing::fail);
   return event;
 }

@@ -113,7 +113,10 @@ TEST_F(CoreItems, AnAttemptThatWasNeverGivenOutIsRefusedWithoutATrace) {
 
 TEST_F(CoreItems, AWorkerCannotReportForTheJobOfAnother) {
   FakeWorker& thief = rig.worker("thief");
-  rig.give(ItemReceived{thief.number, worker->held.at(job).fence, 2, item::Finished{R"({"objective": 1})", {}}});
+  const Step step =
+      rig.give(ItemReceived{thief.number, worker->held.at(job).fence, 2, item::Finished{R"({"objective": 1})", {}}});
+  EXPECT_TRUE(step.events.empty());
+  EXPECT_EQ(step.rejection->code, Errc::permission_denied);
   EXPECT_EQ(rig.phase(0), Phase::running);
   EXPECT_TRUE(thief.acks.back().late);
   worker->report(job, 1, 0.5);

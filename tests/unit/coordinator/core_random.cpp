@@ -110,10 +110,11 @@ void History::repeat() {
   if (chance(20)) again.worker = any_worker().number;
   if (chance(20)) again.sequence += pick(3);
   if (chance(10)) ++again.fence.attempt;
-  // A living attempt is not impersonated: its next item would be lost for good.
+  // Its own worker does not contradict itself about what comes next; anybody else may try.
   const auto lease = rig_.state().leases.find(again.fence.lease);
   const Job* job = rig_.state().job(again.fence.job);
-  if (lease != rig_.state().leases.end() && job != nullptr && again.sequence > job->sequence) return;
+  const bool own = lease != rig_.state().leases.end() && lease->second.worker == again.worker;
+  if (own && job != nullptr && again.sequence > job->sequence) return;
   rig_.give(again);
 }
 
