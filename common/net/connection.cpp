@@ -128,7 +128,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
 
   void read() {
-    if (held_ || ended_ || reading_) return;
+    // Not while TLS says goodbye: its shutdown reads too, and two reads of one socket at once are not allowed.
+    if (held_ || ended_ || reading_ || leaving_) return;
     reading_ = true;
     stream_->async_read_some(asio::buffer(buffer_), [self = shared_from_this()](error_code error, std::size_t size) {
       self->reading_ = false;
