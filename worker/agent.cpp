@@ -154,8 +154,8 @@ void Agent::tick() {
   const TimePoint now = Loop::now();
   if (welcomed_ && contact_.half_open(now)) {
     spdlog::warn("no answer to heartbeats for two intervals");
+    welcomed_ = false;  // until the link's own news of it
     link_->drop(connection_, "no answer to heartbeats");
-    lost(connection_, "no answer to heartbeats");
   }
   if (!lapse_told_ && contact_.lapsed(now)) {
     lapse_told_ = true;

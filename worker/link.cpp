@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 #include "common/net/connection.hpp"
 #include "common/protocol/wire.pb.h"
@@ -33,14 +35,15 @@ Link::~Link() {
     ending_ = true;
     if (connection_) connection_->close("the worker ends");
     writable_.notify_all();
+    if (!connection_) io_->context.stop();
   }
-  io_->work.reset();
-  if (thread_.joinable()) {
-    // The farewell gets a moment; a peer that does not answer must not hold up the end.
+  if (!thread_.joinable()) return;
+  // The farewell gets a moment; a peer that does not answer must not hold up the end.
+  asio::post(io_->context, [this] {
     io_->retry.expires_after(std::chrono::milliseconds(500));
     io_->retry.async_wait([this](const boost::system::error_code&) { io_->context.stop(); });
-    thread_.join();
-  }
+  });
+  thread_.join();
 }
 
 void Link::start() {
@@ -91,9 +94,10 @@ void Link::connected(const std::shared_ptr<net::Connection>& connection) {
 void Link::closed(std::uint64_t number, const std::string& why) {
   {
     const std::lock_guard lock(mutex_);
+    if (ending_) return io_->context.stop();
+    if (number != number_ || !connection_) return;  // dropped before: the next one is on its way
     connection_ = nullptr;
     writable_.notify_all();
-    if (ending_) return;
   }
   callbacks_.on_close(number, why);
   connect_later();
@@ -139,8 +143,15 @@ void Link::settled() {
 }
 
 void Link::drop(std::uint64_t connection, const std::string& why) {
-  const std::lock_guard lock(mutex_);
-  if (connection_ && number_ == connection) connection_->close(why);
+  {
+    const std::lock_guard lock(mutex_);
+    if (!connection_ || number_ != connection) return;
+    // A half-open line says no goodbye: its end is not waited for.
+    std::exchange(connection_, nullptr)->close(why);
+    writable_.notify_all();
+  }
+  callbacks_.on_close(connection, why);
+  asio::post(io_->context, [this] { connect_later(); });
 }
 
 }  // namespace fathom::worker
