@@ -3,7 +3,7 @@ import {duration, h, number, parameters, replace, state, STATES} from './dom.js'
 import {get} from './api.js';
 
 const PAGE = 25;
-const COLUMNS = [['stage', 'Stage'], ['task', 'Task'], ['drop', 'Drop'], ['', 'Settings'], ['seed', 'Seed', 'num optional'],
+const COLUMNS = [['stage', 'Stage', 'optional'], ['task', 'Task'], ['drop', 'Drop'], ['', 'Settings'], ['seed', 'Seed', 'num optional'],
   ['state', 'State'], ['epoch', 'Epoch', 'num optional'], ['objective', 'Score', 'num'], ['attempt', 'Try', 'num optional'],
   ['started', 'Time', 'num optional']];
 
@@ -42,7 +42,7 @@ function header([key, title, classes], view, restart) {
 function row(job, sweep) {
   const href = `#/sweeps/${encodeURIComponent(sweep)}/jobs/${job.id}`;
   const settings = [job.set, job.keep ? `keep ${job.keep}` : '', parameters(job.parameters)].filter(Boolean).join(', ') || job.id.slice(0, 8);
-  return h('tr', {}, h('td', {}, job.stage), h('td', {}, job.task), h('td', {}, job.drop), h('td', {}, h('a', {href}, settings)),
+  return h('tr', {}, h('td', {class: 'optional'}, job.stage), h('td', {}, job.task), h('td', {}, job.drop), h('td', {}, h('a', {href}, settings)),
     h('td', {class: 'num optional'}, job.seed), h('td', {}, state(job.state)),
     h('td', {class: 'num optional'}, job.epochs ? `${job.epoch ?? 0}/${job.epochs}` : ''), h('td', {class: 'num'}, number(job.objective)),
     h('td', {class: 'num optional'}, job.attempt || ''), h('td', {class: 'num optional'}, duration(job.started, job.ended)));

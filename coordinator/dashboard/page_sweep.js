@@ -57,7 +57,7 @@ function curvesCard(path) {
     note.textContent = series.length ? `${series.length} of ${answer.total ?? series.length} jobs; dev score after each epoch` :
       'Curves appear after the first epoch.';
     if (!chart) {
-      chart = lines({series, x: 'epoch', y: 'objective', legend: false, integers: true});
+      chart = lines({series, x: 'optimizer step', y: 'dev score', legend: false});
       replace(box, chart);
     } else chart.update(series);
   };
