@@ -284,12 +284,13 @@ DatabaseOptions writer_options() {
 }
 
 Result<std::uint64_t> open_or_rebuild(const std::filesystem::path& file, EventStore& events, Database& writer) {
+  const bool existed = std::filesystem::exists(file);
   if (auto opened = Database::open(file, writer_options()); opened) {
     writer = std::move(opened).value();
     if (const auto applied = usable(writer, events); applied && *applied) return **applied;
   }
   writer.close();
-  if (std::filesystem::exists(file)) spdlog::info("read model {}: made anew from the event log", file.string());
+  if (existed) spdlog::info("read model {}: made anew from the event log", file.string());
   for (const char* suffix : {"", "-wal", "-shm"}) {
     std::error_code ignored;
     std::filesystem::remove(file.string() + suffix, ignored);
