@@ -1,4 +1,7 @@
 // POST /api/v1/sweeps: everything about the file is checked here, on an HTTP thread; the core only numbers the jobs.
+#include <algorithm>
+#include <map>
+
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
@@ -31,17 +34,32 @@ Result<std::string> text_of(const json& body, const char* key, bool required) {
   return found->get<std::string>();
 }
 
+// The texts of included files travel with the submission: the coordinator opens no path that a user names.
+Status read_includes(const json& body, sweeps::ParseOptions& options) {
+  const auto includes = body.find("includes");
+  if (includes == body.end() || includes->is_null()) return success();
+  const bool texts = includes->is_object() && std::all_of(includes->begin(), includes->end(), [](const json& text) { return text.is_string(); });
+  if (!texts) return bad("\"includes\" must be texts by file name");
+  options.read_include = [files = includes->get<std::map<std::string, std::string>>()](const std::string& path) -> Result<std::string> {
+    const auto found = files.find(path);
+    if (found != files.end()) return found->second;
+    return Error{Errc::not_found, "its text did not come with the submission"};
+  };
+  return success();
+}
+
 Result<Submission> read_submission(const Request& request) {
   const json body = json::parse(request.body, nullptr, false);
   if (!body.is_object()) return bad("the body must be a JSON object with \"yaml\": the text of the sweep file");
   for (const auto& [key, value] : body.items()) {
-    if (key != "yaml" && key != "file" && key != "set" && key != "name") return bad("the body has an unknown key \"" + key + "\"");
+    if (key != "yaml" && key != "file" && key != "set" && key != "name" && key != "includes") return bad("the body has an unknown key \"" + key + "\"");
   }
   Submission made;
   FATHOM_ASSIGN(made.yaml, text_of(body, "yaml", true));
   FATHOM_ASSIGN(made.name, text_of(body, "name", false));
   FATHOM_ASSIGN(const std::string file, text_of(body, "file", false));
   if (!file.empty()) made.options.file = file;
+  FATHOM_TRY(read_includes(body, made.options));
   const auto set = body.find("set");
   if (set == body.end() || set->is_null()) return made;
   if (!set->is_array()) return bad("\"set\" must be a list of \"key=value\" texts");
