@@ -61,7 +61,8 @@ struct Heartbeat {
   std::vector<Held> held;
 };
 
-// What one attempt reports, as in the wire's Item.
+// What one attempt reports, as in the wire's Item. Texts are of the trainer's making: shown, never acted on, but for
+// the error class.
 namespace item {
 struct Started {
   std::string device, base_sha256, data_sha256;
@@ -106,6 +107,7 @@ struct Tick {};
 using Command =
     std::variant<Start, SubmitSweep, CancelSweep, CancelJob, WorkerHello, WorkerGone, Heartbeat, ItemReceived, Tick>;
 
+// Answers, to be given when the step is durable.
 struct Submitted {
   SweepNumber sweep;
   std::string id;

@@ -79,9 +79,11 @@ Step Core::handle(const Command& command, Now now) {
   step.rejection = std::move(decision.rejection);
   step.answer = std::move(decision.answer);
   const PlanPtr plan = plan_given(command);
+  // Events of one decision are about different things, so that each still holds after the ones before.
   for (event::Event& event : decision.events) apply(std::move(event), plan, now, step);
   if (std::holds_alternative<Start>(command)) timers_.restart(state_, options_.lease, now);
   renew(command, now);
+  // Without an event nothing has changed that could make anything follow.
   if (!step.events.empty()) settle(now, step);
   std::ranges::move(decision.replies, std::back_inserter(step.effects));
   return step;
@@ -97,6 +99,7 @@ void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
   event.set_wall_ms(now.wall.time_since_epoch().count());
   event.set_version(kEventVersion);
   event.set_job(subject(event));
+  // The phase is not set yet: it is what evolve() makes of it now, and what a replay is held to.
   if (const Status status = evolve(state_, event, plan); !status) {
     throw std::logic_error("the core decided what it cannot apply: " + status.error().message);
   }
@@ -106,6 +109,7 @@ void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
   step.events.push_back(std::move(event));
 }
 
+// Outside the log: a renewal is a promise of this process to itself.
 void Core::renew(const Command& command, Now now) {
   const auto renew_held = [&](WorkerNumber worker, const std::vector<Held>& all) {
     for (const Held& held : all) {

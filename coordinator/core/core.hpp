@@ -11,7 +11,8 @@
 //   Step step = core.handle(Start{version}, now);
 //   …for each command: step = core.handle(command, now); append step.events to the store; when they, and everything
 //   appended before, are durable: carry out step.effects and answer with step.rejection or step.answer.
-// A step without events may answer at once, but its effects wait for what was appended before.
+// A step without events may answer at once, but its effects wait for what was appended before. The answer to a
+// WorkerHello is sent before the step's effects: the worker gets its welcome before its first assignment.
 #pragma once
 
 #include <memory>
@@ -28,6 +29,9 @@
 namespace fathom::core {
 
 inline constexpr std::uint32_t kEventVersion = 1;
+
+// Losses in a row without a checkpoint after which a job runs alone: it may be what kills its workers.
+inline constexpr std::uint32_t kSuspectLosses = 3;
 
 struct Options {
   Millis lease{15'000};        // one term; a heartbeat renews
@@ -83,7 +87,9 @@ class Core {
  public:
   explicit Core(Options options) : options_(options) {}
 
-  Status replay(const event::Event& event, PlanPtr expanded = nullptr) { return evolve(state_, event, std::move(expanded)); }
+  Status replay(const event::Event& event, PlanPtr expanded = nullptr) {
+    return evolve(state_, event, std::move(expanded));
+  }
   Step handle(const Command& command, Now now);
 
   [[nodiscard]] const State& state() const { return state_; }

@@ -61,6 +61,7 @@ ResultHead read_result(const std::string& text) {
     if (std::isfinite(value)) head.objective = value;
   }
   const auto epoch = json.find("epoch");
+  // Numbers of another kind (a newer trainer, a broken one) are left out, not guessed.
   if (epoch != json.end() && epoch->is_number_unsigned()) head.epoch = epoch->get<std::uint32_t>();
   return head;
 }
@@ -70,11 +71,15 @@ void add_failure(const Arrived& in, const item::Failed& failed, Decision& decisi
   const sweeps::Retry& retry = in.sweep().plan->retry;
   const std::string error_class = failed.error_class.empty() ? "internal" : failed.error_class;
   const bool lost = error_class == "lost";
+  // Who of several brought the trainer down is not known: nobody is charged, each has to show it alone.
   const bool shared_crash = error_class == "crash" && !failed.alone;
+  // Out of memory: once more with the device to itself, never again on the same share.
+  const bool oom = error_class == "oom";
+  const bool had_all = in.context.state.leases.at(in.job.lease).alone;
   const bool counted = !lost && !shared_crash;
   const std::uint32_t failures = in.job.failures + (counted ? 1 : 0);
   const bool never = std::ranges::find(retry.not_on, error_class) != retry.not_on.end();
-  if (never || failures > retry.max || !next(in.phase(), Move::back_off)) {
+  if (never || (oom && had_all) || failures > retry.max || !next(in.phase(), Move::back_off)) {
     auto* event = decision.events.emplace_back().mutable_job_failed();
     in.fence(event->mutable_fence());
     event->set_error_class(error_class);
@@ -82,6 +87,7 @@ void add_failure(const Arrived& in, const item::Failed& failed, Decision& decisi
     event->set_step(failed.step);
     return;
   }
+  // What is not counted waits as after a first failure, but a first loss not at all.
   const std::uint32_t tries = std::max<std::uint32_t>(1, counted ? failures : 1);
   const Millis delay =
       lost && in.job.losses == 0 ? Millis(0) : backoff_delay(in.context.options, in.job.number, in.job.attempt, tries);
@@ -91,7 +97,7 @@ void add_failure(const Arrived& in, const item::Failed& failed, Decision& decisi
   event->set_message(failed.message);
   event->set_step(failed.step);
   event->set_counted(counted);
-  event->set_suspect(shared_crash);
+  event->set_suspect(shared_crash || oom);
   event->set_delay_ms(delay.count());
   event->set_until_wall_ms((in.context.now.wall + delay).time_since_epoch().count());
 }
@@ -219,6 +225,7 @@ Decision decide_late(const Context& context, const ItemReceived& command) {
                                            std::to_string(fence.job.value())};
     return decision;
   }
+  // A fenced worker sends its whole spool: each item is noted once, and what comes again is only acknowledged.
   const auto seen = std::ranges::find_if(job->late, [&](const LateMark& mark) {
     return mark.generation == fence.generation && mark.attempt == fence.attempt;
   });
@@ -239,6 +246,7 @@ Decision decide_item(const Context& context, const ItemReceived& command) {
     return decision;
   }
   if (lease_of(context.state, command.worker, command.fence) == nullptr) return decide_late(context, command);
+  // One connection keeps the order, so a gap is a worker that forgot; it has the rest in its spool.
   if (command.sequence != job->sequence + 1) {
     Decision decision =
         refuse(Errc::failed_precondition, "an item is missing before " + std::to_string(command.sequence) +

@@ -26,6 +26,7 @@ std::string unique_id(const State& state, const std::string& name) {
   return id;
 }
 
+// Who submits has expanded the file to answer with its mistakes; a test or a tool may not have.
 Result<PlanPtr> plan_of(const SubmitSweep& command) {
   if (command.plan) return command.plan;
   sweeps::Sweep sweep{nlohmann::json::parse(command.resolved, nullptr, false)};
@@ -34,6 +35,7 @@ Result<PlanPtr> plan_of(const SubmitSweep& command) {
   return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
 }
 
+// The key was seen: a repeated request whose first answer was lost gets that answer again.
 Decision submit_again(const Sweep& sweep, const SubmitSweep& command) {
   if (sweep.content != hash_of(command.resolved)) {
     return refuse(Errc::already_exists, "this Idempotency-Key was used to submit another sweep, " + sweep.id +
@@ -58,6 +60,7 @@ void expire(const Context& context, const Lease& lease, Decision& decision) {
       job.losses == 0 ? Millis(0) : backoff_delay(context.options, job.number, job.attempt, job.losses);
   auto* expired = decision.events.emplace_back().mutable_lease_expired();
   write_fence(lease.fence, 0, expired->mutable_fence());
+  expired->set_suspect(job.losses + 1 >= kSuspectLosses);
   expired->set_delay_ms(delay.count());
   expired->set_until_wall_ms((context.now.wall + delay).time_since_epoch().count());
 }
@@ -110,6 +113,7 @@ Decision decide_cancel(const Context& context, const CancelSweep& command) {
   const Sweep* sweep = context.state.sweep(command.sweep);
   if (sweep == nullptr) return refuse(Errc::not_found, "there is no such sweep");
   Decision decision;
+  // Asked before, or ended meanwhile: what was asked for holds already.
   if (sweep->outcome.empty() && !sweep->cancel_cause) cancel_sweep(decision, *sweep, command.cause, false);
   return decision;
 }
@@ -129,6 +133,7 @@ Decision decide_cancel(const Context& context, const CancelJob& command) {
   return decision;
 }
 
+// Timers are not taken back when what they watch ends: what no longer applies is passed over here.
 Decision decide_due(const Context& context, const Due& due) {
   Decision decision;
   for (const LeaseId id : due.leases) {
@@ -142,6 +147,7 @@ Decision decide_due(const Context& context, const Due& due) {
   }
   for (const JobNumber number : due.job_walls) {
     const Job* job = context.state.job(number);
+    // A lease that expires in the same moment ends the attempt already.
     const bool expired = job != nullptr && std::ranges::find(due.leases, job->lease) != due.leases.end();
     if (job != nullptr && !expired && next(phase_of(*job), Move::wish_limit)) limit_job(context, *job, decision);
   }

@@ -8,12 +8,17 @@
 namespace fathom::core {
 namespace {
 
-void release(const Lease& lease, const std::string& why, Decision& decision) {
+// Back to the queue. A job that was running lost an attempt; one that was only leased lost nothing.
+void release(const State& state, const Lease& lease, const std::string& why, Decision& decision) {
+  const Job& job = *state.job(lease.fence.job);
   auto* released = decision.events.emplace_back().mutable_lease_released();
   write_fence(lease.fence, 0, released->mutable_fence());
   released->set_why(why);
+  released->set_lost(phase_of(job) == Phase::running);
+  released->set_suspect(released->lost() && job.losses + 1 >= kSuspectLosses);
 }
 
+// Frames come from outside: names must be unique, since leases name devices by them.
 std::optional<Error> check_hello(const WorkerHello& hello) {
   if (hello.uid.empty())
     return Error{Errc::invalid_argument, "a worker needs an id: remove its state folder and start it again"};
@@ -42,6 +47,7 @@ std::vector<LeaseId> adopted(const State& state, const Worker& worker, const Wor
     const Lease& lease = state.leases.at(id);
     const bool held = std::ranges::any_of(hello.held, [&](const Held& h) { return h.fence == lease.fence; });
     std::uint32_t& slots = room[worker.devices[lease.device].device.name];
+    // A lease that has no slot any more is given up even if it runs: slots are never oversubscribed.
     if (!held || slots == 0) continue;
     --slots;
     keep.push_back(id);
@@ -88,9 +94,10 @@ Decision decide_hello(const Context& context, const WorkerHello& hello) {
     keep = adopted(state, worker, hello);
     for (const LeaseId id : worker.leases) {
       if (std::ranges::find(keep, id) != keep.end()) continue;
-      release(state.leases.at(id), "its worker came back without it", decision);
+      release(state, state.leases.at(id), "its worker came back without it", decision);
     }
   }
+  // The rest of what it holds went to others, ended, or is from a state folder of another coordinator.
   for (const Held& held : hello.held) {
     if (std::ranges::find(keep, held.fence.lease) == keep.end()) joined.abandon.push_back(held.fence);
   }
@@ -104,7 +111,8 @@ Decision decide_gone(const Context& context, const WorkerGone& command) {
   if (worker == nullptr) return refuse(Errc::not_found, "there is no such worker");
   Decision decision;
   if (command.drained) {
-    for (const LeaseId id : worker->leases) release(context.state.leases.at(id), "its worker left", decision);
+    for (const LeaseId id : worker->leases)
+      release(context.state, context.state.leases.at(id), "its worker left", decision);
   }
   if (worker->state == WorkerState::gone && decision.events.empty()) return decision;
   decision.events.emplace_back().mutable_worker_gone()->set_worker(command.worker.value());
@@ -116,6 +124,7 @@ Decision decide_gone(const Context& context, const WorkerGone& command) {
 Decision decide_heartbeat(const Context& context, const Heartbeat& command) {
   if (context.state.worker(command.worker) == nullptr) return refuse(Errc::not_found, "there is no such worker");
   Decision decision;
+  // Attempts that have ended there need no stop: the acknowledgement of their items says that they are late.
   for (const Held& held : command.held) {
     if (!held.running || lease_of(context.state, command.worker, held.fence) != nullptr) continue;
     decision.replies.emplace_back(SendStop{command.worker, held.fence, "lost"});

@@ -44,6 +44,7 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
       entry["name"] = name;
       inputs["members"].push_back(std::move(entry));
     }
+    // The worker lays each file under inputs/ by its path: the folder is the need's name.
     const Outcome* outcome = outcome_of(input);
     if (outcome == nullptr) continue;
     for (const File& file : outcome->files) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
@@ -60,7 +61,7 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   out.device = granted.device();
   out.settings = canonical_json(state.planned(job).settings);
   add_inputs(state, job, out);
-  out.resume = job.latest_checkpoint;
+  out.resume = job.latest_checkpoint;  // of whichever attempt: any worker can go on from it
   out.alone = granted.alone();
   return out;
 }

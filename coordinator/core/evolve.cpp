@@ -25,6 +25,7 @@ Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
   return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
 }
 
+// The one event that is not taken as it is: the plan is made from the resolved text, which the version in it fixes.
 Status on_submitted(State& state, const event::SweepSubmitted& event, At at, PlanPtr plan) {
   if (!plan) {
     FATHOM_ASSIGN(plan, expand_again(event));
@@ -118,6 +119,7 @@ Status on(State& state, const event::RungEntered& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event));
   Sweep& sweep = *state.sweep(job->sweep);
   if (sweep.group_of.empty() || sweep.group_of[job->index] == kNoGroup) return corrupt("the job is in no group");
+  // I9: a verdict is given once, and in the order of the rungs.
   StopGroup& group = sweep.groups[sweep.group_of[job->index]];
   const auto setting = group.settings.find(job->index);
   if (setting == group.settings.end() || setting->second.judged != event.rung() || setting->second.stopped) {
@@ -133,6 +135,7 @@ Status on(State& state, const event::RungEntered& event, At) {
 
 Status on(State& state, const event::StopWished& event, At) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  // One that waits for its next attempt ends here with the best that was seen.
   const Move move = event.cause() == "limit" ? Move::wish_limit : Move::wish_stop;
   return move_job(state, *job, move, {.text = event.text(), .outcome = {job->best, job->best_epoch, false, {}}});
 }
@@ -217,6 +220,7 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
     return Error{code, where + status.error().message};
   }
   state.seq = event.seq();
+  // A replay by a version with another table would go another way here and is stopped.
   const Job* job = state.job(JobNumber(event.job()));
   if (job != nullptr && event.phase() != event::UNKNOWN &&
       static_cast<int>(event.phase()) != static_cast<int>(phase_of(*job))) {

@@ -62,7 +62,7 @@ Status on(State& state, const event::JobStarted& event, At at) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
   FATHOM_TRY(move_job(state, *job, Move::start));
   count_item(*job, event.fence());
-  job->epoch = event.resumed_epoch();
+  job->epoch = event.resumed_epoch();  // what is not in the checkpoint is done again
   job->started_ms = at.wall_ms;
   if (!event.device().empty()) job->device = event.device();
   return success();
@@ -93,7 +93,7 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
       event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()};
   keep_checkpoint(state, job->latest_checkpoint, checkpoint);
   if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);
-  job->losses = 0;
+  job->losses = 0;  // progress that the next attempt keeps
   return success();
 }
 
@@ -112,7 +112,7 @@ Status on(State& state, const event::JobFailed& event, At) {
   FATHOM_TRY(move_job(state, *job, move,
                       {.error_class = event.error_class(), .text = event.message(), .outcome = seen(*job)}));
   count_item(*job, event.fence());
-  ++job->failures;
+  ++job->failures;  // for people; nothing follows any more
   return success();
 }
 
@@ -124,6 +124,7 @@ Status on(State& state, const event::JobBackedOff& event, At) {
                        .delay_ms = event.delay_ms()}));
   count_item(*job, event.fence());
   if (event.counted()) ++job->failures;
+  // Not queued before its wait is over, so the queue is chosen with this.
   if (event.suspect()) job->suspect = true;
   return success();
 }

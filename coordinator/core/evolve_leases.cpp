@@ -7,6 +7,7 @@
 namespace fathom::core {
 namespace {
 
+// A number that no WorkerJoined gave out.
 Error no_worker(std::uint32_t number) { return Error{Errc::not_found, "there is no worker " + std::to_string(number)}; }
 
 // The device's place in its worker; its size: it has none of that name.
@@ -67,6 +68,7 @@ Status on(State& state, const event::LeaseGranted& event, At) {
     return Error{Errc::failed_precondition, "attempts and leases only grow"};
   }
   if (!next(phase_of(*job), Move::grant)) return move_job(state, *job, Move::grant);  // says why not
+  // What the attempts before said is fenced from here on: a new attempt, lease and count of items.
   job->attempt = fence.attempt();
   job->lease = LeaseId(fence.lease());
   job->sequence = 0;
@@ -85,11 +87,15 @@ Status on(State& state, const event::LeaseExpired& event, At) {
                        .delay_ms = event.delay_ms(),
                        .outcome = {job->best, job->best_epoch, false, {}}}));
   ++job->losses;
+  if (event.suspect()) job->suspect = true;  // read when its wait is over
   return success();
 }
 
 Status on(State& state, const event::LeaseReleased& event, At) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  // Before the move, which queues the job by it. A fence with a lease allows a release in every state.
+  if (event.suspect()) job->suspect = true;
+  if (event.lost()) ++job->losses;
   FATHOM_TRY(
       move_job(state, *job, Move::release, {.text = event.why(), .outcome = {job->best, job->best_epoch, false, {}}}));
   if (event.fence().sequence() != 0) job->sequence = event.fence().sequence();
@@ -98,7 +104,7 @@ Status on(State& state, const event::LeaseReleased& event, At) {
 
 Status on(State& state, const event::WorkerJoined& event, At) {
   const WorkerNumber number(event.worker());
-  if (number.value() == state.workers.size() + 1) {
+  if (number.value() == state.workers.size() + 1) {  // numbers are given in order, as for jobs
     Worker& fresh = state.workers.emplace_back();
     fresh.number = number;
     fresh.uid = event.uid();
@@ -110,6 +116,7 @@ Status on(State& state, const event::WorkerJoined& event, At) {
   if (!keeps_devices(state, *worker, event)) {
     return Error{Errc::failed_precondition, "worker " + event.name() + " has a lease on a device that it lost"};
   }
+  // Out of the index with its old devices, back in with the new ones.
   unindex_worker(state, *worker);
   worker->devices = devices_of(state, *worker, event);
   worker->name = event.name();

@@ -39,6 +39,7 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
   return "Its inputs are about to be chosen.";
 }
 
+// Slots are shared by all sweeps: the answer is the same for every job that could run.
 std::string explain_no_slot(const State& state) {
   std::size_t here = 0, slots = 0, used = 0;
   for (const Worker& worker : state.workers) {
@@ -54,6 +55,7 @@ std::string explain_no_slot(const State& state) {
                        : "The free slots are kept for a job that has to run alone on its device.";
 }
 
+// The narrowest reason first: the sweep's own limit, then what the job itself asks for, then slots.
 std::string explain_ready(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const std::uint32_t limit = sweep.plan->limits.concurrency;

@@ -1,4 +1,5 @@
 // Inside the core: one function per payload of the log, called by evolve() alone.
+// Thread: the core's strand.
 // Failure: an error when the event does not follow from the state; nothing is changed then.
 #pragma once
 

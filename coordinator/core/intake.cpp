@@ -72,6 +72,7 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
   }
 }
 
+// Nothing is kept per job where no stage stops early.
 void make_groups(Sweep& sweep) {
   for (std::uint32_t i = 0; i < sweep.plan->stages.size(); ++i) {
     if (!sweep.plan->stages[i].stop) continue;
@@ -92,6 +93,7 @@ std::string model_of(const sweeps::Plan& plan) {
   return model->value("path", std::string());
 }
 
+// Its queue, counters and name. No event follows but for needs that nothing can meet.
 void add_job(State& state, Sweep& sweep, JobIndex index) {
   const sweeps::Job& planned = sweep.plan->jobs[index];
   Job& job = state.jobs.emplace_back();

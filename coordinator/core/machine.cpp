@@ -17,7 +17,7 @@ std::string wish_text(const JobState& state) {
 
 // The state of phase `to` with its data. A job that ends under a wish ends for that reason, not for how it ended.
 JobState make_state(Phase to, const Job& job, Arrival& in) {
-  const std::string wish = wish_text(job.state);
+  const std::string wish = wish_text(job.state);  // read before the state is replaced
   const auto reason = [&] { return wish.empty() ? std::move(in.text) : wish; };
   switch (to) {
     case Phase::blocked:
@@ -84,6 +84,7 @@ void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
   }
 }
 
+// Out of the queues of the old state; a lease ends where the states that hold one are left.
 void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
   if (from == Phase::ready) sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
   if (from == Phase::blocked) state.pending.resolve.erase(job.number);
@@ -93,6 +94,7 @@ void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
   }
 }
 
+// Into the queues of the new one, and what its end means to others.
 void enter(State& state, Sweep& sweep, Job& job, Phase to) {
   if (to == Phase::ready) (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
   if (is_active(to)) sweep.active.insert(job.index);
@@ -114,6 +116,7 @@ Status move_job(State& state, Job& job, Move move, Arrival arrival) {
                                                 ": no move \"" + name_of(move) + "\" from there"};
   }
   if (*to == from && move != Move::miss) return success();  // progress: nothing that an index knows
+  // From here on nothing can fail: counters, queues and state change together.
   Sweep& sweep = *state.sweep(job.sweep);
   Counts& stage = sweep.stage_counts[sweep.plan->jobs[job.index].stage];
   --sweep.counts[static_cast<std::size_t>(from)], --stage[static_cast<std::size_t>(from)];
@@ -127,6 +130,7 @@ Status move_job(State& state, Job& job, Move move, Arrival arrival) {
 void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex first) {
   const Setting& setting = group.settings.at(first);
   const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return state.jobs[sweep.first.value() - 1 + index]; };
+  // All seeds have passed the next rung: only then is there a mean to judge.
   const bool judge = !setting.stopped && std::ranges::all_of(setting.jobs, [&](sweeps::JobIndex index) {
     return job_at(index).rung_values.size() > setting.judged;
   });
@@ -145,6 +149,7 @@ void mark_sweep(State& state, const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
   std::size_t ended = 0;
   for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
+  // Diverged jobs are what a search over learning rates expects; they do not count toward the limit.
   const std::uint32_t limit = sweep.plan->limits.failed;
   const bool too_many = limit != 0 && count(Phase::failed) > limit && !sweep.cancel_cause;
   const bool over = ended == sweep.plan->jobs.size();

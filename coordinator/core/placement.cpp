@@ -4,6 +4,7 @@
 namespace fathom::core {
 namespace {
 
+// The key under which a device is in the index now; it changes with every lease, so it leaves before and returns after.
 FreeDevice entry_of(const Worker& worker, std::uint32_t device) {
   return {worker.devices[device].running, worker.number, device};
 }

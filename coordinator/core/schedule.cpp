@@ -45,6 +45,7 @@ const FreeDevice* device_for(const State& state, const Sweep& sweep, sweeps::Job
   return first_but(state.free.all, reserved);
 }
 
+// Attempt and lease are numbered here, in the event: evolve() only checks that they grow.
 event::Event grant(const State& state, const Sweep& sweep, sweeps::JobIndex index, const FreeDevice& to) {
   const Job& job = *state.job(JobNumber(sweep.first.value() + index));
   event::Event event;

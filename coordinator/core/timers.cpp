@@ -48,6 +48,7 @@ void Timers::observe(const State& state, const event::Event& event, Millis lease
   if (event.has_lease_expired() && phase == Phase::backoff) {
     backoffs.set(job->number, now.mono + Millis(event.lease_expired().delay_ms()));
   }
+  // Waits are not erased when they are cancelled: decide() passes over what no longer waits.
   if (!is_active(phase)) leases.erase(job->lease), job_walls.erase(job->number);
 }
 
@@ -60,6 +61,7 @@ void Timers::restart(const State& state, Millis lease, Now now) {
   }
   for (const SweepNumber number : state.open_sweeps) watch_sweep(*this, *state.sweep(number), now);
   const std::int64_t wall_ms = now.wall.time_since_epoch().count();
+  // The one look at all jobs, once in the life of a process.
   for (const Job& job : state.jobs) {
     if (const auto* wait = std::get_if<Backoff>(&job.state)) {
       // A clock that was set back must not make a job wait longer than it was told to.

@@ -23,6 +23,7 @@ struct State;
 template <class Key>
 class DeadlineQueue {
  public:
+  // Instead of the deadline that the key has, if any.
   void set(Key key, TimePoint at) {
     erase(key);
     at_[key] = at;
@@ -40,6 +41,7 @@ class DeadlineQueue {
     for (auto it = order_.begin(); it != order_.end() && it->first <= now; ++it) keys.push_back(it->second);
     return keys;
   }
+  // The earliest deadline; nullopt: there is none.
   [[nodiscard]] std::optional<TimePoint> next() const {
     if (order_.empty()) return std::nullopt;
     return order_.begin()->first;

@@ -135,6 +135,46 @@ TEST(CoreFaults, ALossThatTheWorkerReportsIsNoFailure) {
   EXPECT_EQ(rig.job(0).failures, 0u);
 }
 
+TEST(CoreFaults, OutOfMemoryIsTriedOnceMoreWithTheDeviceToItself) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {2});
+  rig.submit(adapters(1));
+  worker.started(rig.number(0));
+  worker.fail(rig.number(0), "oom");
+  EXPECT_TRUE(rig.job(0).suspect);
+  EXPECT_EQ(rig.job(0).failures, 1u);
+  rig.tick(Millis(2'000));
+  ASSERT_TRUE(worker.held.at(rig.number(0)).assign.alone);
+  worker.fail(rig.number(0), "oom", true);
+  EXPECT_EQ(std::get<Failed>(rig.job(0).state).error_class, "oom");
+}
+
+TEST(CoreFaults, AJobThatKeepsLosingItsWorkersRunsAlone) {
+  for (const bool comes_back : {false, true}) {
+    Rig rig;
+    FakeWorker& worker = rig.worker("w", {2});
+    rig.submit(adapters(2));
+    const JobNumber job = rig.number(0);
+    for (int loss = 1; loss <= 3; ++loss) {
+      EXPECT_FALSE(rig.job(0).suspect) << loss;
+      ASSERT_TRUE(worker.holds(job));
+      worker.started(job);
+      worker.held.erase(job);
+      if (comes_back) {
+        worker.join();
+      } else {
+        worker.gone();
+        rig.tick(Millis(15'000));
+        rig.tick(Millis(10'000));
+        worker.join();
+      }
+    }
+    EXPECT_TRUE(rig.job(0).suspect);
+    EXPECT_EQ(rig.job(0).failures, 0u);
+    EXPECT_EQ(rig.job(0).losses, 3u);
+  }
+}
+
 TEST(CoreFaults, WaitsDoubleUpToTheCapAndTheJitterIsTheSameEachTime) {
   const Options options{Millis(15'000), Millis(1'000), Millis(300'000)};
   for (std::uint32_t tries = 1; tries < 40; ++tries) {
