@@ -63,6 +63,7 @@ struct Heartbeat {
 
 // What one attempt reports, as in the wire's Item. Texts are of the trainer's making: shown, never acted on, but for
 // the error class.
+// The order is that of the wire: Started, then Reports and Checkpoints, then one of the last three.
 namespace item {
 struct Started {
   std::string device, base_sha256, data_sha256;
@@ -89,6 +90,7 @@ struct Stopped {
   std::vector<File> files;
 };
 }  // namespace item
+// Checkpoint (types.hpp) is an item too.
 using Item = std::variant<item::Started, item::Report, Checkpoint, item::Finished, item::Failed, item::Stopped>;
 
 // Always answered by a SendAck (an effect). The files that a Checkpoint, Finished or Stopped names are committed in the

@@ -61,6 +61,7 @@ std::vector<Key> take_due(DeadlineQueue<Key>& queue, TimePoint now) {
   return due;
 }
 
+// Who submits a large sweep expands it on another thread and hands the plan over.
 PlanPtr plan_given(const Command& command) {
   const auto* submit = std::get_if<SubmitSweep>(&command);
   return submit != nullptr ? submit->plan : nullptr;
@@ -89,6 +90,7 @@ Step Core::handle(const Command& command, Now now) {
   return step;
 }
 
+// Grants come last: whatever a verdict or a limit stops must not get the slot.
 void Core::settle(Now now, Step& step) {
   while (std::optional<event::Event> event = follow_up(state_)) apply(std::move(*event), nullptr, now, step);
   while (std::optional<event::Event> event = next_grant(state_)) apply(std::move(*event), nullptr, now, step);

@@ -15,6 +15,7 @@ void write_fence(const Fence& fence, std::uint64_t sequence, event::Fence* to) {
   to->set_sequence(sequence);
 }
 
+// In floating point, so that no number of tries overflows before the cap is applied.
 Millis backoff_delay(const Options& options, JobNumber job, std::uint32_t attempt, std::uint32_t tries) {
   const double cap = static_cast<double>(options.backoff_cap.count());
   const double doubled =
@@ -26,6 +27,7 @@ Millis backoff_delay(const Options& options, JobNumber job, std::uint32_t attemp
 }
 
 Decision decide(const State& state, const Command& command, const Due& due, const Options& options, Now now) {
+  // One overload for each command: a new one that is forgotten here does not compile.
   const Context context{state, options, now};
   struct Visitor {
     const Context& context;

@@ -35,6 +35,7 @@ void add_late(const ItemReceived& command, const std::string& why, Decision& dec
   late->set_why(why);
 }
 
+// The hashes are what dependents are given later; the store has the files already.
 void write_files(const std::vector<File>& files, google::protobuf::RepeatedPtrField<event::File>* to) {
   for (const File& file : files) {
     event::File* out = to->Add();
@@ -161,6 +162,7 @@ bool decide_what(const Arrived& in, const Checkpoint& checkpoint, Decision& deci
   return true;
 }
 
+// In whatever state: a whole result is never thrown away.
 bool decide_what(const Arrived& in, const item::Finished& finished, Decision& decision) {
   const ResultHead head = read_result(finished.result);
   if (!head.readable) {

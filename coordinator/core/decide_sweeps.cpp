@@ -65,6 +65,7 @@ void expire(const Context& context, const Lease& lease, Decision& decision) {
   expired->set_until_wall_ms((context.now.wall + delay).time_since_epoch().count());
 }
 
+// The job is asked to stop as for any other wish; its end is a failure, by the table.
 void limit_job(const Context& context, const Job& job, Decision& decision) {
   const std::int64_t limit = context.state.sweep(job.sweep)->plan->limits.job_wall_seconds;
   auto* wish = decision.events.emplace_back().mutable_stop_wished();
@@ -75,6 +76,7 @@ void limit_job(const Context& context, const Job& job, Decision& decision) {
 
 }  // namespace
 
+// Everything is checked here and numbered in the event; a submit that is refused leaves no trace.
 Decision decide_submit(const Context& context, const SubmitSweep& command) {
   const State& state = context.state;
   if (const auto seen = state.sweep_by_key.find(command.idempotency_key); seen != state.sweep_by_key.end()) {

@@ -55,6 +55,7 @@ std::vector<LeaseId> adopted(const State& state, const Worker& worker, const Wor
   return keep;
 }
 
+// The devices are in the event: capacity is part of what a replay has to know.
 void write_joined(const WorkerHello& hello, WorkerNumber number, Decision& decision) {
   auto* joined = decision.events.emplace_back().mutable_worker_joined();
   joined->set_worker(number.value());
@@ -106,6 +107,7 @@ Decision decide_hello(const Context& context, const WorkerHello& hello) {
   return decision;
 }
 
+// Without `drained` nothing but the connection is gone: its leases are left to time.
 Decision decide_gone(const Context& context, const WorkerGone& command) {
   const Worker* worker = context.state.worker(command.worker);
   if (worker == nullptr) return refuse(Errc::not_found, "there is no such worker");

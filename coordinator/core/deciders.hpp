@@ -27,11 +27,14 @@ Decision decide_heartbeat(const Context& context, const Heartbeat& command);
 // decide_items.cpp
 Decision decide_item(const Context& context, const ItemReceived& command);
 
+// Into an event. sequence: of the item that caused it, 0: none did.
 void write_fence(const Fence& fence, std::uint64_t sequence, event::Fence* to);
+// Of the newest attempt, whether it still lives or not.
 inline Fence fence_of(const Job& job) { return {job.number, job.generation, job.attempt, job.lease}; }
 // The lease of this very fence, held by this worker; nullptr: it is not (any more) the worker's.
 const Lease* lease_of(const State& state, WorkerNumber worker, const Fence& fence);
 
+// Nothing happens; who asked reads why.
 inline Decision refuse(Errc code, std::string message) {
   Decision decision;
   decision.rejection = Error{code, std::move(message)};

@@ -26,6 +26,7 @@ class Digest {
     auto bits = static_cast<std::uint64_t>(value);
     hash_ = hash_of({reinterpret_cast<const char*>(&bits), sizeof bits}, hash_);
   }
+  // By bits: -0 and 0, or two NaN, are different states.
   void add(double value) { add(std::bit_cast<std::uint64_t>(value)); }
   void add(const std::string& text) {
     add(text.size());
@@ -64,6 +65,7 @@ class Digest {
   std::uint64_t hash_ = hash_of("fathom state 1");
 };
 
+// A state without data adds nothing: which state it is was added before.
 struct AddState {
   Digest& to;
   void operator()(const Blocked& s) const { to(s.open, s.missing); }
@@ -82,6 +84,7 @@ struct AddState {
   void operator()(const Skipped& s) const { to(s.why); }
 };
 
+// Every member, so that a new one that is forgotten in evolve() on replay shows; keep it in step with job.hpp.
 void add_job(Digest& to, const Job& job) {
   to(job.number, job.sweep, job.index, job.state.index());
   std::visit(AddState{to}, job.state);
@@ -90,6 +93,7 @@ void add_job(Digest& to, const Job& job) {
   to(job.latest_checkpoint, job.best_checkpoint, job.late, job.started_ms, job.worker, job.device);
 }
 
+// The plan counts by the ids of its jobs, which hash all that matters in them.
 void add_sweep_to(Digest& to, const Sweep& sweep) {
   to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
   to(sweep.ended_ms, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);

@@ -52,6 +52,7 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
   to.inputs = canonical_json(inputs);
 }
 
+// Complete in itself: a worker that knows nothing else of the job can run it.
 SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   const Job& job = *state.job(JobNumber(granted.fence().job()));
   SendAssign out;
@@ -87,6 +88,7 @@ void add_stops(const State& state, const event::WorkerJoined& event, std::vector
   }
 }
 
+// A worker that is there but silent: its trainer is to make room.
 void add_lost(const State& state, const event::LeaseExpired& event, std::vector<Effect>& out) {
   const Job& job = *state.job(JobNumber(event.fence().job()));
   if (state.worker(job.worker)->state != WorkerState::gone)

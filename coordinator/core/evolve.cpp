@@ -76,6 +76,7 @@ Status on(State& state, const event::CoordinatorStarted& event, At) {
   return success();
 }
 
+// For events about a job that no attempt caused.
 template <class Event>
 Result<Job*> job_of(State& state, const Event& event) {
   Job* job = state.job(JobNumber(event.job()));
@@ -88,6 +89,7 @@ Status on(State& state, const event::JobCancelRequested& event, At) {
   return move_job(state, *job, Move::wish_cancel, {.text = event.cause()});
 }
 
+// What was chosen is in the event: select() may change, an old log may not.
 Status on(State& state, const event::NeedsResolved& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event));
   if (static_cast<std::size_t>(event.inputs_size()) != state.planned(*job).needs.size()) {
@@ -161,6 +163,7 @@ Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr p
   }
 }
 
+// One line for each payload, in the order of event.proto.
 Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
   switch (event.payload_case()) {
     case event::Event::kJobCancelRequested:

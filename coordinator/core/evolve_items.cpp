@@ -28,6 +28,7 @@ void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const Checkp
   slot = checkpoint;
 }
 
+// Strictly: an equal value later is not better (the earlier epoch wins a tie).
 bool better(sweeps::Goal goal, double value, double than) {
   return goal == sweeps::Goal::maximize ? value > than : value < than;
 }
@@ -99,6 +100,7 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
 
 Status on(State& state, const event::JobFinished& event, At) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  // has_objective tells 0 from none.
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));

@@ -11,6 +11,7 @@ std::string plural(std::size_t count, const std::string& one) {
   return std::to_string(count) + " " + one + (count == 1 ? "" : "s");
 }
 
+// Where the newest attempt was put.
 std::string place_of(const State& state, const Job& job) {
   const Worker* worker = state.worker(job.worker);
   return job.device + " of worker " + (worker == nullptr ? "?" : worker->name);
@@ -59,6 +60,7 @@ std::string explain_no_slot(const State& state) {
 std::string explain_ready(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const std::uint32_t limit = sweep.plan->limits.concurrency;
+  // Its place in the sweep's own queue; other sweeps come in between by priority and share.
   const std::string queue = [&] {
     const auto& line = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
     const auto before = std::distance(line.begin(), line.lower_bound(job.index));

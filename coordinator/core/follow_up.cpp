@@ -10,6 +10,7 @@
 namespace fathom::core {
 namespace {
 
+// What select() may know of a job.
 sweeps::JobResult result_of(const Job& job) {
   using Of = sweeps::Outcome;
   const Phase phase = phase_of(job);
@@ -22,6 +23,7 @@ sweeps::JobResult result_of(const Job& job) {
   return {is_terminal(phase) ? Of::failed : Of::open, std::nullopt};
 }
 
+// Only the sweep file says whether a missing input is a failure.
 event::Event missing(const Job& job, const sweeps::Need& need, const std::string& why) {
   event::Event event;
   if (need.on_missing == sweeps::OnMissing::wait) {
@@ -35,6 +37,7 @@ event::Event missing(const Job& job, const sweeps::Need& need, const std::string
   return event;
 }
 
+// All needs at once: a job that would be skipped for one of them never takes part of its inputs.
 event::Event resolve(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const auto number_of = [&](sweeps::JobIndex index) { return JobNumber(sweep.first.value() + index); };
@@ -79,6 +82,7 @@ event::Event judge(const State& state, const Sweep& sweep, sweeps::JobIndex firs
   return event;
 }
 
+// For one job of a setting whose verdict is stop; the others follow one by one.
 event::Event stop(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
@@ -100,6 +104,7 @@ std::string outcome_of(const Sweep& sweep) {
   return count(Phase::cancelled) != 0 ? "cancelled" : "succeeded";
 }
 
+// A sweep that is marked has either ended or passed limits.failed.
 event::Event close(const Sweep& sweep) {
   event::Event event;
   const std::uint32_t failed = sweep.counts[static_cast<std::size_t>(Phase::failed)];

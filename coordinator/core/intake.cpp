@@ -20,6 +20,7 @@ std::uint32_t count_inputs(const sweeps::Job& job) {
   return count;
 }
 
+// A job that is looked at twice (by two needs, or in two contenders) counts twice, on both sides.
 template <class Visit>
 void each_input(const sweeps::Job& job, Visit visit) {
   for (std::uint32_t need = 0; need < job.needs.size(); ++need) {

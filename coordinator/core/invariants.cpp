@@ -29,6 +29,7 @@ void check_leases(const State& state, Broken& broken) {
     }
   }
   if (active != state.leases.size()) broken.push_back("I2: there are leases that no job holds");
+  // The other way round: no lease without its worker, none from the future.
   for (const auto& [id, lease] : state.leases) {
     if (!state.worker(lease.worker)->leases.contains(id)) broken.push_back("I2: a lease is not its worker's");
     if (id.value() >= state.next_lease) broken.push_back("I2: lease numbers do not grow");
@@ -58,6 +59,7 @@ void check_devices(const State& state, Broken& broken) {
     }
   }
   if (free != state.free.all) broken.push_back("I7: the index of free devices is wrong");
+  // Each free device that holds a model is found under the model and under model and task.
   std::size_t warm = 0;
   for (const auto& [key, devices] : state.free.warm) {
     for (const FreeDevice& device : devices) {
@@ -77,6 +79,7 @@ void check_devices(const State& state, Broken& broken) {
 void check_inputs(const State& state, const Job& job, Broken& broken) {
   const std::size_t needs = state.planned(job).needs.size();
   const Phase phase = phase_of(job);
+  // A blocked job has none yet; one that was skipped or cancelled never had to.
   const bool started = job.attempt != 0 || phase == Phase::ready || is_active(phase) || phase == Phase::succeeded;
   if (needs == 0 || !started) return;
   if (job.inputs.size() != needs) broken.push_back("I4: " + text_of(job) + " went on without its inputs");
@@ -126,6 +129,7 @@ void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
   if (ready != sweep.ready || ready_alone != sweep.ready_alone)
     broken.push_back("I8: the queue of sweep " + sweep.id + " is wrong");
   if (active != sweep.active) broken.push_back("I2: the active jobs of sweep " + sweep.id + " are wrong");
+  // Ended means ended: no job may be left that could still run.
   const bool open = state.open_sweeps.contains(sweep.number);
   if (open != sweep.outcome.empty()) broken.push_back("I8: sweep " + sweep.id + " is open and ended");
   const std::uint32_t limit = sweep.plan->limits.concurrency;

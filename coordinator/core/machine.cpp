@@ -145,6 +145,7 @@ void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, swee
   }
 }
 
+// O(1): from the counters, after each end of a job.
 void mark_sweep(State& state, const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
   std::size_t ended = 0;

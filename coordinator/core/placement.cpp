@@ -9,6 +9,7 @@ FreeDevice entry_of(const Worker& worker, std::uint32_t device) {
   return {worker.devices[device].running, worker.number, device};
 }
 
+// A device whose one job wants to be alone is full, whatever its slots.
 bool has_room(const Worker& worker, const DeviceState& device) {
   return worker.state == WorkerState::ready && !device.alone && device.running < device.device.slots;
 }

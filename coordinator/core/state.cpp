@@ -44,6 +44,7 @@ const Job* State::find_job(const Sweep& in, const std::string& id) const {
   return found == in.by_id.end() ? nullptr : job(JobNumber(in.first.value() + found->second));
 }
 
+// Plans are never dropped while the coordinator runs, so the reference stays good.
 const sweeps::Job& State::planned(const Job& job) const { return sweep(job.sweep)->plan->jobs[job.index]; }
 
 }  // namespace fathom::core

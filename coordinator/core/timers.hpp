@@ -29,6 +29,7 @@ class DeadlineQueue {
     at_[key] = at;
     order_.emplace(at, key);
   }
+  // Nothing if it has none.
   void erase(Key key) {
     const auto found = at_.find(key);
     if (found == at_.end()) return;
@@ -50,6 +51,7 @@ class DeadlineQueue {
   void clear() { at_.clear(), order_.clear(); }
 
  private:
+  // The same pairs twice: by key to replace, by time to find what is due.
   std::map<Key, TimePoint> at_;
   std::set<std::pair<TimePoint, Key>> order_;
 };

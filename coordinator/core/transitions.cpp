@@ -14,10 +14,12 @@ constexpr Transition kTable[] = {
     {blocked, Move::miss, blocked},
     {blocked, Move::wish_cancel, cancelled},
 
+    // A wait ends at once whatever is wished: nobody has to be asked.
     {ready, Move::grant, leased},
     {ready, Move::wish_stop, stopped},  // a verdict over all seeds reaches one that waits for its next attempt
     {ready, Move::wish_cancel, cancelled},
 
+    // A trainer may fail, or even finish, without a word before: Started is news, not a condition.
     {leased, Move::start, running},
     {leased, Move::release, ready},
     {leased, Move::expire, backoff},
@@ -39,6 +41,7 @@ constexpr Transition kTable[] = {
     {running, Move::wish_limit, limiting},
     {running, Move::wish_cancel, cancelling},
 
+    // The items that were on their way when the wish was sent are taken; however it ends, it ends as was wished.
     {stopping, Move::start, stopping},
     {stopping, Move::report, stopping},
     {stopping, Move::release, stopped},
@@ -85,6 +88,7 @@ constexpr const char* kMoveNames[] = {"resolve",  "skip",      "fail_need",  "mi
 
 std::span<const Transition> transitions() { return kTable; }
 
+// Some sixty rows of three bytes: a walk is as quick as any index.
 std::optional<Phase> next(Phase from, Move move) {
   for (const Transition& row : kTable) {
     if (row.from == from && row.move == move) return row.to;
