@@ -7,27 +7,25 @@ import shutil
 import subprocess
 import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BIN = pathlib.Path(os.environ.get("FATHOM_BIN", ROOT / "build" / "release" / "bin"))
+from harness import BIN, ROOT, Failure, expect, run_tests  # noqa: F401, what tests of the demo take from here
+
 CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
 DEMO = CACHE / "demo"
 TASKS = ("mr", "sms", "tweets")
 
 
-class Failure(AssertionError):
-    pass
-
-
-def expect(condition, text):
-    if not condition:
-        raise Failure(text)
+def link_or_copy(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def prepare_root(folder, train_rows=None, dev_rows=None):
     """A data root below `folder` with the demo model and the three tasks, cut to so many rows where given."""
     root = pathlib.Path(folder) / "root"
     (root / "models").mkdir(parents=True)
-    shutil.copytree(DEMO / "models" / "minilm", root / "models" / "minilm", copy_function=os.link)
+    shutil.copytree(DEMO / "models" / "minilm", root / "models" / "minilm", copy_function=link_or_copy)
     for task in TASKS:
         source = DEMO / "data" / task
         if not (source / "dev.tsv").exists():
@@ -91,17 +89,3 @@ def majority(tsv):
     """Share of the commonest label: what a model that learned nothing scores."""
     labels = [row.rsplit("\t", 1)[-1] for row in tsv.read_text(encoding="utf-8").splitlines()[1:] if row]
     return max(labels.count(label) for label in set(labels)) / len(labels)
-
-
-def run_tests(tests):
-    """Runs functions by name, prints the closing line, returns the exit status."""
-    passed = failed = 0
-    for test in tests:
-        try:
-            test()
-            passed += 1
-        except Exception as error:  # every failure is one line of the report
-            failed += 1
-            print(f"FAILED {test.__name__}: {type(error).__name__}: {error}")
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed else 0
