@@ -3,8 +3,8 @@
 #include <cstdio>
 #include <functional>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/commands.hpp"
 
@@ -37,8 +37,10 @@ CLI::App* command(CLI::App& app, Parsed& parsed, const std::string& name, const 
 }
 
 void up_flags(CLI::App& app, UpOptions& up) {
-  app.add_option("--root", up.root, "Folder that model and data paths of sweeps are relative to")->capture_default_str();
-  app.add_option("--devices", up.devices, "cpu:THREADS or cuda:NUMBER, separated by commas (default: cpu:1 for each core, at most 8)")
+  app.add_option("--root", up.root, "Folder that model and data paths of sweeps are relative to")
+      ->capture_default_str();
+  app.add_option("--devices", up.devices,
+                 "cpu:THREADS or cuda:NUMBER, separated by commas (default: cpu:1 for each core, at most 8)")
       ->delimiter(',');
   app.add_option("--port", up.port, "Port of the coordinator on 127.0.0.1; 0: a free one")->capture_default_str();
   app.add_option("--dashboard-port", up.dashboard_port, "Loopback port for browsers; another one if it is taken")
@@ -52,32 +54,37 @@ void file_flags(CLI::App& app, SweepFile& file) {
 }
 
 void add_machine(CLI::App& app, Parsed& p) {
-  auto* up = command(app, p, "up", "Start a coordinator and a worker on this machine", [&p] { return cli::up(p.context, p.up); });
+  auto* up = command(app, p, "up", "Start a coordinator and a worker on this machine",
+                     [&p] { return cli::up(p.context, p.up); });
   up_flags(*up, p.up);
   up->add_flag("--foreground", p.up.foreground, "Stay in the foreground until Ctrl-C");
   up->add_option("--ready-fd", p.up.ready_fd)->group("");  // from the foreground process to itself in the background
   command(app, p, "down", "Stop what 'up' has started", [&p] { return down(p.context); });
-  auto* board = command(app, p, "dashboard", "Print a link that logs a browser in once", [&p] { return dashboard(p.context, p.print); });
+  auto* board = command(app, p, "dashboard", "Print a link that logs a browser in once",
+                        [&p] { return dashboard(p.context, p.print); });
   board->add_flag("--print", p.print, "Only print the link; needs a running 'up'");
   command(app, p, "workers", "List the workers and their devices", [&p] { return workers(p.context); });
 }
 
 void add_files(CLI::App& app, Parsed& p) {
-  auto* data = command(app, p, "data", "Turn a CSV, TSV or JSONL into a task's files", [&p] { return cli::data(p.context, p.data); });
+  auto* data = command(app, p, "data", "Turn a CSV, TSV or JSONL into a task's files",
+                       [&p] { return cli::data(p.context, p.data); });
   data->add_option("RECIPE", p.data.recipe, "The recipe (docs/data.md)")->required();
   data->add_option("--root", p.data.root, "Data root: the recipe's source is relative to it")->capture_default_str();
   data->add_option("--out", p.data.out, "Where the files go (default ROOT/data/NAME)");
   for (const bool planned : {false, true}) {
-    auto* check = command(app, p, planned ? "plan" : "validate",
-                          planned ? "Show what jobs a sweep file makes" : "Check a sweep file: every mistake with its line",
-                          [&p, planned] { return planned ? plan(p.context, p.file) : validate(p.context, p.file); });
+    auto* check =
+        command(app, p, planned ? "plan" : "validate",
+                planned ? "Show what jobs a sweep file makes" : "Check a sweep file: every mistake with its line",
+                [&p, planned] { return planned ? plan(p.context, p.file) : validate(p.context, p.file); });
     file_flags(*check, p.file);
     check->add_option("--root", p.file.root, "Data root: checks drop depths against the model's layers");
   }
   auto* predict = command(app, p, "predict", "Classify texts with a collected adapter or fusion",
                           [&p] { return cli::predict(p.context, p.predict); });
   predict->add_option("--adapter", p.predict.adapter, "Folder of an adapter with its head, or of a fusion")->required();
-  predict->add_option("--model", p.predict.model, "Folder of the base model (default: the adapter's, below the data root)");
+  predict->add_option("--model", p.predict.model,
+                      "Folder of the base model (default: the adapter's, below the data root)");
   predict->add_option("--root", p.predict.root, "Data root (default: that of the running 'up', else .)");
   predict->footer("Texts and the flags of fathom-trainer predict follow: --file FILE, --depth N, --threads N, TEXT …");
   predict->allow_extras();
@@ -88,7 +95,8 @@ void add_files(CLI::App& app, Parsed& p) {
 }
 
 void add_sweeps(CLI::App& app, Parsed& p) {
-  auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator", [&p] { return cli::submit(p.context, p.file); });
+  auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator",
+                         [&p] { return cli::submit(p.context, p.file); });
   file_flags(*submit, p.file);
   submit->add_option("--name", p.file.name, "The sweep's name (default: the file's)");
   command(app, p, "list", "List the sweeps", [&p] { return list(p.context); });
@@ -96,18 +104,22 @@ void add_sweeps(CLI::App& app, Parsed& p) {
                        [&p] { return cli::show(p.context, p.sweep, p.job); });
   auto* watch = command(app, p, "watch", "Follow a sweep until it ends; exit code 1 if it failed",
                         [&p] { return cli::watch(p.context, p.sweep); });
-  auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs", [&p] { return cli::cancel(p.context, p.sweep, p.job); });
+  auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
+                         [&p] { return cli::cancel(p.context, p.sweep, p.job); });
   auto* logs = command(app, p, "logs", "The log of a job; without a sweep: of coordinator and worker",
                        [&p] { return cli::logs(p.context, p.sweep, p.job, p.tail); });
   auto* collect = command(app, p, "collect", "Write checkpoints and result tables of a sweep into a folder", [&p] {
     p.collect.sweep = p.sweep;
     return cli::collect(p.context, p.collect);
   });
-  for (CLI::App* with_sweep : {show, watch, cancel, collect}) with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
+  for (CLI::App* with_sweep : {show, watch, cancel, collect})
+    with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
   logs->add_option("SWEEP", p.sweep, "The sweep's name");
-  for (CLI::App* with_job : {show, cancel, logs}) with_job->add_option("JOB", p.job, "The job's id, or its first digits");
+  for (CLI::App* with_job : {show, cancel, logs})
+    with_job->add_option("JOB", p.job, "The job's id, or its first digits");
   logs->add_option("--tail", p.tail, "Bytes from the end")->capture_default_str();
-  auto* run = command(app, p, "run", "up, submit, watch and collect in one", [&p] { return cli::run(p.context, p.file, p.up, p.collect); });
+  auto* run = command(app, p, "run", "up, submit, watch and collect in one",
+                      [&p] { return cli::run(p.context, p.file, p.up, p.collect); });
   file_flags(*run, p.file);
   run->add_option("--name", p.file.name, "The sweep's name (default: the file's)");
   up_flags(*run, p.up);
@@ -149,7 +161,8 @@ int run_app(int argc, char** argv, const std::string& version) {
   std::error_code error;
   parsed.context.version = version;
   parsed.context.programs = programs_folder();
-  parsed.context.state = fs::absolute(parsed.state.empty() ? default_state() : fs::path(parsed.state), error).lexically_normal();
+  parsed.context.state =
+      fs::absolute(parsed.state.empty() ? default_state() : fs::path(parsed.state), error).lexically_normal();
   try {
     const ExitCode code = parsed.action();
     return code ? *code : report(code.error());

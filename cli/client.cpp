@@ -30,14 +30,25 @@ Result<std::string> read_line(const fs::path& file, const Context& context) {
 
 Errc code_of(int status) {
   switch (status) {
-    case 400: case 422: return Errc::invalid_argument;
-    case 401: return Errc::unauthenticated;
-    case 403: return Errc::permission_denied;
-    case 404: return Errc::not_found;
-    case 409: return Errc::failed_precondition;
-    case 413: case 429: case 507: return Errc::resource_exhausted;
-    case 503: return Errc::unavailable;
-    default: return Errc::internal;
+    case 400:
+    case 422:
+      return Errc::invalid_argument;
+    case 401:
+      return Errc::unauthenticated;
+    case 403:
+      return Errc::permission_denied;
+    case 404:
+      return Errc::not_found;
+    case 409:
+      return Errc::failed_precondition;
+    case 413:
+    case 429:
+    case 507:
+      return Errc::resource_exhausted;
+    case 503:
+      return Errc::unavailable;
+    default:
+      return Errc::internal;
   }
 }
 
@@ -78,11 +89,13 @@ std::string encode(const std::string& text) {
 
 Error problem_of(const net::Response& response) {
   const json body = json::parse(response.body, nullptr, false);
-  if (!body.is_object()) return {code_of(response.status), "the coordinator answered with status " + std::to_string(response.status)};
+  if (!body.is_object())
+    return {code_of(response.status), "the coordinator answered with status " + std::to_string(response.status)};
   const json errors = body.value("errors", json::array());
   if (errors.is_array() && !errors.empty()) return {code_of(response.status), mistakes(errors)};
   const std::string detail = body.value("detail", "");
-  return {code_of(response.status), detail.empty() ? body.value("title", "status " + std::to_string(response.status)) : detail};
+  return {code_of(response.status),
+          detail.empty() ? body.value("title", "status " + std::to_string(response.status)) : detail};
 }
 
 Result<Contact> contact(const Context& context) {
@@ -165,7 +178,8 @@ Status Client::artifact(const std::string& sha256, const std::string& file) {
   if (response.status != 200) return problem_of(response);
   FATHOM_ASSIGN(const std::string got, sha256_file(file));
   if (got == sha256) return success();
-  return Error{Errc::corrupt, file + ": what the coordinator sent for artifact " + sha256 + " has another hash; try again"};
+  return Error{Errc::corrupt,
+               file + ": what the coordinator sent for artifact " + sha256 + " has another hash; try again"};
 }
 
 }  // namespace fathom::cli

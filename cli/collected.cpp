@@ -27,8 +27,9 @@ std::int64_t whole(const json& object, const char* key) {
 std::string segment(const std::string& name) {
   std::string out;
   for (const char c : name) {
-    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_' ||
-                       c == '+' || c == '.' || c == '=' || c == ',' || (static_cast<unsigned char>(c) & 0x80) != 0;
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+                       c == '_' || c == '+' || c == '.' || c == '=' || c == ',' ||
+                       (static_cast<unsigned char>(c) & 0x80) != 0;
     out.push_back(plain ? c : '_');
   }
   return out.empty() || out[0] == '.' ? "_" + out : out;
@@ -37,8 +38,9 @@ std::string segment(const std::string& name) {
 bool has_weights(const json& job) {
   const std::string kind = text(job, "kind");
   const auto files = job.find("files");
-  return text(job, "state") == "succeeded" && (kind == "adapter" || kind == "fusion" || kind == "prune" || kind == "finetune") &&
-         files != job.end() && files->is_array() && !files->empty();
+  return text(job, "state") == "succeeded" &&
+         (kind == "adapter" || kind == "fusion" || kind == "prune" || kind == "finetune") && files != job.end() &&
+         files->is_array() && !files->empty();
 }
 
 // The folder that all settings and seeds of a job's place share.
@@ -89,7 +91,8 @@ std::string setting_label(const json& parameters) {
   if (!parameters.is_object()) return "";
   for (const auto& [name, value] : parameters.items()) {
     const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
-    parts.push_back(segment(name.substr(name.find('.') == std::string::npos ? 0 : name.find('.') + 1)) + "=" + segment(shown));
+    parts.push_back(segment(name.substr(name.find('.') == std::string::npos ? 0 : name.find('.') + 1)) + "=" +
+                    segment(shown));
   }
   return fmt::format("{}", fmt::join(parts, ","));
 }
@@ -105,14 +108,16 @@ void place_jobs(std::vector<CollectedJob>& jobs, bool best, bool maximize) {
     Settings settings;
     for (CollectedJob* job : members) {
       const std::string label = setting_of(job->detail, stages.size() > 1);
-      auto found = std::find_if(settings.begin(), settings.end(), [&](const auto& known) { return known.first == label; });
+      auto found =
+          std::find_if(settings.begin(), settings.end(), [&](const auto& known) { return known.first == label; });
       if (found == settings.end()) found = settings.insert(settings.end(), {label, {}});
       found->second.push_back(job);
     }
     if (best) keep_best(settings, maximize);
     for (const auto& [label, with_it] : settings) {
       const std::string middle = settings.size() > 1 && !label.empty() ? "/" + label : "";
-      for (CollectedJob* job : with_it) job->folder = fmt::format("{}{}/seed{}", place, middle, whole(job->detail, "seed"));
+      for (CollectedJob* job : with_it)
+        job->folder = fmt::format("{}{}/seed{}", place, middle, whole(job->detail, "seed"));
     }
   }
 }
@@ -122,12 +127,18 @@ std::string folder_readme(const json& detail, const std::string& folder) {
   const bool fused = kind == "fusion" || kind == "prune";
   const json settings = detail.value("settings", json::object());
   const std::string model = settings.value(json::json_pointer("/model/path"), std::string("MODEL"));
-  std::string out = fmt::format("# {} of `{}`, {}{}, seed {}\n\n", fused ? "AdapterFusion" : kind == "finetune" ? "Model" : "Adapter and head",
-                                text(detail, "task"), text(detail, "drop"), text(detail, "set").empty() ? "" : ", set " + text(detail, "set"),
-                                whole(detail, "seed"));
-  out += fmt::format("Job {} of sweep `{}`; base model `{}`; settings and results in `fathom.json`.\n\n## In Python\n\n```python\n",
-                     text(detail, "id"), text(detail, "sweep"), model);
-  out += fmt::format("from adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"{}\")\n", model);
+  std::string out =
+      fmt::format("# {} of `{}`, {}{}, seed {}\n\n",
+                  fused                ? "AdapterFusion"
+                  : kind == "finetune" ? "Model"
+                                       : "Adapter and head",
+                  text(detail, "task"), text(detail, "drop"),
+                  text(detail, "set").empty() ? "" : ", set " + text(detail, "set"), whole(detail, "seed"));
+  out += fmt::format(
+      "Job {} of sweep `{}`; base model `{}`; settings and results in `fathom.json`.\n\n## In Python\n\n```python\n",
+      text(detail, "id"), text(detail, "sweep"), model);
+  out +=
+      fmt::format("from adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"{}\")\n", model);
   if (fused) {
     out += fmt::format("model.load_adapter_setup(\"{}\", set_active=True)\n", folder);
   } else {
@@ -135,9 +146,10 @@ std::string folder_readme(const json& detail, const std::string& folder) {
   }
   if (const json drop = settings.value("drop", json()); drop.is_object() && drop.value("kind", "") == "robust") {
     const std::string setup = fused ? "model.active_adapters" : "name";
-    out += fmt::format("# Trained for any drop depth from {} to {}: without the adapters of the lowest n layers it is\n"
-                       "model.set_active_adapters({}, skip_layers=list(range(n)))\n",
-                       drop.value("lo", 0), drop.value("hi", 0), setup);
+    out += fmt::format(
+        "# Trained for any drop depth from {} to {}: without the adapters of the lowest n layers it is\n"
+        "model.set_active_adapters({}, skip_layers=list(range(n)))\n",
+        drop.value("lo", 0), drop.value("hi", 0), setup);
   }
   out += fmt::format("```\n\n## On the command line\n\n```\nfathom predict --adapter {} 'some text'\n```\n", folder);
   return out;
@@ -153,12 +165,16 @@ std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>
       "| `jobs.csv`, `timing.csv` | what ran where, how long, at what speed |\n"
       "| `fusion_attention.csv` | how much each fusion layer attends to each adapter |\n"
       "| `manifest.json` | SHA-256 of every file |\n\n"
-      "Adapters, heads and fusions are AdapterHub folders (`adapters` 1.x); each has a README.md with the lines to load it.\n\n",
+      "Adapters, heads and fusions are AdapterHub folders (`adapters` 1.x); each has a README.md with the lines to "
+      "load it.\n\n",
       sweep);
-  out += "```python\nfrom adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"BASE MODEL\")\n"
-         "model.load_adapter(\"adapters/TASK/DROP/seed1\", set_active=True)          # one adapter with its head\n"
-         "model.load_adapter_setup(\"fusions/TARGET/SET/DROP/seed1\", set_active=True)  # a fusion with members and head\n```\n\n"
-         "On the command line: `fathom predict --adapter FOLDER 'some text'`.\n\n## Folders\n\n| folder | job | objective |\n|---|---|---|\n";
+  out +=
+      "```python\nfrom adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"BASE MODEL\")\n"
+      "model.load_adapter(\"adapters/TASK/DROP/seed1\", set_active=True)          # one adapter with its head\n"
+      "model.load_adapter_setup(\"fusions/TARGET/SET/DROP/seed1\", set_active=True)  # a fusion with members and "
+      "head\n```\n\n"
+      "On the command line: `fathom predict --adapter FOLDER 'some text'`.\n\n## Folders\n\n| folder | job | objective "
+      "|\n|---|---|---|\n";
   for (const CollectedJob& job : jobs) {
     if (job.folder.empty()) continue;
     const json objective = job.detail.value("objective", json());

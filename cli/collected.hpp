@@ -17,9 +17,9 @@ struct CollectedJob {
 };
 
 // Fills in the folders of SWEEPS' result tree: adapters/TASK/DROP/[SETTING/]seedN, fusions/TARGET/SET/DROP/[keep-K/]
-// [SETTING/]seedN, models/TASK/[SETTING/]seedN. Only jobs that Succeeded and left files have one. SETTING ("lr=0.001") is
-// there where several settings of one place are collected. `best`: only the setting with the best mean objective over
-// seeds of each place (ties: file order), so that no SETTING is needed. `maximize`: the sweep's goal.
+// [SETTING/]seedN, models/TASK/[SETTING/]seedN. Only jobs that Succeeded and left files have one. SETTING ("lr=0.001")
+// is there where several settings of one place are collected. `best`: only the setting with the best mean objective
+// over seeds of each place (ties: file order), so that no SETTING is needed. `maximize`: the sweep's goal.
 void place_jobs(std::vector<CollectedJob>& jobs, bool best, bool maximize);
 
 // "lr=0.001,reduction=8" of a job's sampled parameters, with nothing in it that a path cannot hold; empty: none.

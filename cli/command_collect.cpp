@@ -40,8 +40,10 @@ class StagedFolder {
     staged.out_ = fs::absolute(out, error).lexically_normal();
     if (staged.out_.filename().empty()) staged.out_ = staged.out_.parent_path();
     // Only an earlier collection may be replaced: never somebody's own folder.
-    if (fs::exists(staged.out_, error) && !fs::is_empty(staged.out_, error) && !fs::exists(staged.out_ / "manifest.json", error)) {
-      return Error{Errc::already_exists, staged.out_.string() + " holds something else; name another folder with --out"};
+    if (fs::exists(staged.out_, error) && !fs::is_empty(staged.out_, error) &&
+        !fs::exists(staged.out_ / "manifest.json", error)) {
+      return Error{Errc::already_exists,
+                   staged.out_.string() + " holds something else; name another folder with --out"};
     }
     staged.part_ = staged.out_;
     staged.part_ += fmt::format(".part-{}", ::getpid());
@@ -104,7 +106,8 @@ Status fetch(Client& client, const CollectedJob& job, const fs::path& top, std::
   for (const json& file : job.detail.value("files", json::array())) {
     const std::string name = file.value("path", "");
     const std::string sha256 = file.value("sha256", "");
-    if (!is_safe(name) || !is_sha256(sha256)) return Error{Errc::corrupt, "job " + job.detail.value("id", "") + " names a file that cannot be: " + name};
+    if (!is_safe(name) || !is_sha256(sha256))
+      return Error{Errc::corrupt, "job " + job.detail.value("id", "") + " names a file that cannot be: " + name};
     const fs::path target = folder / fs::path(name).lexically_normal();
     FATHOM_TRY(make_folders(target.parent_path().string()));
     const auto known = have.find(sha256);
@@ -157,7 +160,8 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
   FATHOM_ASSIGN(Source source, ask(client, options.sweep));
   const std::string id = source.sweep.value("id", options.sweep);
   place_jobs(source.jobs, options.best, maximizes(source.resolved));
-  FATHOM_ASSIGN(StagedFolder staged, StagedFolder::make(options.out.empty() ? fs::path("fathom-results") / id : fs::path(options.out)));
+  FATHOM_ASSIGN(StagedFolder staged,
+                StagedFolder::make(options.out.empty() ? fs::path("fathom-results") / id : fs::path(options.out)));
   std::map<std::string, fs::path> have;
   std::size_t folders = 0;
   for (const CollectedJob& job : source.jobs) {
@@ -175,7 +179,8 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
   json jobs = json::array();
   for (CollectedJob& job : source.jobs) jobs.push_back(std::move(job.detail));
   fmt::print("{}{}: {} checkpoints and the tables\n", result_table(source.rows, jobs), staged.out().string(), folders);
-  if (source.sweep.value("state", "") == "running") fmt::print("note: the sweep is still running; collect again when it has ended\n");
+  if (source.sweep.value("state", "") == "running")
+    fmt::print("note: the sweep is still running; collect again when it has ended\n");
   return 0;
 }
 

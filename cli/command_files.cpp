@@ -29,21 +29,32 @@ std::string counts_text(const std::vector<std::string>& labels, const std::vecto
 }
 
 void print_prepared(const data::Recipe& recipe, const data::Prepared& done) {
-  fmt::print("{}: {} train rows{}, {} dev rows{} in {}\n", recipe.name, done.train, counts_text(done.labels, done.train_counts),
-             done.dev, counts_text(done.labels, done.dev_counts), done.folder.string());
+  fmt::print("{}: {} train rows{}, {} dev rows{} in {}\n", recipe.name, done.train,
+             counts_text(done.labels, done.train_counts), done.dev, counts_text(done.labels, done.dev_counts),
+             done.folder.string());
   std::vector<std::string> notes;
   if (done.filtered > 0) notes.push_back(fmt::format("{} left out by where", done.filtered));
   if (done.empty > 0) notes.push_back(fmt::format("{} without text", done.empty));
-  if (done.duplicates > 0) notes.push_back(fmt::format("{} duplicates ({} with another label)", done.duplicates, done.conflicts));
+  if (done.duplicates > 0)
+    notes.push_back(fmt::format("{} duplicates ({} with another label)", done.duplicates, done.conflicts));
   if (done.replaced > 0) notes.push_back(fmt::format("{} invalid bytes became U+FFFD", done.replaced));
   fmt::print("  of {} rows in the source{}{}\n", done.read, notes.empty() ? "" : ": ", fmt::join(notes, ", "));
 }
 
 ordered_json to_json(const data::Recipe& recipe, const data::Prepared& done) {
-  return {{"name", recipe.name}, {"folder", done.folder.string()}, {"read", done.read}, {"filtered", done.filtered},
-          {"empty", done.empty}, {"duplicates", done.duplicates}, {"conflicts", done.conflicts},
-          {"replaced", done.replaced}, {"labels", done.labels}, {"train", done.train}, {"dev", done.dev},
-          {"train_counts", done.train_counts}, {"dev_counts", done.dev_counts}};
+  return {{"name", recipe.name},
+          {"folder", done.folder.string()},
+          {"read", done.read},
+          {"filtered", done.filtered},
+          {"empty", done.empty},
+          {"duplicates", done.duplicates},
+          {"conflicts", done.conflicts},
+          {"replaced", done.replaced},
+          {"labels", done.labels},
+          {"train", done.train},
+          {"dev", done.dev},
+          {"train_counts", done.train_counts},
+          {"dev_counts", done.dev_counts}};
 }
 
 // Jobs of one stage by task and by drop label, in their order of appearance.
@@ -55,9 +66,14 @@ ordered_json stage_json(const sweeps::Plan& plan, const sweeps::Stage& stage) {
     tasks[job.task] = tasks.value(job.task, 0) + 1;
     if (!job.drop.empty()) drops[job.drop] = drops.value(job.drop, 0) + 1;
   }
-  ordered_json out = {{"name", stage.name}, {"kind", sweeps::name_of(stage.kind)}, {"jobs", stage.count},
-                      {"tasks", tasks}, {"drops", drops}};
-  if (stage.stop) out["stop"] = {{"method", stage.stop->method}, {"eta", stage.stop->eta}, {"min", stage.stop->min}, {"max", stage.stop->max}};
+  ordered_json out = {{"name", stage.name},
+                      {"kind", sweeps::name_of(stage.kind)},
+                      {"jobs", stage.count},
+                      {"tasks", tasks},
+                      {"drops", drops}};
+  if (stage.stop)
+    out["stop"] = {
+        {"method", stage.stop->method}, {"eta", stage.stop->eta}, {"min", stage.stop->min}, {"max", stage.stop->max}};
   return out;
 }
 
@@ -72,19 +88,23 @@ void print_plan(const sweeps::Plan& plan) {
   TextTable table({"stage", "kind", ">jobs", "tasks", "drop", "stopping"});
   for (const sweeps::Stage& stage : plan.stages) {
     const ordered_json json = stage_json(plan, stage);
-    const std::string stopping = stage.stop ? fmt::format("{} eta {} from epoch {}", stage.stop->method, stage.stop->eta, stage.stop->min) : "";
-    table.row({stage.name, sweeps::name_of(stage.kind), std::to_string(stage.count), counted(json["tasks"]), counted(json["drops"]), stopping});
+    const std::string stopping =
+        stage.stop ? fmt::format("{} eta {} from epoch {}", stage.stop->method, stage.stop->eta, stage.stop->min) : "";
+    table.row({stage.name, sweeps::name_of(stage.kind), std::to_string(stage.count), counted(json["tasks"]),
+               counted(json["drops"]), stopping});
   }
   fmt::print("{}", table.text());
   for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
 }
 
 ordered_json plan_json(const sweeps::Plan& plan) {
-  ordered_json out = {{"name", plan.name}, {"jobs", plan.jobs.size()}, {"stages", ordered_json::array()}, {"notes", plan.notes}};
+  ordered_json out = {
+      {"name", plan.name}, {"jobs", plan.jobs.size()}, {"stages", ordered_json::array()}, {"notes", plan.notes}};
   for (const sweeps::Stage& stage : plan.stages) out["stages"].push_back(stage_json(plan, stage));
   ordered_json& list = out["list"] = ordered_json::array();
   for (const sweeps::Job& job : plan.jobs) {
-    ordered_json entry = {{"job", job.id}, {"stage", plan.stages[job.stage].name}, {"task", job.task}, {"drop", job.drop}};
+    ordered_json entry = {
+        {"job", job.id}, {"stage", plan.stages[job.stage].name}, {"task", job.task}, {"drop", job.drop}};
     if (!job.set.empty()) entry["set"] = job.set;
     if (job.keep > 0) entry["keep"] = job.keep;
     entry["seed"] = job.seed;
@@ -99,7 +119,12 @@ int print_mistakes(const Context& context, const CheckedSweep& checked) {
   if (context.json) {
     ordered_json errors = ordered_json::array();
     for (const sweeps::Diagnostic& d : checked.errors) {
-      errors.push_back({{"file", d.file}, {"line", d.line}, {"column", d.column}, {"length", d.length}, {"message", d.message}, {"text", d.text}});
+      errors.push_back({{"file", d.file},
+                        {"line", d.line},
+                        {"column", d.column},
+                        {"length", d.length},
+                        {"message", d.message},
+                        {"text", d.text}});
     }
     fmt::print("{}\n", ordered_json{{"valid", false}, {"errors", errors}}.dump());
     return 1;
@@ -117,7 +142,8 @@ Result<std::string> model_of(const Context& context, const PredictOptions& optio
   FATHOM_ASSIGN(const std::string text, read_file(card.string(), 64 << 20));
   const json root = json::parse(text, nullptr, false);
   const json path = root.is_object() ? root.value(json::json_pointer("/settings/model/path"), json()) : json();
-  if (!path.is_string()) return Error{Errc::not_found, card.string() + " does not name the base model: say --model DIR"};
+  if (!path.is_string())
+    return Error{Errc::not_found, card.string() + " does not name the base model: say --model DIR"};
   std::string folder = options.root;
   if (folder.empty()) {
     const auto running = running_up(context);
@@ -126,7 +152,8 @@ Result<std::string> model_of(const Context& context, const PredictOptions& optio
   FATHOM_ASSIGN(const fs::path model, data::below_root(folder, path.get<std::string>()));
   std::error_code ignored;
   if (fs::is_directory(model, ignored)) return model.string();
-  return Error{Errc::not_found, "the base model is not in " + model.string() + ": say --model DIR, or --root DIR for the data root"};
+  return Error{Errc::not_found,
+               "the base model is not in " + model.string() + ": say --model DIR, or --root DIR for the data root"};
 }
 
 }  // namespace
@@ -148,7 +175,11 @@ ExitCode validate(const Context& context, const SweepFile& options) {
   FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
   if (!checked.errors.empty()) return print_mistakes(context, checked);
   if (context.json) {
-    fmt::print("{}\n", ordered_json{{"valid", true}, {"name", checked.plan.name}, {"jobs", checked.plan.jobs.size()}, {"notes", checked.plan.notes}}.dump());
+    fmt::print("{}\n", ordered_json{{"valid", true},
+                                    {"name", checked.plan.name},
+                                    {"jobs", checked.plan.jobs.size()},
+                                    {"notes", checked.plan.notes}}
+                           .dump());
     return 0;
   }
   fmt::print("{}: valid, {} jobs\n", options.file, checked.plan.jobs.size());
@@ -172,8 +203,14 @@ ExitCode predict(const Context& context, const PredictOptions& options) {
   if (known.model.empty()) {
     FATHOM_ASSIGN(known.model, model_of(context, options));
   }
-  std::vector<std::string> arguments = {(context.programs / "fathom-trainer").string(), "--log-level", "warn", "predict",
-                                        "--adapter", known.adapter, "--model", known.model};
+  std::vector<std::string> arguments = {(context.programs / "fathom-trainer").string(),
+                                        "--log-level",
+                                        "warn",
+                                        "predict",
+                                        "--adapter",
+                                        known.adapter,
+                                        "--model",
+                                        known.model};
   if (context.json) arguments.emplace_back("--json");
   arguments.insert(arguments.end(), known.pass_through.begin(), known.pass_through.end());
   std::vector<char*> plain;

@@ -39,7 +39,8 @@ std::string counts_text(const json& counts) {
   std::vector<std::string> parts;
   if (counts.is_object()) {
     for (const auto& [state, count] : counts.items()) {
-      if (count.is_number() && count.get<long long>() > 0) parts.push_back(fmt::format("{} {}", count.get<long long>(), state));
+      if (count.is_number() && count.get<long long>() > 0)
+        parts.push_back(fmt::format("{} {}", count.get<long long>(), state));
     }
   }
   return fmt::format("{}", fmt::join(parts, ", "));
@@ -50,7 +51,8 @@ std::string parameters_text(const json& job) {
   const auto found = job.find("parameters");
   if (found == job.end() || !found->is_object()) return "";
   for (const auto& [name, value] : found->items()) {
-    parts.push_back(fmt::format("{}={}", name.substr(name.find('.') + 1), value.is_string() ? value.get<std::string>() : value.dump()));
+    parts.push_back(fmt::format("{}={}", name.substr(name.find('.') + 1),
+                                value.is_string() ? value.get<std::string>() : value.dump()));
   }
   return fmt::format("{}", fmt::join(parts, ","));
 }
@@ -65,7 +67,8 @@ Result<std::string> full_job_id(Client& client, const std::string& sweep, const 
     if (id.starts_with(prefix)) found.push_back(id);
   }
   if (found.size() == 1) return found.front();
-  return Error{Errc::not_found, fmt::format("{} jobs of sweep {} begin with \"{}\"; 'fathom show {}' lists them", found.size(), sweep, prefix, sweep)};
+  return Error{Errc::not_found, fmt::format("{} jobs of sweep {} begin with \"{}\"; 'fathom show {}' lists them",
+                                            found.size(), sweep, prefix, sweep)};
 }
 
 void print_jobs(const json& jobs) {
@@ -74,8 +77,9 @@ void print_jobs(const json& jobs) {
     std::string drop = shown(job, "drop");
     if (!shown(job, "set").empty()) drop += (drop.empty() ? "" : " ") + shown(job, "set");
     if (number(job, "keep") > 0) drop += fmt::format(" keep {}", number(job, "keep"));
-    table.row({shown(job, "id"), shown(job, "stage"), shown(job, "task"), drop, parameters_text(job), shown(job, "seed"),
-               shown(job, "state"), shown(job, "epoch"), shown(job, "objective"), shown(job, "cause").substr(0, 60)});
+    table.row({shown(job, "id"), shown(job, "stage"), shown(job, "task"), drop, parameters_text(job),
+               shown(job, "seed"), shown(job, "state"), shown(job, "epoch"), shown(job, "objective"),
+               shown(job, "cause").substr(0, 60)});
   }
   fmt::print("{}", table.text());
 }
@@ -85,13 +89,15 @@ void print_sweep(const json& sweep) {
              counts_text(sweep.value("counts", json::object())));
   TextTable table({"stage", "kind", ">jobs", "states"});
   for (const json& stage : sweep.value("stages", json::array())) {
-    table.row({shown(stage, "name"), shown(stage, "kind"), shown(stage, "jobs"), counts_text(stage.value("counts", json::object()))});
+    table.row({shown(stage, "name"), shown(stage, "kind"), shown(stage, "jobs"),
+               counts_text(stage.value("counts", json::object()))});
   }
   fmt::print("{}", table.text());
 }
 
 void print_job(const json& job) {
-  for (const char* key : {"id", "sweep", "stage", "kind", "task", "drop", "set", "seed", "state", "cause", "explain", "worker", "device", "epoch", "objective"}) {
+  for (const char* key : {"id", "sweep", "stage", "kind", "task", "drop", "set", "seed", "state", "cause", "explain",
+                          "worker", "device", "epoch", "objective"}) {
     if (const std::string text = shown(job, key); !text.empty() && text != "0") fmt::print("{:<11}{}\n", key, text);
   }
   if (const std::string text = parameters_text(job); !text.empty()) fmt::print("{:<11}{}\n", "parameters", text);
@@ -99,8 +105,9 @@ void print_job(const json& job) {
   if (!attempts.is_array() || attempts.empty()) return;
   TextTable table({"attempt", "worker", "device", "outcome", "started", "message"});
   for (const json& attempt : attempts) {
-    table.row({shown(attempt, "generation") + "-" + shown(attempt, "attempt"), shown(attempt, "worker"), shown(attempt, "device"),
-               shown(attempt, "outcome"), time_text(number(attempt, "started")), shown(attempt, "text")});
+    table.row({shown(attempt, "generation") + "-" + shown(attempt, "attempt"), shown(attempt, "worker"),
+               shown(attempt, "device"), shown(attempt, "outcome"), time_text(number(attempt, "started")),
+               shown(attempt, "text")});
   }
   fmt::print("{}", table.text());
 }
@@ -119,13 +126,14 @@ void print_tail(const fs::path& file, std::uint64_t tail) {
 
 }  // namespace
 
-Result<std::string> submit_file(const Context& context, const SweepFile& options) {
+Result<json> submit_file(const Context& context, const SweepFile& options) {
   // Mistakes are found here already, with the file's own path and its includes; the coordinator checks again.
   FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
   if (!checked.errors.empty()) {
     std::string all;
     for (const sweeps::Diagnostic& diagnostic : checked.errors) all += "\n" + sweeps::render(diagnostic);
-    return Error{Errc::invalid_argument, fmt::format("{} has {} mistake{}{}", options.file, checked.errors.size(), checked.errors.size() == 1 ? "" : "s", all)};
+    return Error{Errc::invalid_argument, fmt::format("{} has {} mistake{}{}", options.file, checked.errors.size(),
+                                                     checked.errors.size() == 1 ? "" : "s", all)};
   }
   FATHOM_ASSIGN(Client client, Client::open(context));
   json body = {{"yaml", checked.yaml}, {"file", options.file}, {"set", options.set}};
@@ -133,19 +141,23 @@ Result<std::string> submit_file(const Context& context, const SweepFile& options
   if (!checked.includes.empty()) body["includes"] = checked.includes;
   FATHOM_ASSIGN(const std::string key, net::random_hex(16));
   FATHOM_ASSIGN(const json answer, client.post("/api/v1/sweeps", body, {{"Idempotency-Key", key}}));
-  const std::string id = answer.value("id", "");
-  if (context.json) {
-    fmt::print("{}\n", answer.dump());
-  } else {
-    fmt::print("{}: {} jobs submitted; 'fathom watch {}' follows them\n", id, number(answer, "jobs"), id);
-    for (const json& note : answer.value("notes", json::array())) fmt::print("note: {}\n", note.get<std::string>());
-  }
+  return answer;
+}
+
+void print_submitted(const json& answer) {
+  const std::string id = shown(answer, "id");
+  fmt::print("{}: {} jobs submitted; 'fathom watch {}' follows them\n", id, number(answer, "jobs"), id);
+  for (const json& note : answer.value("notes", json::array())) fmt::print("note: {}\n", note.get<std::string>());
   std::fflush(stdout);
-  return id;
 }
 
 ExitCode submit(const Context& context, const SweepFile& options) {
-  FATHOM_TRY(submit_file(context, options));
+  FATHOM_ASSIGN(const json answer, submit_file(context, options));
+  if (context.json) {
+    fmt::print("{}\n", answer.dump());
+  } else {
+    print_submitted(answer);
+  }
   return 0;
 }
 
@@ -158,10 +170,11 @@ ExitCode list(const Context& context) {
   }
   TextTable table({"sweep", "state", ">jobs", "states", "created"});
   for (const json& sweep : sweeps) {
-    table.row({shown(sweep, "id"), shown(sweep, "state"), shown(sweep, "jobs"), counts_text(sweep.value("counts", json::object())),
-               time_text(number(sweep, "created"))});
+    table.row({shown(sweep, "id"), shown(sweep, "state"), shown(sweep, "jobs"),
+               counts_text(sweep.value("counts", json::object())), time_text(number(sweep, "created"))});
   }
-  fmt::print("{}", sweeps.empty() ? "No sweeps yet: 'fathom submit FILE' gives one to the coordinator.\n" : table.text());
+  fmt::print("{}",
+             sweeps.empty() ? "No sweeps yet: 'fathom submit FILE' gives one to the coordinator.\n" : table.text());
   return 0;
 }
 
@@ -205,13 +218,15 @@ ExitCode cancel(const Context& context, const std::string& sweep, const std::str
 
 ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail) {
   if (sweep.empty()) {
-    for (const char* name : {"up.log", "coordinator.log", "worker.log"}) print_tail(context.state / name, tail);
+    for (const char* name : {"up.log", "up-coordinator.log", "up-worker.log"}) print_tail(context.state / name, tail);
     return 0;
   }
-  if (job.empty()) return Error{Errc::invalid_argument, "which job of " + sweep + "? 'fathom show " + sweep + "' lists them"};
+  if (job.empty())
+    return Error{Errc::invalid_argument, "which job of " + sweep + "? 'fathom show " + sweep + "' lists them"};
   FATHOM_ASSIGN(Client client, Client::open(context));
   FATHOM_ASSIGN(const std::string id, full_job_id(client, sweep, job));
-  FATHOM_ASSIGN(const std::string text, client.text(sweep_path(sweep) + "/jobs/" + encode(id) + "/log?tail=" + std::to_string(tail)));
+  FATHOM_ASSIGN(const std::string text,
+                client.text(sweep_path(sweep) + "/jobs/" + encode(id) + "/log?tail=" + std::to_string(tail)));
   if (context.json) {
     fmt::print("{}\n", json{{"job", id}, {"log", text}}.dump(-1, ' ', false, json::error_handler_t::replace));
   } else {

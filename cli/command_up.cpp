@@ -30,8 +30,8 @@ void print_up(const Context& context, const UpInfo& info, bool fresh) {
     fmt::print("{}\n", to_json(info).dump());
     return;
   }
-  fmt::print("{}: coordinator {} (pid {}), models and data below {}\n", fresh ? "Fathom runs" : "Fathom is already running",
-             info.address, info.pid, info.root);
+  fmt::print("{}: coordinator {} (pid {}), models and data below {}\n",
+             fresh ? "Fathom runs" : "Fathom is already running", info.address, info.pid, info.root);
   fmt::print("Dashboard: 'fathom dashboard' prints a link that logs your browser in. Stop with 'fathom down'.\n");
 }
 
@@ -57,7 +57,8 @@ Result<UpInfo> from_line(const std::string& line, const std::string& log) {
   const auto json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) return Error{Errc::internal, "the background process ended at once; see " + log};
   if (json.contains("error")) return Error{Errc::failed_precondition, json.value("error", "")};
-  return UpInfo{json.value("pid", 0), json.value("address", ""), json.value("root", ""), json.value("dashboard_port", 0)};
+  return UpInfo{json.value("pid", 0), json.value("address", ""), json.value("root", ""),
+                json.value("dashboard_port", 0)};
 }
 
 int supervise(const Context& context, const UpOptions& options) {
@@ -88,9 +89,19 @@ int supervise(const Context& context, const UpOptions& options) {
 }
 
 std::vector<std::string> background_arguments(const Context& context, const UpOptions& options, int ready_fd) {
-  std::vector<std::string> out = {"fathom", "--state", context.state.string(), "up", "--foreground", "--root", options.root,
-                                  "--port", std::to_string(options.port), "--dashboard-port", std::to_string(options.dashboard_port),
-                                  "--ready-fd", std::to_string(ready_fd)};
+  std::vector<std::string> out = {"fathom",
+                                  "--state",
+                                  context.state.string(),
+                                  "up",
+                                  "--foreground",
+                                  "--root",
+                                  options.root,
+                                  "--port",
+                                  std::to_string(options.port),
+                                  "--dashboard-port",
+                                  std::to_string(options.dashboard_port),
+                                  "--ready-fd",
+                                  std::to_string(ready_fd)};
   for (const std::string& device : options.devices) out.insert(out.end(), {"--devices", device});
   return out;
 }
@@ -166,12 +177,21 @@ ExitCode up(const Context& context, UpOptions options) {
   return 0;
 }
 
+Status ensure_up(const Context& context, UpOptions options) {
+  if (running_up(context)) return success();
+  FATHOM_TRY(complete(options));
+  FATHOM_ASSIGN(const UpInfo info, start_background(context, options));
+  if (!context.json) print_up(context, info, true);
+  return success();
+}
+
 ExitCode down(const Context& context) {
   const int pid = lock_holder(context);
   if (pid > 0) {
     ::kill(pid, SIGTERM);
     if (!ends_soon(context, pid, Millis{40'000})) {
-      return Error{Errc::unavailable, fmt::format("process {} does not end; see {}", pid, (context.state / "up.log").string())};
+      return Error{Errc::unavailable,
+                   fmt::format("process {} does not end; see {}", pid, (context.state / "up.log").string())};
     }
   }
   if (context.json) {
@@ -188,7 +208,8 @@ ExitCode dashboard(const Context& context, bool print) {
     print_link(context, link);
     return 0;
   }
-  if (print) return Error{Errc::failed_precondition, "no 'fathom up' relays the dashboard; start it, or leave --print away"};
+  if (print)
+    return Error{Errc::failed_precondition, "no 'fathom up' relays the dashboard; start it, or leave --print away"};
   FATHOM_ASSIGN(const Contact coordinator, contact(context));
   sigset_t ends;
   ::sigemptyset(&ends);

@@ -30,10 +30,12 @@ long long count(const json& counts, const char* state) {
 std::string progress(const json& sweep, double seconds) {
   const json counts = sweep.value("counts", json::object());
   long long ended = 0;
-  for (const char* state : {"succeeded", "stopped", "failed", "diverged", "cancelled", "skipped"}) ended += count(counts, state);
+  for (const char* state : {"succeeded", "stopped", "failed", "diverged", "cancelled", "skipped"})
+    ended += count(counts, state);
   const long long all = std::max<long long>(sweep.value("jobs", 0), 1);
   const auto filled = static_cast<std::size_t>(20 * ended / all);
-  std::string text = fmt::format("[{}{}] {}/{} jobs", std::string(filled, '#'), std::string(20 - filled, '.'), ended, all);
+  std::string text =
+      fmt::format("[{}{}] {}/{} jobs", std::string(filled, '#'), std::string(20 - filled, '.'), ended, all);
   for (const char* state : {"running", "stopped", "backoff", "failed", "diverged", "cancelled", "skipped"}) {
     if (count(counts, state) > 0) text += fmt::format(", {} {}", count(counts, state), state);
   }
@@ -91,8 +93,8 @@ void print_failures(const Context& context, const std::string& sweep) {
     if (!jobs) return;
     for (const json& job : jobs->value("items", json::array())) {
       const json cause = job.value("cause", json());
-      fmt::print(stderr, "{} {} {}: {}: {}\n", job.value("id", ""), job.value("stage", ""), job.value("task", ""), state,
-                 cause.is_string() ? cause.get<std::string>() : "");
+      fmt::print(stderr, "{} {} {}: {}: {}\n", job.value("id", ""), job.value("stage", ""), job.value("task", ""),
+                 state, cause.is_string() ? cause.get<std::string>() : "");
     }
   }
 }
@@ -124,15 +126,12 @@ Result<int> follow(const Context& context, const std::string& sweep, bool print_
 
 ExitCode watch(const Context& context, const std::string& sweep) { return follow(context, sweep, context.json); }
 
-ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_options, const CollectOptions& collect_options) {
-  if (!running_up(context)) {
-    Context quiet = context;
-    quiet.json = false;
-    if (context.json) std::fflush(stdout);
-    FATHOM_ASSIGN(const int started, up(quiet, up_options));
-    if (started != 0) return started;
-  }
-  FATHOM_ASSIGN(const std::string sweep, submit_file(context, file));
+ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_options,
+             const CollectOptions& collect_options) {
+  FATHOM_TRY(ensure_up(context, up_options));
+  FATHOM_ASSIGN(const json submitted, submit_file(context, file));
+  if (!context.json) print_submitted(submitted);
+  const std::string sweep = submitted.value("id", "");
   FATHOM_ASSIGN(const int ended, follow(context, sweep, false));
   CollectOptions options = collect_options;
   options.sweep = sweep;

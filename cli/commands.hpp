@@ -1,12 +1,14 @@
-// The commands of `fathom`, one function each, over options that are already parsed (cli/app.cpp). Each prints its result
-// on stdout, as text or, with Context::json, as one JSON value, and returns the exit code; an Error is printed by the
-// caller and means exit code 1. Thread: the main thread.
+// The commands of `fathom`, one function each, over options that are already parsed (cli/app.cpp). Each prints its
+// result on stdout, as text or, with Context::json, as one JSON value, and returns the exit code; an Error is printed
+// by the caller and means exit code 1. Thread: the main thread.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "cli/context.hpp"
 #include "cli/supervisor.hpp"
@@ -19,6 +21,8 @@ using ExitCode = Result<int>;
 // ---------------------------------------------------------------- this machine
 // Starts the supervisor in the background (or is it, with --foreground) and waits until a worker has joined.
 ExitCode up(const Context& context, UpOptions options);
+// The same where nothing runs yet; prints only as text.
+Status ensure_up(const Context& context, UpOptions options);
 ExitCode down(const Context& context);
 // Prints a link that logs a browser in once. `print`: only the link, and only where `up` runs a forwarder.
 ExitCode dashboard(const Context& context, bool print);
@@ -62,16 +66,19 @@ ExitCode workers(const Context& context);
 
 struct CollectOptions {
   std::string sweep;
-  std::string out;    // empty: ./fathom-results/SWEEP
-  bool best = false;  // only the best setting of each task and drop (default: where settings vary, all that have weights)
+  std::string out;  // empty: ./fathom-results/SWEEP
+  bool best =
+      false;  // only the best setting of each task and drop (default: where settings vary, all that have weights)
 };
 ExitCode collect(const Context& context, const CollectOptions& options);
 
 // up (where nothing runs), submit, watch, collect.
-ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_options, const CollectOptions& collect_options);
+ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_options,
+             const CollectOptions& collect_options);
 
 // ---------------------------------------------------------------- shared by commands
-// The sweep's id after its submission.
-Result<std::string> submit_file(const Context& context, const SweepFile& options);
+// Checks and submits; the coordinator's answer {"id", "jobs", "notes"}.
+Result<nlohmann::json> submit_file(const Context& context, const SweepFile& options);
+void print_submitted(const nlohmann::json& answer);
 
 }  // namespace fathom::cli

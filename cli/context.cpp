@@ -41,7 +41,8 @@ int lock_holder(const Context& context) {
 }
 
 Result<UpInfo> running_up(const Context& context) {
-  const Error absent{Errc::not_found, "nothing runs for the state folder " + context.state.string() + ": start it with 'fathom up'"};
+  const Error absent{Errc::not_found,
+                     "nothing runs for the state folder " + context.state.string() + ": start it with 'fathom up'"};
   UpInfo info;
   info.pid = lock_holder(context);
   if (info.pid == 0) return absent;

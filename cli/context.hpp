@@ -12,10 +12,10 @@ namespace fathom::cli {
 namespace fs = std::filesystem;
 
 struct Context {
-  fs::path state;       // ${XDG_STATE_HOME:-~/.local/state}/fathom, or --state; absolute
-  fs::path programs;    // the folder of this program: fathom-coordinator and the others are beside it
+  fs::path state;     // ${XDG_STATE_HOME:-~/.local/state}/fathom, or --state; absolute
+  fs::path programs;  // the folder of this program: fathom-coordinator and the others are beside it
   std::string version;
-  bool json = false;    // machine-readable output on stdout
+  bool json = false;  // machine-readable output on stdout
 };
 
 // Files below the state folder. The coordinator makes the first four; `up` makes the others.
@@ -23,7 +23,9 @@ inline fs::path address_file(const Context& context) { return context.state / "c
 inline fs::path ca_file(const Context& context) { return context.state / "coordinator" / "tls" / "ca.pem"; }
 inline fs::path token_file(const Context& context) { return context.state / "token"; }
 inline fs::path join_token_file(const Context& context) { return context.state / "join-token"; }
-inline fs::path up_lock_file(const Context& context) { return context.state / "up.lock"; }  // locked while `up` runs; its pid
+inline fs::path up_lock_file(const Context& context) {
+  return context.state / "up.lock";
+}  // locked while `up` runs; its pid
 inline fs::path up_info_file(const Context& context) { return context.state / "up.json"; }  // UpInfo
 
 // What a running `up` tells the other commands. Written once it is ready, removed when it ends.

@@ -74,7 +74,8 @@ struct Forwarder::Impl {
     acceptor.bind({loopback, port}, error);
     if (error && port != 0) acceptor.bind({loopback, 0}, error);
     if (!error) acceptor.listen(64, error);
-    if (error) return Error{Errc::unavailable, "no port on 127.0.0.1 can be opened for the dashboard: " + error.message()};
+    if (error)
+      return Error{Errc::unavailable, "no port on 127.0.0.1 can be opened for the dashboard: " + error.message()};
     return success();
   }
 
@@ -86,7 +87,8 @@ struct Forwarder::Impl {
       if (error == asio::error::operation_aborted) co_return;
       if (error || open >= kMaxConnections) continue;
       ++open;
-      asio::co_spawn(io, serve(std::make_shared<Pair>(std::move(socket), tls)), [this](const std::exception_ptr&) { --open; });
+      asio::co_spawn(io, serve(std::make_shared<Pair>(std::move(socket), tls)),
+                     [this](const std::exception_ptr&) { --open; });
     }
   }
 

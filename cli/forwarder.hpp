@@ -1,6 +1,6 @@
 // A loopback port that relays bytes to the coordinator's TLS port. Browsers refuse a certificate that was made on this
-// machine; a plain connection that never leaves it they accept. The relay adds no right: the coordinator still wants its
-// cookie or token. Thread: start() runs it on a thread of its own; the destructor ends it.
+// machine; a plain connection that never leaves it they accept. The relay adds no right: the coordinator still wants
+// its cookie or token. Thread: start() runs it on a thread of its own; the destructor ends it.
 #pragma once
 
 #include <cstdint>

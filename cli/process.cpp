@@ -68,8 +68,9 @@ std::string last_words(const std::string& log) {
   for (std::string line; std::getline(in, line);) {
     if (line.empty()) continue;
     last = line;
-    const bool complaint = line.find("level=error") != std::string::npos || line.find("level=critical") != std::string::npos ||
-                           line.starts_with("fathom-");
+    const bool complaint = line.find("level=error") != std::string::npos ||
+                           line.find("level=critical") != std::string::npos ||
+                           (line.starts_with("fathom-") && line.find(" listens on ") == std::string::npos);
     if (complaint) telling = line;
   }
   return telling.empty() ? last : telling;

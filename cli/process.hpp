@@ -1,5 +1,5 @@
-// Child processes of `fathom up`. Thread: the thread that calls start_process() must live as long as the child, which is
-// ended by the kernel (SIGTERM) when that thread's process dies.
+// Child processes of `fathom up`. Thread: the thread that calls start_process() must live as long as the child, which
+// is ended by the kernel (SIGTERM) when that thread's process dies.
 #pragma once
 
 #include <sys/types.h>

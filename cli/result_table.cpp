@@ -15,6 +15,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::size_t kMostDetails = 500;
+
 std::string text(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "";
@@ -76,7 +78,8 @@ std::string score(const Summary* summary) {
 
 std::string what(const LineKey& key) {
   if (key.set.empty()) return key.drop;
-  return key.set + (key.drop == "standard" || key.drop.empty() ? "" : " " + key.drop) + (key.kept.empty() ? "" : ", kept " + key.kept);
+  return key.set + (key.drop == "standard" || key.drop.empty() ? "" : " " + key.drop) +
+         (key.kept.empty() ? "" : ", kept " + key.kept);
 }
 
 }  // namespace
@@ -123,7 +126,11 @@ Result<std::string> result_table(Client& client, const std::string& sweep) {
   const std::string path = "/api/v1/sweeps/" + encode(sweep);
   FATHOM_ASSIGN(const json rows, client.items(path + "/results"));
   if (rows.empty()) return std::string();
-  FATHOM_ASSIGN(const json jobs, client.items(path + "/jobs"));
+  FATHOM_ASSIGN(json jobs, client.items(path + "/jobs"));
+  // Speeds are in the jobs' results, which a list does not carry: asked for one by one while that is quick.
+  for (std::size_t i = 0; i < jobs.size() && jobs.size() <= kMostDetails; ++i) {
+    FATHOM_ASSIGN(jobs[i], client.get(path + "/jobs/" + encode(jobs[i].value("id", ""))));
+  }
   return result_table(rows, jobs);
 }
 

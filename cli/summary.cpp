@@ -25,8 +25,10 @@ json parameters_of(const json& row) {
 }
 
 SummaryKey key_of(const json& row) {
-  return {cell(row, "stage"), cell(row, "task"), cell(row, "drop"), cell(row, "set"), cell(row, "kept"),
-          parameters_of(row).dump(), cell(row, "metric"), static_cast<int>(row.value("depth", json(0)).get<double>())};
+  return {cell(row, "stage"),  cell(row, "task"),
+          cell(row, "drop"),   cell(row, "set"),
+          cell(row, "kept"),   parameters_of(row).dump(),
+          cell(row, "metric"), static_cast<int>(row.value("depth", json(0)).get<double>())};
 }
 
 std::vector<Summary> gather(const json& rows) {
@@ -108,7 +110,7 @@ void add_retained(std::vector<Summary>& all) {
     base.depth = 0;
     const auto exact = same.find(base);
     const auto any = best.find(without_settings(base));
-    const std::optional<double> reference = exact != same.end()  ? std::optional(exact->second)
+    const std::optional<double> reference = exact != same.end() ? std::optional(exact->second)
                                             : any != best.end() ? std::optional(any->second)
                                                                 : std::nullopt;
     if (reference && *reference != 0) summary.retained = summary.mean() / *reference;
@@ -132,11 +134,15 @@ std::optional<double> Summary::deviation() const {
 }
 
 double Summary::lowest() const {
-  return std::min_element(by_seed.begin(), by_seed.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->second;
+  return std::min_element(by_seed.begin(), by_seed.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->second;
 }
 
 double Summary::highest() const {
-  return std::max_element(by_seed.begin(), by_seed.end(), [](const auto& a, const auto& b) { return a.second < b.second; })->second;
+  return std::max_element(by_seed.begin(), by_seed.end(),
+                          [](const auto& a, const auto& b) { return a.second < b.second; })
+      ->second;
 }
 
 std::vector<Summary> summarize(const json& rows) {

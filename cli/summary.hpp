@@ -23,7 +23,7 @@ struct SummaryKey {
 
 struct Summary {
   SummaryKey key;
-  nlohmann::json row;                       // the first of its rows: for n, lo, hi and param.*
+  nlohmann::json row;  // the first of its rows: for n, lo, hi and param.*
   bool primary = false;
   std::map<std::int64_t, double> by_seed;
   [[nodiscard]] double mean() const;
@@ -35,7 +35,8 @@ struct Summary {
 };
 
 // In the order of the rows. Rows without a finite value are left out. After each stage's rows come those of the task
-// "average": the mean over tasks of the primary metric, for what was measured for two tasks at least and for all of them.
+// "average": the mean over tasks of the primary metric, for what was measured for two tasks at least and for all of
+// them.
 std::vector<Summary> summarize(const nlohmann::json& rows);
 
 }  // namespace fathom::cli

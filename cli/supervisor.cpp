@@ -12,8 +12,8 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/client.hpp"
 #include "cli/process.hpp"
@@ -57,11 +57,11 @@ std::vector<std::string> default_devices() {
 Supervisor::Supervisor(Context context, UpOptions options, Announce announce)
     : context_(std::move(context)), options_(std::move(options)), announce_(std::move(announce)) {
   coordinator_.name = "fathom-coordinator";
-  coordinator_.log = (context_.state / "coordinator.log").string();
+  coordinator_.log = (context_.state / "up-coordinator.log").string();
   coordinator_.arguments = {(context_.programs / "fathom-coordinator").string(), "--state", context_.state.string(),
                             "--listen", fmt::format("127.0.0.1:{}", options_.port)};
   worker_.name = "fathom-worker";
-  worker_.log = (context_.state / "worker.log").string();
+  worker_.log = (context_.state / "up-worker.log").string();
   info_.pid = ::getpid();
   info_.root = options_.root;
 }
@@ -80,7 +80,8 @@ Status Supervisor::take_lock() {
                                                    lock_holder(context_))};
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, pid.data(), pid.size(), 0) < 0) return system_error(errno, "write", path);
+  if (::ftruncate(lock_, 0) != 0 || ::pwrite(lock_, pid.data(), pid.size(), 0) < 0)
+    return system_error(errno, "write", path);
   return success();
 }
 
@@ -108,8 +109,8 @@ void Supervisor::reap() {
     const std::string what = describe_exit(status);
     if (!announced_) {
       const std::string words = last_words(child->log);
-      return fail({Errc::failed_precondition, fmt::format("{} {}{}{} (log: {})", child->name, what, words.empty() ? "" : ": ",
-                                                          words, child->log)});
+      return fail({Errc::failed_precondition, fmt::format("{} {}{}{} (log: {})", child->name, what,
+                                                          words.empty() ? "" : ": ", words, child->log)});
     }
     if (now() - child->started > kHealthy) child->backoff = Millis{200};
     child->next = now() + child->backoff;
@@ -154,12 +155,18 @@ void Supervisor::coordinator_answers() {
   forwarder_ = std::move(forwarder).value();
   info_.dashboard_port = forwarder_->port();
   worker_.arguments = {(context_.programs / "fathom-worker").string(),
-                       "--coordinator", where->address,
-                       "--join-token", join_token_file(context_).string(),
-                       "--ca", where->ca_file,
-                       "--state", (context_.state / "worker").string(),
-                       "--root", options_.root,
-                       "--devices", fmt::format("{}", fmt::join(options_.devices, ","))};
+                       "--coordinator",
+                       where->address,
+                       "--join-token",
+                       join_token_file(context_).string(),
+                       "--ca",
+                       where->ca_file,
+                       "--state",
+                       (context_.state / "worker").string(),
+                       "--root",
+                       options_.root,
+                       "--devices",
+                       fmt::format("{}", fmt::join(options_.devices, ","))};
   if (const auto started = start(worker_); !started) fail(started.error());
 }
 

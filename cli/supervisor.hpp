@@ -1,7 +1,7 @@
-// The process behind `fathom up`: keeps one coordinator and one worker running on this machine, starts each again when it
-// dies, and relays a loopback port to the dashboard. It holds <state>/up.lock as long as it lives; its children end with
-// it. It remembers nothing that matters: everything durable is the coordinator's.
-// Thread: run() is the calling thread, which should be the main thread; signals are blocked in it and waited for.
+// The process behind `fathom up`: keeps one coordinator and one worker running on this machine, starts each again when
+// it dies, and relays a loopback port to the dashboard. It holds <state>/up.lock as long as it lives; its children end
+// with it. It remembers nothing that matters: everything durable is the coordinator's. Thread: run() is the calling
+// thread, which should be the main thread; signals are blocked in it and waited for.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +17,12 @@
 namespace fathom::cli {
 
 struct UpOptions {
-  std::string root = ".";            // absolute once checked
-  std::vector<std::string> devices;  // empty: one cpu:1 a core, at most 8
-  std::uint16_t port = 7447;         // of the coordinator; 0: a free one
+  std::string root = ".";               // absolute once checked
+  std::vector<std::string> devices;     // empty: one cpu:1 a core, at most 8
+  std::uint16_t port = 7447;            // of the coordinator; 0: a free one
   std::uint16_t dashboard_port = 7448;  // the forwarder's; another when it is taken
   bool foreground = false;
-  int ready_fd = -1;                 // where the background process tells the foreground one how it went
+  int ready_fd = -1;  // where the background process tells the foreground one how it went
 };
 
 class Supervisor {
@@ -66,7 +66,7 @@ class Supervisor {
   Child worker_;
   std::unique_ptr<Forwarder> forwarder_;
   UpInfo info_;
-  TimePoint deadline_{};   // everything has to run by then
+  TimePoint deadline_{};  // everything has to run by then
   bool announced_ = false;
   bool failed_ = false;
   int lock_ = -1;

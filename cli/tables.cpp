@@ -55,10 +55,19 @@ std::string csv(const std::vector<std::string>& columns, const std::vector<json>
 json number_or_null(const std::optional<double>& value) { return value ? json(*value) : json(); }
 
 json summary_row(const Summary& summary) {
-  json row = {{"stage", summary.key.stage}, {"task", summary.key.task}, {"drop", summary.key.drop}, {"depth", summary.key.depth},
-              {"set", summary.key.set}, {"kept", summary.key.kept}, {"metric", summary.key.metric}, {"mean", summary.mean()},
-              {"std", number_or_null(summary.deviation())}, {"seeds", summary.by_seed.size()}, {"min", summary.lowest()},
-              {"max", summary.highest()}, {"retained", number_or_null(summary.retained)}};
+  json row = {{"stage", summary.key.stage},
+              {"task", summary.key.task},
+              {"drop", summary.key.drop},
+              {"depth", summary.key.depth},
+              {"set", summary.key.set},
+              {"kept", summary.key.kept},
+              {"metric", summary.key.metric},
+              {"mean", summary.mean()},
+              {"std", number_or_null(summary.deviation())},
+              {"seeds", summary.by_seed.size()},
+              {"min", summary.lowest()},
+              {"max", summary.highest()},
+              {"retained", number_or_null(summary.retained)}};
   for (const char* name : {"n", "lo", "hi"}) row[name] = summary.row.value(name, json());
   for (const auto& [name, value] : summary.row.items()) {
     if (name.starts_with("param.")) row[name] = value;
@@ -70,7 +79,8 @@ json summary_row(const Summary& summary) {
 json job_row(const json& detail) {
   json row = detail;
   const json result = detail.value("result", json());
-  for (const char* name : {"steps", "epochs", "examples", "tokens", "seconds", "steps_per_s", "peak_memory", "data_sha256", "base_sha256"}) {
+  for (const char* name : {"steps", "epochs", "examples", "tokens", "seconds", "steps_per_s", "peak_memory",
+                           "data_sha256", "base_sha256"}) {
     row[name] = result.is_object() ? result.value(name, json()) : json();
   }
   row["job"] = detail.value("id", json());
@@ -102,7 +112,8 @@ std::vector<json> attention_rows(const json& detail) {
 
 }  // namespace
 
-std::map<std::string, std::string> result_files(const json& sweep, const json& rows, const std::vector<CollectedJob>& jobs) {
+std::map<std::string, std::string> result_files(const json& sweep, const json& rows,
+                                                const std::vector<CollectedJob>& jobs) {
   std::vector<json> results(rows.begin(), rows.end());
   for (json& row : results) row["sweep"] = sweep.value("id", json());
   std::vector<json> summaries;
@@ -116,17 +127,25 @@ std::map<std::string, std::string> result_files(const json& sweep, const json& r
     for (json& row : attention_rows(job.detail)) attention.push_back(std::move(row));
   }
   return {
-      {"results.csv", csv({"sweep", "stage", "kind", "task", "drop", "n", "lo", "hi", "depth", "set", "members", "kept", "seed",
-                           "split", "metric", "value", "primary", "epoch", "status", "param.*", "recipe", "precision", "device",
-                           "job", "generation", "attempt", "cached", "sha256"}, results)},
-      {"summary.csv", csv({"stage", "task", "drop", "n", "lo", "hi", "depth", "set", "kept", "param.*", "metric", "mean", "std",
-                           "seeds", "min", "max", "retained"}, summaries)},
-      {"jobs.csv", csv({"job", "stage", "task", "drop", "seed", "param.*", "status", "cause", "attempts", "cached", "steps",
-                        "epochs", "examples", "tokens", "seconds", "steps_per_s", "peak_memory", "worker", "device", "started",
-                        "ended", "data_sha256", "base_sha256"}, all_jobs)},
-      {"timing.csv", csv({"stage", "kind", "task", "drop", "set", "kept", "seed", "param.*", "job", "device", "steps", "examples",
-                          "tokens", "seconds", "steps_per_s", "examples_per_s", "tokens_per_s", "peak_memory"}, timed)},
-      {"fusion_attention.csv", csv({"job", "target", "seed", "layer", "site", "adapter", "mean_weight", "rank", "kept_at"}, attention)},
+      {"results.csv",
+       csv({"sweep",   "stage",     "kind",   "task",  "drop",       "n",       "lo",      "hi",    "depth",  "set",
+            "members", "kept",      "seed",   "split", "metric",     "value",   "primary", "epoch", "status", "param.*",
+            "recipe",  "precision", "device", "job",   "generation", "attempt", "cached",  "sha256"},
+           results)},
+      {"summary.csv", csv({"stage", "task", "drop", "n", "lo", "hi", "depth", "set", "kept", "param.*", "metric",
+                           "mean", "std", "seeds", "min", "max", "retained"},
+                          summaries)},
+      {"jobs.csv",
+       csv({"job",         "stage",  "task",   "drop",    "seed",     "param.*",     "status",     "cause",
+            "attempts",    "cached", "steps",  "epochs",  "examples", "tokens",      "seconds",    "steps_per_s",
+            "peak_memory", "worker", "device", "started", "ended",    "data_sha256", "base_sha256"},
+           all_jobs)},
+      {"timing.csv",
+       csv({"stage", "kind", "task", "drop", "set", "kept", "seed", "param.*", "job", "device", "steps", "examples",
+            "tokens", "seconds", "steps_per_s", "examples_per_s", "tokens_per_s", "peak_memory"},
+           timed)},
+      {"fusion_attention.csv",
+       csv({"job", "target", "seed", "layer", "site", "adapter", "mean_weight", "rank", "kept_at"}, attention)},
   };
 }
 

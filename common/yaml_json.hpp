@@ -22,7 +22,7 @@ struct YamlMark {
 };
 
 struct YamlDocument {
-  std::string name;                       // of the file, for messages
+  std::string name;  // of the file, for messages
   nlohmann::ordered_json value;
   std::map<std::string, YamlMark> marks;  // by JSON pointer: the key of a map's value, the item of a list
 

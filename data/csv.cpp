@@ -40,7 +40,8 @@ class CsvParser final : public RowParser {
 
  private:
   [[nodiscard]] bool at_line_end(std::size_t at) const {
-    return at >= text_.size() || text_[at] == '\n' || (text_[at] == '\r' && at + 1 < text_.size() && text_[at + 1] == '\n');
+    return at >= text_.size() || text_[at] == '\n' ||
+           (text_[at] == '\r' && at + 1 < text_.size() && text_[at + 1] == '\n');
   }
 
   void skip_line_end() {
@@ -77,9 +78,10 @@ class CsvParser final : public RowParser {
       ++at_;
     }
     if (at_ >= text_.size() || text_[at_] == ',' || at_line_end(at_)) return true;
-    mistake = {line_, fmt::format("'{}' after a closing quote; expected a comma or the end of the line (a quote inside a "
-                                  "quoted field is written twice)",
-                                  text_[at_])};
+    mistake = {line_,
+               fmt::format("'{}' after a closing quote; expected a comma or the end of the line (a quote inside a "
+                           "quoted field is written twice)",
+                           text_[at_])};
     return false;
   }
 

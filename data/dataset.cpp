@@ -130,7 +130,8 @@ Result<Labels> find_labels(const fs::path& root, const TaskFiles& files) {
   return names_in(train, files);
 }
 
-Status set_label(Example& example, const std::string& text, const Labels& labels, const Table& table, std::uint64_t line) {
+Status set_label(Example& example, const std::string& text, const Labels& labels, const Table& table,
+                 std::uint64_t line) {
   if (labels.regression) {
     const auto value = number_of(text);
     if (!value) return table.error_at(line, fmt::format("the label \"{}\" is no number", text));
@@ -138,7 +139,9 @@ Status set_label(Example& example, const std::string& text, const Labels& labels
     return success();
   }
   const auto id = labels.id(text);
-  if (!id) return table.error_at(line, fmt::format("unknown label \"{}\"; the task's labels are {}", text, listed(labels.names)));
+  if (!id)
+    return table.error_at(line,
+                          fmt::format("unknown label \"{}\"; the task's labels are {}", text, listed(labels.names)));
   example.label = *id;
   return success();
 }
@@ -158,7 +161,8 @@ Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, cons
     example.text = std::move(row.fields[file.text[0]]);
     out.examples.push_back(std::move(example));
   }
-  if (out.examples.empty()) return Error{Errc::invalid_argument, path.string() + ": only a header; expected rows below it"};
+  if (out.examples.empty())
+    return Error{Errc::invalid_argument, path.string() + ": only a header; expected rows below it"};
   out.replaced = file.table.replaced();
   return out;
 }

@@ -23,7 +23,8 @@ bool is_utf8_name(const std::string& encoding) {
 // U+FFFD in valid UTF-8.
 std::uint64_t count_replacements(const std::string& text) {
   std::uint64_t count = 0;
-  for (std::size_t at = text.find("\xEF\xBF\xBD"); at != std::string::npos; at = text.find("\xEF\xBF\xBD", at + 3)) ++count;
+  for (std::size_t at = text.find("\xEF\xBF\xBD"); at != std::string::npos; at = text.find("\xEF\xBF\xBD", at + 3))
+    ++count;
   return count;
 }
 

@@ -8,8 +8,8 @@
 
 namespace fathom::data {
 
-// Valid UTF-8 without a byte order mark; `replaced` counts the U+FFFD written for bytes that mean nothing in `encoding`.
-// invalid_argument: an encoding nobody knows, or UTF-16 bytes in what is said to be UTF-8.
+// Valid UTF-8 without a byte order mark; `replaced` counts the U+FFFD written for bytes that mean nothing in
+// `encoding`. invalid_argument: an encoding nobody knows, or UTF-16 bytes in what is said to be UTF-8.
 Result<std::string> to_utf8(std::string bytes, const std::string& encoding, std::uint64_t& replaced);
 
 }  // namespace fathom::data

@@ -26,7 +26,7 @@ class HashCache {
     std::int64_t mtime = 0;  // ns of the file clock
     std::string sha256;
   };
-  std::mutex mutex_;                       // protects entries_; not held while hashing
+  std::mutex mutex_;                      // protects entries_; not held while hashing
   std::map<std::string, Entry> entries_;  // by path as given
 };
 

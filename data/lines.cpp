@@ -47,7 +47,8 @@ class TsvParser final : public RowParser {
       const std::size_t tab = line.find('\t');
       const std::string_view field = line.substr(0, tab);
       if (field.size() > limits_.field || row.fields.size() >= limits_.columns) {
-        mistake = {row.line, fmt::format("a field of more than {} bytes, or more than {} columns", limits_.field, limits_.columns)};
+        mistake = {row.line, fmt::format("a field of more than {} bytes, or more than {} columns", limits_.field,
+                                         limits_.columns)};
         return Got::mistake;
       }
       row.fields.emplace_back(field);

@@ -181,7 +181,8 @@ Result<Prepared> prepare(const Recipe& recipe, const fs::path& root, const fs::p
   cut(divided->dev, recipe.limit_dev);
   report.train = divided->train.size();
   report.dev = divided->dev.size();
-  if (report.train == 0 || report.dev == 0) return Error{Errc::invalid_argument, "limit: train and dev need a row each"};
+  if (report.train == 0 || report.dev == 0)
+    return Error{Errc::invalid_argument, "limit: train and dev need a row each"};
 
   const Labels labels = final_labels(recipe, rows);
   report.labels = labels.names;

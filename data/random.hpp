@@ -1,6 +1,6 @@
 // Random numbers that are the same on every machine and for ever: the standard library's distributions and std::shuffle
-// differ between implementations. xoshiro256** 1.0 (Blackman, Vigna 2018), its state filled by SplitMix64 from the seed.
-// Thread: an object belongs to one thread.
+// differ between implementations. xoshiro256** 1.0 (Blackman, Vigna 2018), its state filled by SplitMix64 from the
+// seed. Thread: an object belongs to one thread.
 #pragma once
 
 #include <array>

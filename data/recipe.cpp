@@ -15,8 +15,8 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-const std::vector<std::string> kKeys = {"name",   "source", "format", "header",     "encoding", "where",      "text",
-                                        "label",  "labels", "split",  "split_seed", "limit",    "deduplicate"};
+const std::vector<std::string> kKeys = {"name",  "source", "format", "header",     "encoding", "where",      "text",
+                                        "label", "labels", "split",  "split_seed", "limit",    "deduplicate"};
 
 // A YAML scalar as the text that data files hold: 1 is "1".
 std::optional<std::string> as_text(const Json& value) {
@@ -50,14 +50,17 @@ class RecipeReader {
     const auto found = root_.find(key);
     return found == root_.end() || found->is_null() ? nullptr : &*found;
   }
-  Error wrong(const std::string& pointer, const std::string& message) const { return document_.error_at(pointer, message); }
+  Error wrong(const std::string& pointer, const std::string& message) const {
+    return document_.error_at(pointer, message);
+  }
 
   Status known_keys(const std::string& pointer, const Json& object, const std::vector<std::string>& keys) const {
     if (!object.is_object()) return wrong(pointer, "expected keys and values");
     for (const auto& [key, value] : object.items()) {
       if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
       const std::string near = nearest(key, keys);
-      const std::string hint = near.empty() ? "the keys are " + fmt::format("{}", fmt::join(keys, ", ")) : "did you mean " + near + "?";
+      const std::string hint =
+          near.empty() ? "the keys are " + fmt::format("{}", fmt::join(keys, ", ")) : "did you mean " + near + "?";
       return wrong(pointer + "/" + key, "unknown key \"" + key + "\"; " + hint);
     }
     return success();
@@ -109,7 +112,8 @@ class RecipeReader {
 
   Result<Column> column(const std::string& pointer, const Json& value) const {
     if (value.is_string() && !value.get<std::string>().empty()) return Column{value.get<std::string>(), 0};
-    const bool number = value.is_number_integer() && value.get<std::int64_t>() >= 1 && value.get<std::int64_t>() <= 4096;
+    const bool number =
+        value.is_number_integer() && value.get<std::int64_t>() >= 1 && value.get<std::int64_t>() <= 4096;
     if (number) return Column{"", value.get<std::uint32_t>()};
     return wrong(pointer, "expected a column's name, or its number from 1");
   }
@@ -123,7 +127,8 @@ class RecipeReader {
       if (!text) return wrong("/where/" + key, "where: expected one value for each column");
       const bool number = !recipe_.table.header && !key.empty() && key.size() < 5 &&
                           key.find_first_not_of("0123456789") == std::string::npos;
-      recipe_.where.emplace_back(number ? Column{"", static_cast<std::uint32_t>(std::stoul(key))} : Column{key, 0}, *text);
+      recipe_.where.emplace_back(number ? Column{"", static_cast<std::uint32_t>(std::stoul(key))} : Column{key, 0},
+                                 *text);
     }
     return success();
   }
@@ -177,7 +182,8 @@ class RecipeReader {
     if (limit == nullptr) return success();
     FATHOM_TRY(known_keys("/limit", *limit, {"train", "dev"}));
     for (const auto& [key, value] : limit->items()) {
-      FATHOM_TRY(read_whole("/limit/" + key, value, (key == "train" ? recipe_.limit_train : recipe_.limit_dev).emplace()));
+      FATHOM_TRY(
+          read_whole("/limit/" + key, value, (key == "train" ? recipe_.limit_train : recipe_.limit_dev).emplace()));
     }
     return success();
   }

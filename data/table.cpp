@@ -15,9 +15,12 @@ namespace fs = std::filesystem;
 
 const char* name_of(Format format) {
   switch (format) {
-    case Format::csv: return "csv";
-    case Format::tsv: return "tsv";
-    case Format::jsonl: return "jsonl";
+    case Format::csv:
+      return "csv";
+    case Format::tsv:
+      return "tsv";
+    case Format::jsonl:
+      return "jsonl";
   }
   return "";
 }
@@ -34,8 +37,8 @@ Result<Format> format_of(const fs::path& path) {
   if (ending == ".csv") return Format::csv;
   if (ending == ".tsv" || ending == ".tab" || ending == ".txt") return Format::tsv;
   if (ending == ".jsonl" || ending == ".ndjson") return Format::jsonl;
-  return Error{Errc::invalid_argument, path.string() + ": the ending \"" + ending +
-                                           "\" says no format; say format: csv, tsv or jsonl"};
+  return Error{Errc::invalid_argument,
+               path.string() + ": the ending \"" + ending + "\" says no format; say format: csv, tsv or jsonl"};
 }
 
 std::string Column::text() const { return number > 0 ? fmt::format("number {}", number) : fmt::format("\"{}\"", name); }
@@ -72,7 +75,8 @@ Result<Table> Table::open(const fs::path& path, const TableOptions& options, con
   return read(std::move(bytes), known, path.string(), limits);
 }
 
-Result<Table> Table::read(std::string bytes, const TableOptions& options, const std::string& name, const TableLimits& limits) {
+Result<Table> Table::read(std::string bytes, const TableOptions& options, const std::string& name,
+                          const TableLimits& limits) {
   auto state = std::make_unique<State>();
   state->name = name;
   state->format = options.format.value_or(Format::csv);
@@ -80,9 +84,15 @@ Result<Table> Table::read(std::string bytes, const TableOptions& options, const 
   if (!text) return Error{text.error().code, name + ": " + text.error().message};
   state->text = std::move(text).value();
   switch (state->format) {
-    case Format::csv: state->parser = csv_parser(state->text, limits); break;
-    case Format::tsv: state->parser = tsv_parser(state->text, limits); break;
-    case Format::jsonl: state->parser = jsonl_parser(state->text, limits); break;
+    case Format::csv:
+      state->parser = csv_parser(state->text, limits);
+      break;
+    case Format::tsv:
+      state->parser = tsv_parser(state->text, limits);
+      break;
+    case Format::jsonl:
+      state->parser = jsonl_parser(state->text, limits);
+      break;
   }
   Table table(std::move(state));
   State& own = *table.state_;
@@ -111,17 +121,20 @@ Result<bool> Table::next(Row& row) {
   RowMistake mistake;
   while (true) {
     switch (state_->parser->next(row, mistake)) {
-      case RowParser::Got::end: return false;
-      case RowParser::Got::mistake: return error_at(mistake.line, mistake.message);
-      case RowParser::Got::row: break;
+      case RowParser::Got::end:
+        return false;
+      case RowParser::Got::mistake:
+        return error_at(mistake.line, mistake.message);
+      case RowParser::Got::row:
+        break;
     }
     const std::size_t wanted = state_->columns.size();
     // A blank line is no row, unless rows have one column, which may be empty.
     if (wanted != 1 && row.fields.size() == 1 && row.fields[0].empty()) continue;
     if (wanted != 0 && row.fields.size() != wanted) {
-      return error_at(row.line, fmt::format("{} columns; expected {} as in line {}{}", row.fields.size(), wanted,
-                                            state_->first_line,
-                                            state_->format == Format::tsv ? " (separated by tabs)" : ""));
+      return error_at(row.line,
+                      fmt::format("{} columns; expected {} as in line {}{}", row.fields.size(), wanted,
+                                  state_->first_line, state_->format == Format::tsv ? " (separated by tabs)" : ""));
     }
     return true;
   }
@@ -132,8 +145,8 @@ Result<std::size_t> Table::find(const Column& column) const {
   if (column.number > 0 && column.number <= names.size()) return column.number - 1;
   const auto found = std::find(names.begin(), names.end(), column.name);
   if (column.number == 0 && found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  return Error{Errc::not_found, fmt::format("{}: there is no column {}; the columns are {}", state_->name, column.text(),
-                                            fmt::join(names, ", "))};
+  return Error{Errc::not_found, fmt::format("{}: there is no column {}; the columns are {}", state_->name,
+                                            column.text(), fmt::join(names, ", "))};
 }
 
 }  // namespace fathom::data

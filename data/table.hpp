@@ -1,7 +1,7 @@
-// Rows out of CSV, TSV and JSONL files of any origin. CSV is RFC 4180: quotes, doubled quotes, line breaks inside quotes,
-// LF or CRLF. TSV knows no quoting: split at tabs and line feeds only, as GLUE's files are written. JSONL is one object a
-// line; its columns are the keys of the first. Every row must have as many columns as the first.
-// Bytes that are no valid text become U+FFFD and are counted. Nothing outside throws or aborts: errors name file and line.
+// Rows out of CSV, TSV and JSONL files of any origin. CSV is RFC 4180: quotes, doubled quotes, line breaks inside
+// quotes, LF or CRLF. TSV knows no quoting: split at tabs and line feeds only, as GLUE's files are written. JSONL is
+// one object a line; its columns are the keys of the first. Every row must have as many columns as the first. Bytes
+// that are no valid text become U+FFFD and are counted. Nothing outside throws or aborts: errors name file and line.
 // Thread: an object belongs to one thread.
 #pragma once
 
@@ -49,7 +49,8 @@ struct Column {
 
 class Table {
  public:
-  static Result<Table> open(const std::filesystem::path& path, const TableOptions& options, const TableLimits& limits = {});
+  static Result<Table> open(const std::filesystem::path& path, const TableOptions& options,
+                            const TableLimits& limits = {});
   // The same of bytes in memory; `name` stands for the file in messages. options.format must be set.
   static Result<Table> read(std::string bytes, const TableOptions& options, const std::string& name,
                             const TableLimits& limits = {});

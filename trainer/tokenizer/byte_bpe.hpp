@@ -29,7 +29,8 @@ class ByteBpe final : public TokenModel {
   };
 
   // merges in rank order; a merge whose parts or result are not in the vocabulary is left out (the loader checks them).
-  ByteBpe(const Vocabulary& vocabulary, const std::vector<std::pair<std::string, std::string>>& merges, Options options);
+  ByteBpe(const Vocabulary& vocabulary, const std::vector<std::pair<std::string, std::string>>& merges,
+          Options options);
 
   [[nodiscard]] std::string normalize(std::string_view text) const override;
   void append(std::string_view normalized, std::vector<std::int32_t>& ids) const override;
@@ -43,7 +44,7 @@ class ByteBpe final : public TokenModel {
   [[nodiscard]] const Merge* merge_of(std::int32_t left, std::int32_t right) const;
 
   Options options_;
-  std::array<std::int32_t, 256> byte_ids_{};        // -1: not in the vocabulary
+  std::array<std::int32_t, 256> byte_ids_{};         // -1: not in the vocabulary
   std::unordered_map<std::uint64_t, Merge> merges_;  // by left id << 32 | right id
 };
 

@@ -40,8 +40,10 @@ Encoding Pipeline::encode(std::string_view text, std::optional<std::string_view>
   std::vector<std::int32_t> second;
   if (pair) second = tokens(*pair);
   const Template& frame = pair ? parts_.pair : parts_.single;
-  const auto specials = static_cast<std::size_t>(std::count_if(
-      frame.begin(), frame.end(), [](const TemplatePiece& piece) { return piece.what == TemplatePiece::What::special; }));
+  const auto specials =
+      static_cast<std::size_t>(std::count_if(frame.begin(), frame.end(), [](const TemplatePiece& piece) {
+        return piece.what == TemplatePiece::What::special;
+      }));
   const std::size_t budget = max_length > specials ? max_length - specials : 0;
   const auto [keep_first, keep_second] = longest_first(first.size(), second.size(), budget);
   first.resize(keep_first);
@@ -51,9 +53,15 @@ Encoding Pipeline::encode(std::string_view text, std::optional<std::string_view>
   out.ids.reserve(specials + keep_first + keep_second);
   for (const TemplatePiece& piece : frame) {
     switch (piece.what) {
-      case TemplatePiece::What::special: out.ids.push_back(piece.id); break;
-      case TemplatePiece::What::first: out.ids.insert(out.ids.end(), first.begin(), first.end()); break;
-      case TemplatePiece::What::second: out.ids.insert(out.ids.end(), second.begin(), second.end()); break;
+      case TemplatePiece::What::special:
+        out.ids.push_back(piece.id);
+        break;
+      case TemplatePiece::What::first:
+        out.ids.insert(out.ids.end(), first.begin(), first.end());
+        break;
+      case TemplatePiece::What::second:
+        out.ids.insert(out.ids.end(), second.begin(), second.end());
+        break;
     }
     out.type_ids.resize(out.ids.size(), piece.type_id);
   }

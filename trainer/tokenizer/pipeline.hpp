@@ -17,7 +17,7 @@ namespace fathom::trainer {
 struct TemplatePiece {
   enum class What { special, first, second };
   What what = What::special;
-  std::int32_t id = 0;       // of a special token
+  std::int32_t id = 0;  // of a special token
   std::int32_t type_id = 0;
 };
 using Template = std::vector<TemplatePiece>;

@@ -59,8 +59,8 @@ class Reader {
   }
 
   Result<std::int32_t> checked_id(const json& value, const std::string& key) const {
-    const bool whole = value.is_number_integer() && value.get<std::int64_t>() >= 0 &&
-                       value.get<std::int64_t>() < kMaxVocabulary;
+    const bool whole =
+        value.is_number_integer() && value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() < kMaxVocabulary;
     if (!whole) return corrupt(key + ": expected a token id from 0 to 3,999,999");
     return value.get<std::int32_t>();
   }

@@ -41,7 +41,8 @@ Result<std::int32_t> id_of(const Vocabulary& vocabulary, std::string_view token,
 bool looks_cased(const Vocabulary& vocabulary) {
   return std::any_of(vocabulary.begin(), vocabulary.end(), [](const auto& entry) {
     const std::string& token = entry.first;
-    return !token.starts_with('[') && std::any_of(token.begin(), token.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
+    return !token.starts_with('[') &&
+           std::any_of(token.begin(), token.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
   });
 }
 
@@ -126,7 +127,8 @@ Result<PipelineParts> parse_vocab_and_merges(std::string_view vocab, std::string
   const std::int32_t begin = parts.added[0].id;
   const std::int32_t end = parts.added[1].id;
   parts.pad_id = parts.added[2].id;
-  parts.model = std::make_unique<ByteBpe>(vocabulary, pairs, ByteBpe::Options{hints.add_prefix_space, parts.added[3].id});
+  parts.model =
+      std::make_unique<ByteBpe>(vocabulary, pairs, ByteBpe::Options{hints.add_prefix_space, parts.added[3].id});
   parts.single = {{What::special, begin, 0}, {What::first, 0, 0}, {What::special, end, 0}};
   parts.pair = parts.single;
   parts.pair.insert(parts.pair.end(), {{What::special, end, 0}, {What::second, 0, 0}, {What::special, end, 0}});

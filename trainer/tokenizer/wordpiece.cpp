@@ -99,7 +99,8 @@ void WordPiece::append_word(std::string_view word, std::size_t characters, std::
     std::size_t length = std::min(word.size() - start, longest_);
     auto found = pieces.end();
     for (; length > 0; --length) {
-      const bool inside = start + length < word.size() && (static_cast<unsigned char>(word[start + length]) & 0xC0) == 0x80;
+      const bool inside =
+          start + length < word.size() && (static_cast<unsigned char>(word[start + length]) & 0xC0) == 0x80;
       if (inside) continue;  // never cut a character
       found = pieces.find(word.substr(start, length));
       if (found != pieces.end()) break;

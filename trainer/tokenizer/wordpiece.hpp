@@ -14,11 +14,11 @@ namespace fathom::trainer {
 // As tokenizer.json's BertNormalizer and WordPiece spell them, with the same defaults.
 struct WordPieceOptions {
   bool clean_text = true;
-  bool split_han = true;       // handle_chinese_chars
+  bool split_han = true;  // handle_chinese_chars
   bool lowercase = true;
-  bool strip_accents = true;   // follows lowercase where a file says null
+  bool strip_accents = true;  // follows lowercase where a file says null
   std::string unknown = "[UNK]";
-  std::string prefix = "##";   // marks a piece that continues a word
+  std::string prefix = "##";         // marks a piece that continues a word
   std::size_t max_characters = 100;  // a longer word is one unknown token
 };
 

@@ -19,7 +19,8 @@ TEST(Dataset, LabelsFromTheTaskTheFileBesideOrTheRows) {
   const TempFolder folder;
   folder.write("t/train.tsv", "text\tlabel\nx\tpos\ny\tneg\n");
   folder.write("t/dev.tsv", "text\tlabel\nz\tpos\n");
-  json task = {{"train", "t/train.tsv"}, {"eval", "t/dev.tsv"}, {"text", {"text"}}, {"label", "label"}, {"labels", nullptr}};
+  json task = {
+      {"train", "t/train.tsv"}, {"eval", "t/dev.tsv"}, {"text", {"text"}}, {"label", "label"}, {"labels", nullptr}};
   auto rows = load_task(folder.path(), task, Split::train);
   ASSERT_TRUE(rows) << rows.error().message;
   EXPECT_EQ(rows->labels, (std::vector<std::string>{"neg", "pos"}));
@@ -36,7 +37,10 @@ TEST(Dataset, LabelsFromTheTaskTheFileBesideOrTheRows) {
 TEST(Dataset, PairsNumbersAndRegression) {
   const TempFolder folder;
   folder.write("s/train.tsv", "a\tb\tscore\none\ttwo\t3.25\n");
-  const json task = {{"train", "s/train.tsv"}, {"eval", "s/train.tsv"}, {"text", {"a", "b"}}, {"label", "score"},
+  const json task = {{"train", "s/train.tsv"},
+                     {"eval", "s/train.tsv"},
+                     {"text", {"a", "b"}},
+                     {"label", "score"},
                      {"metric", "spearman"}};
   const auto rows = load_task(folder.path(), task, Split::train);
   ASSERT_TRUE(rows) << rows.error().message;

@@ -36,15 +36,18 @@ std::set<std::string> lines(const std::string& text) {
 }
 
 TEST(Recipe, MistakesNameLineColumnAndWhatToDo) {
-  EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabl: l\n"), HasSubstr("r.yaml:3:1: error: unknown key \"labl\"; did you mean label?"));
+  EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabl: l\n"),
+              HasSubstr("r.yaml:3:1: error: unknown key \"labl\"; did you mean label?"));
   EXPECT_THAT(mistake("source: a.csv\nlabel: l\n"), HasSubstr("text and label have to name columns"));
   EXPECT_THAT(mistake("source: a.xls\ntext: t\nlabel: l\n"), HasSubstr("r.yaml:1:1"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\n\tsplit: 1\n"), HasSubstr("r.yaml:4:1: error: a tab"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nheader: yes\n"), HasSubstr("header: expected true or false"));
-  EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nlimit: {trane: 5}\n"), HasSubstr("r.yaml:4:9: error: unknown key \"trane\"; the keys are train, dev"));
+  EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nlimit: {trane: 5}\n"),
+              HasSubstr("r.yaml:4:9: error: unknown key \"trane\"; the keys are train, dev"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nsplit: -1\n"), HasSubstr("r.yaml:4:1: error: split"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nlabels: [a, a]\n"), HasSubstr("given twice"));
-  EXPECT_THAT(mistake("source: a.csv\ntext: t\ntext: u\nlabel: l\n"), HasSubstr("r.yaml:3:1: error: the key \"text\" is given twice"));
+  EXPECT_THAT(mistake("source: a.csv\ntext: t\ntext: u\nlabel: l\n"),
+              HasSubstr("r.yaml:3:1: error: the key \"text\" is given twice"));
   EXPECT_THAT(mistake(""), HasSubstr("the recipe is empty"));
 }
 
@@ -93,7 +96,8 @@ TEST(Prepare, TheSameSeedGivesTheSameBytesAndAnotherSeedOthers) {
 
 TEST(Prepare, PairsAndJsonl) {
   const TempFolder folder;
-  folder.write("a.jsonl", "{\"q\": \"one\", \"a\": \"two\", \"l\": 1}\n{\"q\": \"three\", \"a\": \"four\", \"l\": 0}\n");
+  folder.write("a.jsonl",
+               "{\"q\": \"one\", \"a\": \"two\", \"l\": 1}\n{\"q\": \"three\", \"a\": \"four\", \"l\": 0}\n");
   ASSERT_TRUE(run(folder, "source: a.jsonl\ntext: [q, a]\nlabel: l\nsplit: 1\n"));
   EXPECT_THAT(folder.read("out/train.tsv"), HasSubstr("text\tpair\tlabel\n"));
 }
@@ -112,8 +116,10 @@ TEST(Prepare, MistakesInTheDataLeaveNothingBehind) {
   EXPECT_THAT(run(folder, "source: header.csv\n" + rest).error().message, HasSubstr("none of 0 rows"));
   EXPECT_EQ(run(folder, "source: none.csv\n" + rest).error().code, Errc::not_found);
   EXPECT_EQ(run(folder, "source: ../a.csv\n" + rest).error().code, Errc::permission_denied);
-  EXPECT_THAT(run(folder, "source: a.csv\ntext: text\nlabel: label\nsplit: 3\n").error().message, HasSubstr("leaves nothing"));
-  EXPECT_THAT(run(folder, "source: a.csv\ntext: text\nlabel: label\nlabels: number\n").error().message, HasSubstr("no number"));
+  EXPECT_THAT(run(folder, "source: a.csv\ntext: text\nlabel: label\nsplit: 3\n").error().message,
+              HasSubstr("leaves nothing"));
+  EXPECT_THAT(run(folder, "source: a.csv\ntext: text\nlabel: label\nlabels: number\n").error().message,
+              HasSubstr("no number"));
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "out"));
 }
 

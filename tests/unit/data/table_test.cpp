@@ -86,7 +86,8 @@ TEST(Tsv, CarriageReturnsGoOnlyWhereTheFirstLineHasOne) {
 }
 
 TEST(Jsonl, KeysOfTheFirstLineAreTheColumns) {
-  const Read got = read("{\"text\": \"a\\nb\", \"label\": 1}\n\n{\"label\": true, \"text\": null, \"more\": 2}\n", Format::jsonl);
+  const Read got =
+      read("{\"text\": \"a\\nb\", \"label\": 1}\n\n{\"label\": true, \"text\": null, \"more\": 2}\n", Format::jsonl);
   EXPECT_EQ(got.error, "");
   EXPECT_EQ(got.columns, (std::vector<std::string>{"text", "label"}));
   EXPECT_EQ(got.rows, (Rows{{"a\nb", "1"}, {"", "true"}}));
@@ -103,9 +104,19 @@ TEST(Encoding, InvalidBytesAreReplacedAndCounted) {
 TEST(Encoding, OtherEncodingsByName) {
   EXPECT_EQ(read("caf\xE9", Format::csv, false, "latin1").rows, (Rows{{"café"}}));
   EXPECT_EQ(read("\x80", Format::csv, false, "windows-1252").rows, (Rows{{"€"}}));
-  EXPECT_EQ(read(std::string("\xFF\xFE" "a\0b\0", 6), Format::csv, false, "utf-16").rows, (Rows{{"ab"}}));
+  EXPECT_EQ(read(std::string("\xFF\xFE"
+                             "a\0b\0",
+                             6),
+                 Format::csv, false, "utf-16")
+                .rows,
+            (Rows{{"ab"}}));
   EXPECT_THAT(read("a", Format::csv, false, "klingon").error, HasSubstr("is not known"));
-  EXPECT_THAT(read(std::string("\xFF\xFE" "a\0", 4), Format::csv).error, HasSubstr("say encoding: utf-16"));
+  EXPECT_THAT(read(std::string("\xFF\xFE"
+                               "a\0",
+                               4),
+                   Format::csv)
+                  .error,
+              HasSubstr("say encoding: utf-16"));
 }
 
 TEST(Table, AMissingColumnListsThoseThereAre) {
@@ -113,7 +124,8 @@ TEST(Table, AMissingColumnListsThoseThereAre) {
   ASSERT_TRUE(table);
   EXPECT_EQ(*table->find({"label", 0}), 1U);
   EXPECT_EQ(*table->find({"", 1}), 0U);
-  EXPECT_EQ(table->find({"labels", 0}).error().message, "file: there is no column \"labels\"; the columns are text, label");
+  EXPECT_EQ(table->find({"labels", 0}).error().message,
+            "file: there is no column \"labels\"; the columns are text, label");
   EXPECT_FALSE(table->find({"", 3}));
 }
 

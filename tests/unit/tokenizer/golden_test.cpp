@@ -50,7 +50,8 @@ void check(const Tokenizer& tokenizer, const std::string& golden) {
     const Encoding got = tokenizer.encode(text, pair, most);
     const bool equal = json(got.ids) == want["ids"] && json(got.type_ids) == want["type_ids"];
     if (!equal && ++failed <= 5) {
-      ADD_FAILURE() << golden << ":" << number << " " << line.substr(0, 300) << "\n got " << json(got.ids).dump().substr(0, 300);
+      ADD_FAILURE() << golden << ":" << number << " " << line.substr(0, 300) << "\n got "
+                    << json(got.ids).dump().substr(0, 300);
     }
   }
   EXPECT_EQ(failed, 0);
