@@ -138,7 +138,8 @@ def install():
 
 
 def build(parts):
-    deploy("build", "release", "all", "link_tests")
+    deploy("build", "release", "fathom", "fathom-coordinator", "fathom-worker", "fathom-trainer", "noop_trainer",
+           "unit_trainer", "unit_tokenizer", "link_tests")
     if "unit" in parts:
         deploy("build", "dev", *[f"unit_{area}" for area in SANITIZED if (ROOT / "tests/unit" / area).is_dir()])
     if "fuzz" in parts:

@@ -1,6 +1,6 @@
 // Which job gets which slot. Jobs first: sweeps by priority, then the one with the fewest running (fair share), then
-// the older; inside a sweep in the plan's order. Then the device: one whose trainer holds the model and the task, one
-// that holds the model, the emptiest.
+// the older; inside a sweep in the plan's order. Then the device: the emptiest, and among those one whose trainer holds the
+// model and the task, or the model.
 #include <algorithm>
 
 #include "coordinator/core/core.hpp"
@@ -37,12 +37,17 @@ const FreeDevice* first_but(const std::set<FreeDevice>& devices, const std::opti
 const FreeDevice* device_for(const State& state, const Sweep& sweep, sweeps::JobIndex index,
                              const std::optional<FreeDevice>& reserved) {
   const std::string& task = sweep.plan->jobs[index].task;
+  // An idle device beats a warm one that is busy: two jobs of a device share its time, a base is loaded once
+  // (docs/decisions/0006). Among equally busy devices the warm one wins.
+  const FreeDevice* emptiest = first_but(state.free.all, reserved);
+  if (emptiest == nullptr) return nullptr;
   for (const std::string& key : {warm_key(sweep.model, task), sweep.model}) {
     const auto warm = state.free.warm.find(key);
     if (warm == state.free.warm.end()) continue;
-    if (const FreeDevice* device = first_but(warm->second, reserved)) return device;
+    const FreeDevice* device = first_but(warm->second, reserved);
+    if (device != nullptr && device->running == emptiest->running) return device;
   }
-  return first_but(state.free.all, reserved);
+  return emptiest;
 }
 
 // Attempt and lease are numbered here, in the event: evolve() only checks that they grow.

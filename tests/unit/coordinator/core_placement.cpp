@@ -21,17 +21,16 @@ TEST(CorePlacement, JobsSpreadOverEmptyDevicesFirst) {
   FakeWorker& worker = rig.worker("w", {2, 2});
   rig.submit(of_tasks({"a", "b"}));
   EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cpu:0");
-  // cpu:0 holds the model by then, which is worth more than being empty.
-  EXPECT_EQ(worker.held[rig.number(1)].assign.device, "cpu:0");
+  // cpu:0 holds the model by then, which is worth less than being idle.
+  EXPECT_EQ(worker.held[rig.number(1)].assign.device, "cpu:1");
 }
 
 TEST(CorePlacement, ADeviceThatHoldsTheTaskIsPreferredToOneThatHoldsTheModel) {
   Rig rig;
   FakeWorker& worker = rig.worker("w", {2, 2});
-  rig.submit(of_tasks({"a", "a", "b", "b"}));
-  // a, a fill cpu:0; b, b go to cpu:1.
-  EXPECT_EQ(worker.held[rig.number(2)].assign.device, "cpu:1");
-  for (std::uint32_t i : {0U, 2U}) worker.finish(rig.number(i), 0.5);
+  rig.submit(of_tasks({"a", "b"}));
+  EXPECT_EQ(worker.held[rig.number(1)].assign.device, "cpu:1");
+  for (std::uint32_t i : {0U, 1U}) worker.finish(rig.number(i), 0.5);
   rig.submit(of_tasks({"b", "a"}));
   EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cpu:1");
   EXPECT_EQ(worker.held[rig.number(1)].assign.device, "cpu:0");
