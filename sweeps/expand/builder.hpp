@@ -66,6 +66,8 @@ void expand_sourced(Builder& builder);    // prune, evaluate
 
 // Sets keys of settings from a point {"train.lr": 0.001} and takes out those that are sampled and absent.
 void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);
+// Full budget of a job at a point of `train`.
+std::uint32_t epochs_of(const nlohmann::json& train, const nlohmann::json& point);
 // Fills what an adapter preset implies.
 void fill_adapter(nlohmann::json& adapter);
 std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);

@@ -135,14 +135,9 @@ class FusionStage {
     for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
     job.parameters = parameters_of(point);
     if (is_excluded(job, stage_.at("exclude")) || !all_members(set, job.drop)) return true;
-    json settings = builder_.common();
-    settings["train"] = stage_.at("train")[task_place(job.task)];
-    apply_point(settings, point, stage_.at("parameters"));
-    job.epochs = settings.at("train").at("epochs");
-    settings["task"] = task;
-    settings["drop"] = drop;
-    settings["fusion"] = stage_.at("fusion");
-    settings["fusion"]["set"] = set;
+    const json& train = stage_.at("train")[task_place(job.task)];
+    job.epochs = epochs_of(train, point);
+    const json settings = builder_.identities ? settings_of(task, drop, set, train, point) : json();
     for (const auto& [seed, place] : runs(members(set.at(0), job.drop, nullptr).seeds)) {
       Job one = job;
       one.seed = seed;
@@ -154,6 +149,18 @@ class FusionStage {
     }
     ++setting_;
     return true;
+  }
+
+  // Everything but the seed and what it asks of its inputs.
+  [[nodiscard]] json settings_of(const json& task, const json& drop, const json& set, const json& train, const json& point) const {
+    json settings = builder_.common();
+    settings["train"] = train;
+    apply_point(settings, point, stage_.at("parameters"));
+    settings["task"] = task;
+    settings["drop"] = drop;
+    settings["fusion"] = stage_.at("fusion");
+    settings["fusion"]["set"] = set;
+    return settings;
   }
 
   [[nodiscard]] json with_needs(json settings, const Job& job) const {

@@ -23,6 +23,11 @@ void apply_point(json& settings, const json& point, const json& sampled) {
   }
 }
 
+std::uint32_t epochs_of(const json& train, const json& point) {
+  const auto sampled = point.find("train.epochs");
+  return sampled == point.end() ? train.at("epochs") : *sampled;
+}
+
 void fill_adapter(json& adapter) {
   const auto config = adapter.at("config").get<std::string>();
   if (!adapter.contains("reduction_factor")) adapter["reduction_factor"] = config == "par_bn" ? 2 : 16;
@@ -37,6 +42,21 @@ struct Axes {
   const json* drop;  // null for a finetune stage
 };
 
+// Everything but the seed.
+json settings_of(const Builder& builder, const Axes& axes, const json& point) {
+  json settings = builder.common();
+  settings["task"] = axes.task;
+  settings["train"] = axes.train;
+  if (axes.drop) {
+    settings["drop"] = *axes.drop;
+    settings["adapter"] = builder.stage().at("adapter");
+    if (const auto config = point.find("adapter.config"); config != point.end()) settings["adapter"]["config"] = *config;
+    fill_adapter(settings["adapter"]);
+  }
+  apply_point(settings, point, builder.stage().at("parameters"));
+  return settings;
+}
+
 // One setting: a job for each seed.
 bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uint32_t setting) {
   const json& stage = builder.stage();
@@ -46,17 +66,8 @@ bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uin
   if (axes.drop) job.drop = drop_label(*axes.drop);
   job.parameters = parameters_of(point);
   if (is_excluded(job, stage.at("exclude"))) return true;
-  json settings = builder.common();
-  settings["train"] = axes.train;
-  if (axes.drop) settings["adapter"] = stage.at("adapter");
-  if (const auto config = point.find("adapter.config"); config != point.end()) settings["adapter"]["config"] = *config;
-  if (axes.drop) fill_adapter(settings["adapter"]);
-  apply_point(settings, point, stage.at("parameters"));
-  job.epochs = settings.at("train").at("epochs");
-  if (builder.identities) {
-    settings["task"] = axes.task;
-    if (axes.drop) settings["drop"] = *axes.drop;
-  }
+  job.epochs = epochs_of(axes.train, point);
+  const json settings = builder.identities ? settings_of(builder, axes, point) : json();
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;

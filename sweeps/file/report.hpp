@@ -28,6 +28,7 @@ class Report {
   // Errors beyond kMaxErrors are dropped: nobody reads them, and a hostile file may hold millions.
   void error(const Mark& at, std::string message);
   [[nodiscard]] bool clean() const { return errors_.empty(); }
+  [[nodiscard]] std::size_t count() const { return errors_.size(); }
   // In order of source, line and column.
   [[nodiscard]] std::vector<Diagnostic> take();
 

@@ -22,16 +22,34 @@ struct Refused {
 
 constexpr std::size_t kMaxKeys = 4096;  // of one map; finding a second `key:` is quadratic
 
-// yaml-cpp counts bytes from 0; a person counts characters from 1.
-Mark mark_of(std::uint32_t source, const std::string& text, const YAML::Mark& at) {
-  const auto position = static_cast<std::size_t>(std::max(at.pos, 0));
-  const auto column = static_cast<std::size_t>(std::max(at.column, 0));
-  std::size_t continuation = 0;
-  for (std::size_t i = position - std::min(column, position); i < std::min(position, text.size()); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) ++continuation;
+// yaml-cpp counts bytes from 0; a person counts characters from 1. Remembers the last place: marks come in rising order,
+// and counting each anew from the start of a long line would be quadratic.
+class Places {
+ public:
+  Places(std::uint32_t source, const std::string& text) : source_(source), text_(text) {}
+
+  Mark operator()(const YAML::Mark& at) {
+    const auto column = static_cast<std::size_t>(std::max(at.column, 0));
+    const auto position = std::max(static_cast<std::size_t>(std::max(at.pos, 0)), column);
+    const std::size_t start = position - column;
+    if (start != start_ || position < position_) {
+      start_ = position_ = start;
+      continuation_ = 0;
+    }
+    for (; position_ < std::min(position, text_.size()); ++position_) {
+      if ((static_cast<unsigned char>(text_[position_]) & 0xC0) == 0x80) ++continuation_;
+    }
+    return {source_, static_cast<std::uint32_t>(std::max(at.line, 0) + 1),
+            static_cast<std::uint32_t>(column - std::min(continuation_, column) + 1), 1};
   }
-  return {source, static_cast<std::uint32_t>(std::max(at.line, 0) + 1), static_cast<std::uint32_t>(column - std::min(continuation, column) + 1), 1};
-}
+
+ private:
+  std::uint32_t source_;
+  const std::string& text_;
+  std::size_t start_ = 0;         // of the line that was asked for last
+  std::size_t position_ = 0;      // bytes of it that are counted
+  std::size_t continuation_ = 0;  // UTF-8 continuation bytes among them
+};
 
 std::size_t characters(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
@@ -45,7 +63,7 @@ std::size_t size_of(const Node& node) {
 
 class Builder final : public YAML::EventHandler {
  public:
-  Builder(std::uint32_t source, const std::string& text) : source_(source), text_(text) {}
+  Builder(std::uint32_t source, const std::string& text) : text_(text), places_(source, text) {}
 
   [[nodiscard]] std::optional<Node> result() { return std::move(root_); }
 
@@ -94,8 +112,8 @@ class Builder final : public YAML::EventHandler {
     YAML::anchor_t anchor = 0;
   };
 
-  [[nodiscard]] Mark mark(const YAML::Mark& at, std::size_t length) const {
-    Mark place = mark_of(source_, text_, at);
+  Mark mark(const YAML::Mark& at, std::size_t length) {
+    Mark place = places_(at);
     place.length = static_cast<std::uint32_t>(std::max<std::size_t>(length, 1));
     return place;
   }
@@ -112,7 +130,7 @@ class Builder final : public YAML::EventHandler {
     return "";
   }
 
-  [[noreturn]] void refuse_tag(const YAML::Mark& at, const std::string& tag) const {
+  [[noreturn]] void refuse_tag(const YAML::Mark& at, const std::string& tag) {
     throw Refused{mark(at, 1), "the tag '" + tag + "' means nothing here; write plain values, the key gives the type"};
   }
 
@@ -172,8 +190,8 @@ class Builder final : public YAML::EventHandler {
     parent.keys.push_back(std::move(key));
   }
 
-  std::uint32_t source_;
   const std::string& text_;
+  Places places_;
   std::vector<Frame> stack_;
   std::map<YAML::anchor_t, Node> anchors_;
   std::optional<Node> root_;
@@ -224,7 +242,9 @@ std::optional<Node> parse_document(std::uint32_t source, const std::string& text
   } catch (const Refused& refused) {
     report.error(refused.at, refused.message);
   } catch (const YAML::Exception& error) {
-    report.error(mark_of(source, text, error.mark), "not valid YAML: " + error.msg);
+    const bool open = error.msg.find("flow not found") != std::string::npos;
+    report.error(Places(source, text)(error.mark),
+                 "not valid YAML: " + error.msg + (open ? "; a '{' or '[' above is not closed" : ""));
   }
   return std::nullopt;
 }

@@ -59,6 +59,7 @@ Read read_sweep(const Node& node, Report& report) {
   around.train = Fields(Section::train, root.node("train"), report).settings();
   around.adapter = Fields(Section::adapter, root.node("adapter"), report).settings();
   around.parameters = parse_parameters(root.node("parameters"), report);
+  around.parameters_mark = root.mark("parameters");
   around.zip = root.node("zip");
   around.exclude = root.node("exclude");
   around.seeds = seeds;
@@ -87,9 +88,14 @@ ParseResult parse(const std::string& yaml, const ParseOptions& options) {
   Report report;
   const auto node = load(yaml, options, report);
   if (node && report.clean()) {
-    Read read = read_sweep(*node, report);
-    if (report.clean()) check_expansion(read, report);
-    result.sweep.resolved = std::move(read.resolved);
+    try {
+      Read read = read_sweep(*node, report);
+      if (report.clean()) check_expansion(read, report);
+      result.sweep.resolved = std::move(read.resolved);
+    } catch (const json::exception& error) {
+      // A mistake of this program, not of the file; still no reason to end the process that asked.
+      report.error(node->mark, std::string("this file cannot be read by this version: ") + error.what());
+    }
   }
   result.errors = report.take();
   if (!result.errors.empty()) result.sweep.resolved = nullptr;

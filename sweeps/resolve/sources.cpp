@@ -27,7 +27,7 @@ std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const st
   for (std::size_t i = 0; i < earlier.size(); ++i) {
     if (earlier[i].name == node.text) {
       if (earlier[i].readable & kinds) return i;
-      report.error(node.mark, "from: stage '" + node.text + "' is a " + name_of(earlier[i].kind) + " stage; expected one of kind " + kinds_text(kinds));
+      report.error(node.mark, "from: stage '" + node.text + "' is of kind " + name_of(earlier[i].kind) + "; expected " + kinds_text(kinds));
       return std::nullopt;
     }
     known.push_back(earlier[i].name);
@@ -67,8 +67,22 @@ void check_tasks(const json& where, const std::vector<Task>& tasks, const Mark& 
   }
 }
 
+// Columns of results.csv that only a job's result fills.
+bool is_result_column(const std::string& name) {
+  constexpr std::array<const char*, 14> kResultColumns = {"sweep", "depth", "split", "metric", "value", "primary", "epoch", "status",
+                                                          "device", "job", "generation", "attempt", "cached", "sha256"};
+  return std::find(kResultColumns.begin(), kResultColumns.end(), name) != kResultColumns.end();
+}
+
 json parse_where(const Node* node, const std::vector<Task>& tasks, Report& report) {
   if (!node) return json::object();
+  bool known_before = true;
+  for (const Node& key : node->keys) {
+    if (!is_result_column(key.text)) continue;
+    report.error(key.mark, "where: '" + key.text + "' is known only when a job has run; choose by what is planned, or with best");
+    known_before = false;
+  }
+  if (!known_before) return json::object();
   const auto where = parse_conditions(*node, "where", plan_column, plan_columns(), report);
   if (!where) return json::object();
   check_tasks(*where, tasks, node->mark, report);

@@ -67,15 +67,9 @@ class StageReader {
       train.update(around_.train);
       train.update(task.train);
       train.update(own);
-      check_warmup(train.at("warmup"));
       out.push_back(std::move(train));
     }
     return out;
-  }
-
-  void check_warmup(const json& warmup) {
-    if (!warmup.is_number_float() || warmup.get<double>() < 1) return;
-    report_.error(fields_.mark("train"), "train.warmup: from 1 on it counts steps and must be whole; below 1 it is a share");
   }
 
   // Root parameters first, then the stage's own in place of those of the same name.
@@ -113,7 +107,7 @@ class StageReader {
     if (bit_of(kind_) & (kAdapter | kFusion)) out["drops"] = parse_drops(fields_.node("drop"), report_);
     const auto sampled = parameters();
     const Node* zip = own_or_root("zip", around_.zip);
-    out["points"] = grid_points(sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : name_.mark}, report_);
+    out["points"] = grid_points(sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark}, report_);
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
     out["parameters"] = names;

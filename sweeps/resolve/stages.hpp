@@ -19,6 +19,7 @@ struct Surroundings {
   nlohmann::json train;                // given keys of root `train`
   nlohmann::json adapter;              // given keys of root `adapter`
   std::vector<Parameter> parameters;   // of the root
+  Mark parameters_mark;
   const Node* zip = nullptr;
   const Node* exclude = nullptr;
   nlohmann::json seeds;

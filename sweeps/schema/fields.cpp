@@ -1,12 +1,18 @@
 #include "sweeps/schema/fields.hpp"
 
+#include <algorithm>
+
 namespace fathom::sweeps {
 namespace {
 
 using nlohmann::json;
 
 std::string path_of(Section section, const std::string& key) {
-  const std::string title = info_of(section).title;
+  std::string title = info_of(section).title;
+  // The name of the task or stage is on the line that is shown.
+  if (const std::size_t name = title.find("NAME"); name != std::string::npos) {
+    title = title.substr(std::min(name + 5, title.size()));
+  }
   return title.empty() ? key : title + "." + key;
 }
 
@@ -64,7 +70,7 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
   }
   for (const Key& key : keys_of(section)) {
     if (key.required && (key.kinds & kinds) && !node->find(key.name)) {
-      report.error(mark_, "'" + path_of(section, key.name) + "' is missing: " + key.doc);
+      report.error(mark_, "'" + path_of(section, key.name) + "' is missing (" + key.doc + ")");
     }
   }
 }
@@ -80,7 +86,7 @@ void Fields::read(const Key& key, const Node& name, const Node& value, Report& r
     return;
   }
   if (value.type == Node::Type::null && value.text.empty()) {
-    report.error(name.mark, "'" + path_of(section_, key.name) + "' has no value: " + key.doc);
+    report.error(name.mark, "'" + path_of(section_, key.name) + "' has no value (" + key.doc + ")");
     return;
   }
   nodes_[key.name] = &value;

@@ -9,8 +9,8 @@ namespace {
 constexpr double kHuge = 1e9;  // counts above it are typing mistakes
 
 constexpr Key kRoot[] = {
-    {.name = "version", .type = Type::integer, .required = true, .low = 1, .high = 1, .doc = "of the language"},
-    {.name = "name", .type = Type::name, .required = true, .doc = "of the sweep; also its id"},
+    {.name = "version", .type = Type::integer, .required = true, .low = 1, .high = 1, .doc = "version of the language"},
+    {.name = "name", .type = Type::name, .required = true, .doc = "the sweep's name, also its id"},
     {.name = "notes", .type = Type::text, .doc = "free text, kept with the sweep"},
     {.name = "include", .doc = "a file or a list of files that this one is laid over: maps merge key by key, lists and scalars are replaced; relative to the file it stands in"},
     {.name = "model", .type = Type::section, .required = true, .identity = true, .doc = "the frozen base"},
@@ -79,7 +79,7 @@ constexpr Key kTrain[] = {
     {.name = "batch", .type = Type::integer, .fallback = "32", .identity = true, .low = 1, .high = 65536, .doc = "rows of one pass"},
     {.name = "max_length", .type = Type::integer, .fallback = "128", .identity = true, .low = 3, .high = 65536, .doc = "tokens, special ones included"},
     {.name = "schedule", .type = Type::word, .fallback = "\"linear\"", .identity = true, .words = "linear|cosine|constant", .doc = "of the learning rate, over `epochs`"},
-    {.name = "warmup", .type = Type::number, .fallback = "0.0", .identity = true, .low = 0, .high = kHuge, .doc = "below 1: share of all steps; a whole number from 1: steps"},
+    {.name = "warmup", .type = Type::number, .fallback = "0.0", .identity = true, .low = 0, .high = kHuge, .whole_from_one = true, .doc = "below 1: share of all steps; a whole number from 1: steps"},
     {.name = "weight_decay", .type = Type::number, .fallback = "0.0", .identity = true, .low = 0, .high = 1e3, .doc = "not for biases and LayerNorm"},
     {.name = "clip", .type = Type::number, .fallback = "1.0", .identity = true, .low = 0, .high = kHuge, .doc = "largest gradient norm; 0: none"},
     {.name = "gradient_accumulation", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 65536, .doc = "passes of one optimizer step"},
@@ -162,7 +162,7 @@ constexpr Key kNeeds[] = {
 };
 
 constexpr Key kResources[] = {
-    {.name = "ranks", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "slots of a job; this version runs one"},
+    {.name = "ranks", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "slots of a job"},
 };
 
 constexpr Key kLimits[] = {
@@ -197,7 +197,7 @@ const std::array<Row, 18> kSections = {{
     {{"", "root"}, kRoot},
     {{"model", "root"}, kModel},
     {{"objective", "root"}, kObjective},
-    {{"tasks.NAME", "root"}, kTask},
+    {{"tasks.NAME", "task"}, kTask},
     {{"tasks.NAME.data", "task"}, kData},
     {{"adapter", "root, stage"}, kAdapterKeys},
     {{"train", "root, task, stage"}, kTrain},

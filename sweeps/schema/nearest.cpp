@@ -35,7 +35,12 @@ std::string nearest(std::string_view written, const std::vector<std::string>& kn
       best = word;
     }
   }
-  return best;
+  if (!best.empty() || written.size() < 4) return best;
+  for (const std::string& word : known) {  // `reduction_factor` for `reduction`, `learning` for `learning_rate`
+    const std::size_t shared = std::min(word.size(), written.size());
+    if (shared >= 4 && written.substr(0, shared) == std::string_view(word).substr(0, shared)) return word;
+  }
+  return "";
 }
 
 std::string hint(std::string_view written, const std::vector<std::string>& known) {

@@ -52,6 +52,7 @@ struct Key {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool open = false;             // low itself is not allowed
+  bool whole_from_one = false;   // below 1 a share, from 1 on a count
   unsigned kinds = kAnyKind;     // section stage: where it may stand
   bool available = true;         // false: a known key that this version refuses
   const char* setting = "";      // its name in a job's settings, where that differs
