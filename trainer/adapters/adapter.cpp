@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "trainer/adapters/init.hpp"
+#include "trainer/adapters/names.hpp"
 #include "trainer/adapters/strict.hpp"
 
 namespace fathom::trainer {
@@ -144,10 +145,9 @@ Parameters Adapter::parameters(const ModelConfig& model) const {
     const Bottleneck* module = at(layer, site);
     if (!module) return;
     const std::string key = site_key(model, layer, site) + name + ".";
-    visit_module(*module, config, model.hidden, 0,
-                 [&](const std::string& leaf, const at::Tensor& tensor, const auto&) {
-                   out.push_back({key + leaf, tensor, decays(key + leaf, tensor)});
-                 });
+    visit_module(*module, config, model.hidden, 0, [&](const std::string& leaf, const at::Tensor& tensor, const auto&) {
+      out.push_back({key + leaf, tensor, decays(key + leaf, tensor)});
+    });
   });
   return out;
 }
@@ -165,11 +165,10 @@ NamedTensors Adapter::tensors(const ModelConfig& model) const {
 }
 
 Status check_adapter_name(const std::string& name) {
-  const bool bad = name.empty() || name.size() > 200 ||
-                   name.find_first_of("./\\,\n\r\t\"") != std::string::npos || name.find('\0') != std::string::npos;
-  if (!bad) return success();
-  return Error{Errc::invalid_argument,
-               "\"" + name + "\" cannot name an adapter: no dots, commas, slashes, quotes, and not empty"};
+  FATHOM_TRY(check_part_name("adapter", name));
+  // Fusions are named by their members, joined by commas.
+  if (name.find(',') == std::string::npos) return success();
+  return Error{Errc::invalid_argument, "\"" + name + "\" cannot name an adapter: no commas"};
 }
 
 Result<Adapter> make_adapter(const std::string& name, const AdapterConfig& config, const ModelConfig& model,

@@ -21,12 +21,12 @@ namespace fathom::trainer {
 
 // The tensors of one module. H = hidden size, b = bottleneck width.
 struct Bottleneck {
-  Linear down;                            // [b, H], [b]
-  Linear up;                              // [H, b], [H]
-  std::optional<LayerNorm> norm_before;   // ln_before, eps 1e-5
-  std::optional<LayerNorm> norm_after;    // ln_after, eps 1e-5
-  at::Tensor scaling;                     // learned: [1]; channel: [H]; else undefined
-  std::optional<Linear> gate;             // [1, H], [1]
+  Linear down;                           // [b, H], [b]
+  Linear up;                             // [H, b], [H]
+  std::optional<LayerNorm> norm_before;  // ln_before, eps 1e-5
+  std::optional<LayerNorm> norm_after;   // ln_after, eps 1e-5
+  at::Tensor scaling;                    // learned: [1]; channel: [H]; else undefined
+  std::optional<Linear> gate;            // [1, H], [1]
 };
 
 // A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that).
@@ -55,7 +55,7 @@ Result<Adapter> make_adapter(const std::string& name, const AdapterConfig& confi
 Result<Adapter> adapter_from_tensors(const std::string& name, const AdapterConfig& config, const ModelConfig& model,
                                      const NamedTensors& tensors, bool ignore_left_out = false);
 
-// Adapter names become parts of keys: letters, digits, '_', '-', '+'…, no '.', ',', '/' and nothing empty.
+// check_part_name() of names.hpp, and no comma.
 Status check_adapter_name(const std::string& name);
 
 }  // namespace fathom::trainer

@@ -21,9 +21,9 @@ const char* site_name(Site site);  // "mh_adapter" / "output_adapter", the names
 
 // Bottleneck width = max(1, int(hidden // factor)). JSON number or map of layer → number with "default".
 struct ReductionFactor {
-  double factor = 16;                              // the "default" of a map
-  bool has_default = true;                         // false: a map that must name every layer
-  std::map<std::int64_t, double> per_layer;        // empty: one number for all layers
+  double factor = 16;                        // the "default" of a map
+  bool has_default = true;                   // false: a map that must name every layer
+  std::map<std::int64_t, double> per_layer;  // empty: one number for all layers
   [[nodiscard]] double at(std::int64_t layer) const;
 };
 

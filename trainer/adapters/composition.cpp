@@ -133,8 +133,8 @@ State compose_fuse(const Setup& setup, State state, SiteContext& context) {
   std::vector<std::string> names;
   for (const Setup& child : setup.children) {
     if (!child.active(context.layer, context.site)) continue;
-    const State out = child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context)
-                                                      : compose(child, state, context);
+    const State out =
+        child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context) : compose(child, state, context);
     ups.push_back(out.up);
     names.push_back(last_adapter(child).name);
   }
@@ -152,8 +152,8 @@ State compose_stack(const Setup& setup, State state, SiteContext& context) {
   for (const Setup& child : setup.children) {
     if (!child.active(context.layer, context.site)) continue;
     if (child.kind == SetupKind::single) pre_step(child.adapter->config, nullptr, state, *context.norm);
-    state = child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context)
-                                            : compose(child, state, context);
+    state =
+        child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context) : compose(child, state, context);
   }
   return state;
 }
@@ -169,8 +169,8 @@ State compose_average(const Setup& setup, State state, SiteContext& context) {
     if (!child.active(context.layer, context.site)) {
       throw std::invalid_argument("average: every adapter must have a module in every layer that runs it");
     }
-    const State out = child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context)
-                                                      : compose(child, state, context);
+    const State out =
+        child.kind == SetupKind::single ? run_adapter(*child.adapter, state, context) : compose(child, state, context);
     const at::Tensor weighted = out.hidden * setup.weights[i];
     sum = sum.defined() ? sum + weighted : weighted;
     last = out.last;
@@ -185,12 +185,16 @@ State compose(const Setup& setup, State state, SiteContext& context) {
     case SetupKind::single:
       pre_step(setup.adapter->config, nullptr, state, *context.norm);
       return run_adapter(*setup.adapter, std::move(state), context);
-    case SetupKind::stack: return compose_stack(setup, std::move(state), context);
-    case SetupKind::fuse: return compose_fuse(setup, std::move(state), context);
-    case SetupKind::average: return compose_average(setup, std::move(state), context);
+    case SetupKind::stack:
+      return compose_stack(setup, std::move(state), context);
+    case SetupKind::fuse:
+      return compose_fuse(setup, std::move(state), context);
+    case SetupKind::average:
+      return compose_average(setup, std::move(state), context);
     case SetupKind::none:
     case SetupKind::parallel:
-    case SetupKind::batch_split: break;  // check_setup allows these at the top only, where apply_setup takes them
+    case SetupKind::batch_split:
+      break;  // check_setup allows these at the top only, where apply_setup takes them
   }
   throw std::invalid_argument("a setup cannot hold parallel or batch_split inside stack, fuse or average");
 }

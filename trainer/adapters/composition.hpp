@@ -16,13 +16,13 @@ namespace fathom::trainer {
 struct SiteContext {
   std::int64_t layer = 0;
   Site site = Site::output;
-  const LayerNorm* norm = nullptr;           // the sub-block's own pretrained LayerNorm
-  const DropoutSource* dropout = nullptr;    // null = eval mode
-  double fusion_dropout = 0.0;               // the model's attention dropout, for fusions without their own
-  std::int64_t fusion_calls = 0;             // see ForwardOptions
-  std::int64_t batch = 0;                    // rows before a `parallel` multiplied them
+  const LayerNorm* norm = nullptr;                    // the sub-block's own pretrained LayerNorm
+  const DropoutSource* dropout = nullptr;             // null = eval mode
+  double fusion_dropout = 0.0;                        // the model's attention dropout, for fusions without their own
+  std::int64_t fusion_calls = 0;                      // see ForwardOptions
+  std::int64_t batch = 0;                             // rows before a `parallel` multiplied them
   std::vector<FusionAttention>* attention = nullptr;  // filled when not null
-  std::uint32_t adapters_run = 0;            // numbers the adapters of this site for their dropout masks
+  std::uint32_t adapters_run = 0;                     // numbers the adapters of this site for their dropout masks
 };
 
 // y of the sub-block: h [B, T, H] = output of its dense (and dropout), x [B, T, H] = its input. Without an active

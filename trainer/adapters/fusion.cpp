@@ -1,7 +1,7 @@
 #include "trainer/adapters/fusion.hpp"
 
-#include <ATen/core/Generator.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/Generator.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
 #include <c10/core/GradMode.h>
@@ -78,7 +78,8 @@ Result<std::array<bool, 2>> common_sites(const std::vector<Adapter>& members) {
     if (member.config.mh_adapter != first.mh_adapter || member.config.output_adapter != first.output_adapter) {
       return Error{Errc::invalid_argument,
                    fmt::format("adapters \"{}\" and \"{}\" sit at different places (mh_adapter, output_adapter) and "
-                               "cannot be fused", members.front().name, member.name)};
+                               "cannot be fused",
+                               members.front().name, member.name)};
     }
   }
   return std::array<bool, 2>{first.mh_adapter, first.output_adapter};
@@ -93,7 +94,8 @@ Result<FusionConfig> fusion_preset(std::string_view name) {
     config.value = config.regularization = config.value_initialized = false;
     return config;
   }
-  return Error{Errc::invalid_argument, "unknown fusion config \"" + std::string(name) + "\"; known are dynamic, static"};
+  return Error{Errc::invalid_argument,
+               "unknown fusion config \"" + std::string(name) + "\"; known are dynamic, static"};
 }
 
 Result<FusionConfig> fusion_config_from_json(const json& object) {
@@ -186,8 +188,8 @@ Result<Fusion> fusion_from_tensors(const std::string& name, const FusionConfig& 
       FusionLayer part = outline(config);
       const std::string key = layer_key(model, layer, site, name);
       visit_layer(part, [&](const std::string& leaf, at::Tensor& tensor) {
-        tensor = reader.take(key + leaf, leaf.ends_with("bias") ? std::vector{model.hidden}
-                                                                : std::vector{model.hidden, model.hidden});
+        tensor = reader.take(
+            key + leaf, leaf.ends_with("bias") ? std::vector{model.hidden} : std::vector{model.hidden, model.hidden});
       });
       fusion.layers[static_cast<std::size_t>(layer)][static_cast<std::size_t>(site)] = std::move(part);
     }

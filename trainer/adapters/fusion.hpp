@@ -1,4 +1,5 @@
-// AdapterFusion: attention over the outputs of several adapters (Pfeiffer et al., EACL 2021), as `adapters` computes it.
+// AdapterFusion: attention over the outputs of several adapters (Pfeiffer et al., EACL 2021), as `adapters` computes
+// it.
 #pragma once
 
 #include <array>
@@ -29,8 +30,8 @@ struct FusionConfig {
   std::optional<double> dropout_prob;  // null or 0: the model's attention dropout
 };
 
-Result<FusionConfig> fusion_preset(std::string_view name);                      // "dynamic" or "static"
-Result<FusionConfig> fusion_config_from_json(const nlohmann::json& config);     // missing keys: dynamic's
+Result<FusionConfig> fusion_preset(std::string_view name);                   // "dynamic" or "static"
+Result<FusionConfig> fusion_config_from_json(const nlohmann::json& config);  // missing keys: dynamic's
 nlohmann::json to_json(const FusionConfig& config);
 
 // Per token: q = W_q z + b_q, k_i = W_k u_i + b_k, v_i = W_v u_i; weights = softmax(dropout(q·k_i) / T); no 1/sqrt(H).

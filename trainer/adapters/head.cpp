@@ -11,6 +11,7 @@
 
 #include "trainer/adapters/init.hpp"
 #include "trainer/adapters/json_keys.hpp"
+#include "trainer/adapters/names.hpp"
 #include "trainer/adapters/strict.hpp"
 #include "trainer/model/encoder.hpp"
 
@@ -44,8 +45,8 @@ void read_labels(JsonKeys& keys, HeadConfig& config) {
   for (const auto& [label, id] : map->items()) {
     const auto number = id.is_number_integer() ? id.get<std::int64_t>() : -1;
     if (number < 0 || number >= config.num_labels || !seen.insert(number).second) {
-      return keys.fail(fmt::format("\"label2id\": \"{}\" has no id of its own below num_labels {}", label,
-                                   config.num_labels));
+      return keys.fail(
+          fmt::format("\"label2id\": \"{}\" has no id of its own below num_labels {}", label, config.num_labels));
     }
     config.labels[static_cast<std::size_t>(number)] = label;
   }
@@ -60,11 +61,6 @@ void read_sizes(JsonKeys& keys, HeadConfig& config) {
   }
   config.layers = static_cast<std::int64_t>(keys.number("layers", 2));
   if (config.layers < 1 || config.layers > 16) keys.fail("\"layers\" must lie between 1 and 16");
-}
-
-Status check_name(const std::string& name) {
-  if (!name.empty() && name.find_first_of("./\\") == std::string::npos) return success();
-  return Error{Errc::invalid_argument, "\"" + name + "\" cannot name a head: no dots or slashes, and not empty"};
 }
 
 double head_dropout(const HeadConfig& config, const ModelConfig& model) {
@@ -123,7 +119,7 @@ Parameters Head::parameters() const {
 
 Result<Head> make_head(const std::string& name, const HeadConfig& config, const ModelConfig& model,
                        at::Generator& generator) {
-  FATHOM_TRY(check_name(name));
+  FATHOM_TRY(check_part_name("head", name));
   Head head{name, config, {}};
   const std::vector<std::int64_t> numbers = indices(config);
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -139,7 +135,7 @@ Result<Head> make_head(const std::string& name, const HeadConfig& config, const 
 
 Result<Head> head_from_tensors(const std::string& name, const HeadConfig& config, const ModelConfig& model,
                                const NamedTensors& tensors) {
-  FATHOM_TRY(check_name(name));
+  FATHOM_TRY(check_part_name("head", name));
   Head head{name, config, {}};
   StrictReader reader(tensors);
   const std::vector<std::int64_t> numbers = indices(config);

@@ -22,7 +22,7 @@ struct HeadConfig {
   std::optional<std::string> activation_function = "tanh";
   std::vector<std::string> labels;  // name of label i; empty = LABEL_0, LABEL_1, …
   bool use_pooler = false;
-  bool bias = true;  // of the last linear
+  bool bias = true;                    // of the last linear
   std::optional<double> dropout_prob;  // null: classifier_dropout, else hidden_dropout of the model
 };
 

@@ -15,14 +15,17 @@ using nlohmann::json;
 // The keys in which a preset differs from BnConfig's defaults (docs: adapterhub "Adapter methods").
 Result<json> preset_keys(std::string_view name) {
   if (name == "seq_bn" || name == "pfeiffer") {
-    return json{{"mh_adapter", false}, {"output_adapter", true},     {"reduction_factor", 16},
-                {"non_linearity", "relu"}, {"original_ln_before", true}};
+    return json{{"mh_adapter", false},
+                {"output_adapter", true},
+                {"reduction_factor", 16},
+                {"non_linearity", "relu"},
+                {"original_ln_before", true}};
   }
   if (name == "double_seq_bn" || name == "houlsby") {
     return json{{"mh_adapter", true}, {"output_adapter", true}, {"reduction_factor", 16}, {"non_linearity", "swish"}};
   }
   if (name == "par_bn" || name == "parallel" || name == "scaled_par_bn" || name == "scaled_parallel") {
-    json keys = {{"mh_adapter", false},    {"output_adapter", true}, {"reduction_factor", 2},
+    json keys = {{"mh_adapter", false},     {"output_adapter", true}, {"reduction_factor", 2},
                  {"non_linearity", "relu"}, {"is_parallel", true},    {"init_weights", "mam_adapter"}};
     keys["scaling"] = name.starts_with("scaled") ? json("learned") : json(4.0);
     return keys;

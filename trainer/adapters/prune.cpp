@@ -195,11 +195,13 @@ Result<ExportedFusion> exportable_fusion(const Setup& pruned) {
   ExportedFusion out;
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     if (!is_active(members, layer) || has_modules(anchor, layer)) continue;
-    const auto donor = std::find_if(members.rbegin() + 1, members.rend(),
-                                    [&](const Adapter& m) { return has_modules(m, layer); });
+    const auto donor =
+        std::find_if(members.rbegin() + 1, members.rend(), [&](const Adapter& m) { return has_modules(m, layer); });
     if (!same_but_for_layers(anchor.config, donor->config)) {
-      return wrong(fmt::format("\"{}\" and \"{}\" are built differently, so the pruned fusion cannot be saved for "
-                               "the adapters library", anchor.name, donor->name));
+      return wrong(
+          fmt::format("\"{}\" and \"{}\" are built differently, so the pruned fusion cannot be saved for "
+                      "the adapters library",
+                      anchor.name, donor->name));
     }
     move_layer(anchor, *donor, layer);
     out.moved.push_back({layer, donor->name, anchor.name});
@@ -211,7 +213,8 @@ Result<ExportedFusion> exportable_fusion(const Setup& pruned) {
     }
     return true;
   });
-  out.setup = fuse_of(renamed(*pruned.fusion, members), std::move(members));
+  const auto fusion = renamed(*pruned.fusion, members);
+  out.setup = fuse_of(fusion, std::move(members));
   return out;
 }
 

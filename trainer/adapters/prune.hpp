@@ -18,8 +18,8 @@ class AttentionMeans {
     std::int64_t layer = 0;
     Site site = Site::output;
     std::string adapter;
-    double mean_weight = 0;   // over the counted tokens; rows of one (layer, site) sum to 1
-    std::int64_t rank = 0;    // 1 = highest mean weight in its layer and site; ties by order in the fusion
+    double mean_weight = 0;  // over the counted tokens; rows of one (layer, site) sum to 1
+    std::int64_t rank = 0;   // 1 = highest mean weight in its layer and site; ties by order in the fusion
   };
   // Adds one forward result. attention_mask [B, T]: pads are not counted; undefined: every position counts.
   void add(const std::vector<FusionAttention>& attention, const at::Tensor& attention_mask);

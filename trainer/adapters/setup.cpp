@@ -43,13 +43,20 @@ void collect(const Setup& setup, std::vector<std::shared_ptr<const Adapter>>& ou
 
 const char* kind_name(SetupKind kind) {
   switch (kind) {
-    case SetupKind::none: return "none";
-    case SetupKind::single: return "single";
-    case SetupKind::stack: return "stack";
-    case SetupKind::fuse: return "fuse";
-    case SetupKind::average: return "average";
-    case SetupKind::parallel: return "parallel";
-    case SetupKind::batch_split: return "batch_split";
+    case SetupKind::none:
+      return "none";
+    case SetupKind::single:
+      return "single";
+    case SetupKind::stack:
+      return "stack";
+    case SetupKind::fuse:
+      return "fuse";
+    case SetupKind::average:
+      return "average";
+    case SetupKind::parallel:
+      return "parallel";
+    case SetupKind::batch_split:
+      return "batch_split";
   }
   return "?";
 }
@@ -59,13 +66,19 @@ bool may_hold(SetupKind parent, SetupKind child) {
   using enum SetupKind;
   if (child == single) return true;
   switch (parent) {
-    case stack: return child == fuse || child == average;
-    case fuse: return child == stack;
-    case average: return child == stack;
-    case parallel: return child == none || child == stack || child == average || child == batch_split;
-    case batch_split: return child == none || child == stack || child == average || child == batch_split;
+    case stack:
+      return child == fuse || child == average;
+    case fuse:
+      return child == stack;
+    case average:
+      return child == stack;
+    case parallel:
+      return child == none || child == stack || child == average || child == batch_split;
+    case batch_split:
+      return child == none || child == stack || child == average || child == batch_split;
     case none:
-    case single: return false;
+    case single:
+      return false;
   }
   return false;
 }
@@ -100,15 +113,17 @@ Status check_fuse(const Setup& setup, const ModelConfig& model) {
   const auto members = setup.adapters();
   for (const auto& member : members) {
     if (!same_frame(member->config, members.back()->config)) {
-      return wrong(fmt::format("adapters \"{}\" and \"{}\" differ in place, LayerNorm or residual settings and cannot "
-                               "be fused", member->name, members.back()->name));
+      return wrong(
+          fmt::format("adapters \"{}\" and \"{}\" differ in place, LayerNorm or residual settings and cannot "
+                      "be fused",
+                      member->name, members.back()->name));
     }
   }
   for (std::int64_t layer = 0; layer < model.layers; ++layer) {
     for (const Site site : {Site::attention, Site::output}) {
       if (setup.active(layer, site) && !setup.fusion->at(layer, site)) {
-        return wrong(fmt::format("fusion \"{}\" has no weights for layer {}, {}", setup.fusion->name, layer,
-                                 site_name(site)));
+        return wrong(
+            fmt::format("fusion \"{}\" has no weights for layer {}, {}", setup.fusion->name, layer, site_name(site)));
       }
     }
   }

@@ -24,8 +24,8 @@ struct Setup {
   std::shared_ptr<const Adapter> adapter;  // single
   std::shared_ptr<const Fusion> fusion;    // fuse
   std::vector<Setup> children;
-  std::vector<double> weights;             // average: one per child, summing to 1
-  std::vector<std::int64_t> batch_sizes;   // batch_split
+  std::vector<double> weights;            // average: one per child, summing to 1
+  std::vector<std::int64_t> batch_sizes;  // batch_split
 
   static Setup none() { return {}; }
   static Setup single(std::shared_ptr<const Adapter> adapter);

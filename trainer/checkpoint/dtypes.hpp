@@ -12,9 +12,9 @@ namespace fathom::trainer {
 
 struct DType {
   at::ScalarType type;
-  std::size_t size;              // bytes of an element
-  const char* safetensors;       // "F32"
-  const char* storage;           // "FloatStorage", the class in torch pickles; null where torch has none
+  std::size_t size;         // bytes of an element
+  const char* safetensors;  // "F32"
+  const char* storage;      // "FloatStorage", the class in torch pickles; null where torch has none
 };
 
 // Null for types outside the table (quantised, complex, 8-bit floats).

@@ -44,8 +44,12 @@ Status check_model(const json& config, const PartFiles& files, const ModelConfig
 }  // namespace
 
 json describe(const ModelConfig& model, const std::string& name) {
-  return {{"hidden_size", model.hidden},         {"model_class", model.model_class()}, {"model_name", model.name},
-          {"model_type", model.model_type()},    {"name", name},                       {"version", kAdaptersVersion}};
+  return {{"hidden_size", model.hidden},
+          {"model_class", model.model_class()},
+          {"model_name", model.name},
+          {"model_type", model.model_type()},
+          {"name", name},
+          {"version", kAdaptersVersion}};
 }
 
 Status write_json(const fs::path& file, const json& object) { return write_file_atomic(file.string(), object.dump(2)); }

@@ -68,9 +68,8 @@ Result<Entry> parse_entry(const std::string& name, const json& value, const std:
 
 // The data area must be covered exactly: entries side by side from 0 to its end, as the format demands.
 Status check_cover(std::vector<Entry>& entries, std::uint64_t size, const std::string& file) {
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   std::uint64_t at = 0;
   for (const Entry& entry : entries) {
     if (entry.end > size) {
@@ -92,9 +91,11 @@ at::Tensor make_tensor(const Entry& entry, std::span<const std::byte> data, cons
   if (reinterpret_cast<std::uintptr_t>(start) % entry.dtype->size != 0) {
     const auto copy = std::make_shared<std::vector<std::uint64_t>>((entry.end - entry.begin + 7) / 8);
     std::memcpy(copy->data(), start, entry.end - entry.begin);
-    return at::from_blob(copy->data(), entry.shape, [copy](void*) {}, options);
+    return at::from_blob(
+        copy->data(), entry.shape, [copy](void*) {}, options);
   }
-  return at::from_blob(const_cast<std::byte*>(start), entry.shape, [owner](void*) {}, options);
+  return at::from_blob(
+      const_cast<std::byte*>(start), entry.shape, [owner](void*) {}, options);
 }
 
 Result<json> parse_header(std::span<const std::byte> bytes, std::uint64_t& data_start, const std::string& file) {
@@ -106,7 +107,8 @@ Result<json> parse_header(std::span<const std::byte> bytes, std::uint64_t& data_
   data_start = sizeof(length) + length;
   const char* text = reinterpret_cast<const char*>(bytes.data()) + sizeof(length);
   // A callback that bounds the depth: the header is two levels deep, garbage could be a million.
-  json header = json::parse(text, text + length, [](int depth, json::parse_event_t, json&) { return depth < 8; }, false);
+  json header = json::parse(
+      text, text + length, [](int depth, json::parse_event_t, json&) { return depth < 8; }, false);
   if (!header.is_object()) return broken(file, "the header is not a JSON object");
   return header;
 }
@@ -186,7 +188,8 @@ Status write_safetensors(const std::filesystem::path& file, const NamedTensors& 
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof(length));
   bytes.reserve(sizeof(length) + text.size() + offset);
   bytes += text;
-  for (const at::Tensor& tensor : flat) bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+  for (const at::Tensor& tensor : flat)
+    bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
   return write_file_atomic(file.string(), bytes);
 }
 

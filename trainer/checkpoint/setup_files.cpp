@@ -64,9 +64,8 @@ bool pruned(const Setup& setup) {
                                  [](const Setup& child) { return child.kind == SetupKind::single; });
   if (!plain) return false;
   const Adapter& last = *setup.children.back().adapter;
-  return std::any_of(setup.children.begin(), setup.children.end(), [&](const Setup& child) {
-    return child.adapter->config.leave_out != last.config.leave_out;
-  });
+  return std::any_of(setup.children.begin(), setup.children.end(),
+                     [&](const Setup& child) { return child.adapter->config.leave_out != last.config.leave_out; });
 }
 
 json head_setup(const std::vector<std::shared_ptr<const Head>>& heads) {
@@ -131,7 +130,8 @@ class SetupReader {
         if (!weight.is_number()) return wrong("weights are numbers");
         setup.weights.push_back(weight.get<double>());
       }
-      if (setup.weights.empty()) setup.weights.assign(setup.children.size(), 1.0 / static_cast<double>(setup.children.size()));
+      if (setup.weights.empty())
+        setup.weights.assign(setup.children.size(), 1.0 / static_cast<double>(setup.children.size()));
     }
     return setup.kind == SetupKind::fuse ? find_fusion(kwargs, setup) : success();
   }
@@ -189,9 +189,9 @@ Status save_setup(const fs::path& folder, const SavedSetup& saved, const ModelCo
   for (const auto& adapter : setup.adapters()) FATHOM_TRY(save_adapter(folder / adapter->name, *adapter, model));
   FATHOM_TRY(save_fusions(folder, setup, model));
   for (const auto& head : saved.heads) FATHOM_TRY(save_head(folder / head->name, *head, model));
-  return write_json(folder / kSetupFile, {{"adapter_setup", std::move(node)},
-                                          {"head_setup", head_setup(saved.heads)},
-                                          {"version", kAdaptersVersion}});
+  return write_json(
+      folder / kSetupFile,
+      {{"adapter_setup", std::move(node)}, {"head_setup", head_setup(saved.heads)}, {"version", kAdaptersVersion}});
 }
 
 Result<SavedSetup> load_setup(const fs::path& folder, const ModelConfig& model) {

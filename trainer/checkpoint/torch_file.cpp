@@ -29,7 +29,8 @@ std::optional<std::uint64_t> reach(const PickleNode& tensor) {
   std::uint64_t end = static_cast<std::uint64_t>(tensor.integer), count = 1;
   if (end > kLimit) return std::nullopt;
   for (std::size_t i = 0; i < tensor.sizes.size(); ++i) {
-    const auto size = static_cast<std::uint64_t>(tensor.sizes[i]), stride = static_cast<std::uint64_t>(tensor.strides[i]);
+    const auto size = static_cast<std::uint64_t>(tensor.sizes[i]),
+               stride = static_cast<std::uint64_t>(tensor.strides[i]);
     if (size > kLimit || stride > kLimit) return std::nullopt;
     if (size == 0) return 0;
     if (count > kLimit / size) return std::nullopt;
@@ -162,8 +163,7 @@ Result<NamedTensors> parse_legacy(Bytes bytes, const std::string& file) {
     if (!loaded) return broken(file, loaded.error().message);
     result = *loaded;
   }
-  FATHOM_ASSIGN(const Storages storages,
-                legacy_storages(unpickler, results[3], results[4], bytes.subspan(at), file));
+  FATHOM_ASSIGN(const Storages storages, legacy_storages(unpickler, results[3], results[4], bytes.subspan(at), file));
   return Materialiser(unpickler, storages, file).dict(results[3]);
 }
 

@@ -1,15 +1,10 @@
 #include "trainer/checkpoint/unpickler.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
 #include <fmt/format.h>
-
-// Passes an error on from a function that returns Status or Result.
-#define FATHOM_VALUE(name, expression)              \
-  auto name##_result = (expression);                \
-  if (!name##_result) return name##_result.error(); \
-  auto name = *name##_result
 
 namespace fathom::trainer {
 namespace {
@@ -18,25 +13,45 @@ using Kind = PickleNode::Kind;
 
 // Opcodes by their names in Python's pickletools.
 enum Opcode : std::uint8_t {
-  kProto = 0x80, kFrame = 0x95, kStop = '.', kMark = '(', kPop = '0',
-  kEmptyDict = '}', kEmptyTuple = ')', kEmptyList = ']', kTuple = 't', kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87,
-  kSetItem = 's', kSetItems = 'u', kAppend = 'a', kAppends = 'e', kBuild = 'b', kReduce = 'R', kPersistent = 'Q',
-  kNone = 'N', kTrue = 0x88, kFalse = 0x89, kInt = 'J', kInt1 = 'K', kInt2 = 'M', kLong1 = 0x8a,
-  kText = 'X', kShortText = 0x8c, kText8 = 0x8d, kString = 'T', kShortString = 'U',
-  kGlobal = 'c', kStackGlobal = 0x93,
-  kPut = 'q', kLongPut = 'r', kMemoize = 0x94, kGet = 'h', kLongGet = 'j',
+  kProto = 0x80,
+  kFrame = 0x95,
+  kStop = '.',
+  kMark = '(',
+  kPop = '0',
+  kEmptyDict = '}',
+  kEmptyTuple = ')',
+  kEmptyList = ']',
+  kTuple = 't',
+  kTuple1 = 0x85,
+  kTuple2 = 0x86,
+  kTuple3 = 0x87,
+  kSetItem = 's',
+  kSetItems = 'u',
+  kAppend = 'a',
+  kAppends = 'e',
+  kBuild = 'b',
+  kReduce = 'R',
+  kPersistent = 'Q',
+  kNone = 'N',
+  kTrue = 0x88,
+  kFalse = 0x89,
+  kInt = 'J',
+  kInt1 = 'K',
+  kInt2 = 'M',
+  kLong1 = 0x8a,
+  kText = 'X',
+  kShortText = 0x8c,
+  kText8 = 0x8d,
+  kString = 'T',
+  kShortString = 'U',
+  kGlobal = 'c',
+  kStackGlobal = 0x93,
+  kPut = 'q',
+  kLongPut = 'r',
+  kMemoize = 0x94,
+  kGet = 'h',
+  kLongGet = 'j',
 };
-
-constexpr std::size_t kMaxDimensions = 16;
-
-PickleNode integer_node(Kind kind, std::int64_t value) {
-  PickleNode node;
-  node.kind = kind;
-  node.integer = value;
-  return node;
-}
-
-PickleNode node_of(Kind kind) { return integer_node(kind, 0); }
 
 }  // namespace
 
@@ -83,7 +98,7 @@ Result<std::uint32_t> Unpickler::pop() {
 Result<std::vector<std::uint32_t>> Unpickler::pop_many(std::size_t count) {
   std::vector<std::uint32_t> items(count);
   for (std::size_t i = count; i-- > 0;) {
-    FATHOM_VALUE(item, pop());
+    FATHOM_ASSIGN(auto item, pop());
     items[i] = item;
   }
   return items;
@@ -106,186 +121,131 @@ Result<PickleNode*> Unpickler::top(Kind kind) {
 }
 
 Status Unpickler::push_text(std::size_t length_bytes) {
-  FATHOM_VALUE(size, number(length_bytes));
-  FATHOM_VALUE(view, text(size));
-  PickleNode node = node_of(Kind::text);
+  FATHOM_ASSIGN(auto size, number(length_bytes));
+  FATHOM_ASSIGN(auto view, text(size));
+  PickleNode node = PickleNode::of(Kind::text);
   node.text = view;
   push(std::move(node));
   return success();
 }
 
 Status Unpickler::push_long() {
-  FATHOM_VALUE(size, number(1));
-  FATHOM_VALUE(digits, text(size));
+  FATHOM_ASSIGN(auto size, number(1));
+  FATHOM_ASSIGN(auto digits, text(size));
   // Two's complement, little-endian. torch writes its magic number this way, which needs more than 64 bits: only its
   // low part is kept, nobody compares it.
   std::uint64_t value = !digits.empty() && (digits.back() & 0x80) ? ~std::uint64_t{0} : 0;
   std::memcpy(&value, digits.data(), std::min<std::size_t>(digits.size(), sizeof(value)));
-  push(integer_node(Kind::integer, static_cast<std::int64_t>(value)));
-  return success();
-}
-
-// The whitelist.
-Status Unpickler::push_global(std::string_view module, std::string_view name) {
-  PickleNode node = node_of(Kind::global);
-  if (module == "collections" && name == "OrderedDict") {
-    node.global = PickleGlobal::ordered_dict;
-  } else if (module == "torch._utils" && name == "_rebuild_tensor_v2") {
-    node.global = PickleGlobal::rebuild_tensor;
-  } else if (module == "torch._utils" && name == "_rebuild_parameter") {
-    node.global = PickleGlobal::rebuild_parameter;
-  } else if (module == "torch" && dtype_by_storage(name)) {
-    node.global = PickleGlobal::storage;
-    node.dtype = dtype_by_storage(name);
-  } else {
-    return wrong(fmt::format("it wants {}.{}, which a file of weights has no need of; refused", module.substr(0, 100),
-                             name.substr(0, 100)));
-  }
-  push(std::move(node));
+  push(PickleNode::of(Kind::integer, static_cast<std::int64_t>(value)));
   return success();
 }
 
 Status Unpickler::push_tuple(Result<std::vector<std::uint32_t>> items) {
   if (!items) return items.error();
-  PickleNode node = node_of(Kind::tuple);
+  PickleNode node = PickleNode::of(Kind::tuple);
   node.items = std::move(*items);
   push(std::move(node));
   return success();
 }
 
 Status Unpickler::set_items(const std::vector<std::uint32_t>& items) {
-  FATHOM_VALUE(dict, top(Kind::dict));
+  FATHOM_ASSIGN(auto dict, top(Kind::dict));
   if (items.size() % 2 != 0) return wrong("a key without value");
   dict->items.insert(dict->items.end(), items.begin(), items.end());
   return success();
 }
 
-// ("storage", class, key, location, elements[, view]): torch's reference to raw data outside the pickle.
-Status Unpickler::persistent() {
-  FATHOM_VALUE(id, pop());
-  const PickleNode& tuple = nodes_[id];
-  const bool shaped = tuple.kind == Kind::tuple && tuple.items.size() >= 5;
-  if (!shaped) return wrong("a persistent id that is no storage");
-  const PickleNode& type = nodes_[tuple.items[1]];
-  const PickleNode& key = nodes_[tuple.items[2]];
-  const PickleNode& count = nodes_[tuple.items[4]];
-  if (nodes_[tuple.items[0]].text != "storage" || type.kind != Kind::global || !type.dtype || key.kind != Kind::text ||
-      count.kind != Kind::integer || count.integer < 0) {
-    return wrong("a persistent id that is no storage");
-  }
-  if (tuple.items.size() > 5 && nodes_[tuple.items[5]].kind != Kind::none) {
-    return wrong("a view of a storage, as torch before 0.4 wrote them, is not supported");
-  }
-  PickleNode storage = integer_node(Kind::storage, count.integer);
-  storage.text = key.text;
-  storage.dtype = type.dtype;
-  push(std::move(storage));
-  return success();
-}
-
-Result<std::vector<std::int64_t>> Unpickler::integers(std::uint32_t number) const {
-  const PickleNode& tuple = nodes_[number];
-  if (tuple.kind != Kind::tuple || tuple.items.size() > kMaxDimensions) return wrong("sizes of a tensor are no tuple");
-  std::vector<std::int64_t> out;
-  for (const std::uint32_t item : tuple.items) {
-    if (nodes_[item].kind != Kind::integer || nodes_[item].integer < 0) return wrong("a size of a tensor is no number");
-    out.push_back(nodes_[item].integer);
-  }
-  return out;
-}
-
-// _rebuild_tensor_v2(storage, offset, sizes, strides, requires_grad, hooks)
-Status Unpickler::rebuild_tensor(const std::vector<std::uint32_t>& arguments) {
-  if (arguments.size() < 4 || nodes_[arguments[0]].kind != Kind::storage ||
-      nodes_[arguments[1]].kind != Kind::integer || nodes_[arguments[1]].integer < 0) {
-    return wrong("a tensor without storage or offset");
-  }
-  PickleNode tensor = integer_node(Kind::tensor, nodes_[arguments[1]].integer);
-  tensor.items = {arguments[0]};
-  FATHOM_VALUE(sizes, integers(arguments[2]));
-  FATHOM_VALUE(strides, integers(arguments[3]));
-  if (sizes.size() != strides.size()) return wrong("sizes and strides of a tensor differ in number");
-  tensor.sizes = std::move(sizes);
-  tensor.strides = std::move(strides);
-  push(std::move(tensor));
-  return success();
-}
-
-Status Unpickler::reduce() {
-  FATHOM_VALUE(arguments, pop());
-  FATHOM_VALUE(callee, pop());
-  if (nodes_[callee].kind != Kind::global || nodes_[arguments].kind != Kind::tuple) return wrong("a call of no function");
-  const std::vector<std::uint32_t> items = nodes_[arguments].items;
-  switch (nodes_[callee].global) {
-    case PickleGlobal::rebuild_tensor: return rebuild_tensor(items);
-    case PickleGlobal::rebuild_parameter:  // (tensor, requires_grad, hooks): the tensor
-      if (items.empty() || nodes_[items[0]].kind != Kind::tensor) return wrong("a parameter without tensor");
-      stack_.push_back(items[0]);
-      return success();
-    case PickleGlobal::ordered_dict:
-      if (!items.empty()) return wrong("an OrderedDict with arguments is not supported");
-      push(node_of(Kind::dict));
-      return success();
-    case PickleGlobal::storage: break;
-  }
-  return wrong("a storage class cannot be called");
-}
-
 Status Unpickler::scalar(std::uint8_t opcode, bool& known) {
   const auto sized = [&](std::size_t bytes, bool is_signed) -> Status {
-    FATHOM_VALUE(value, number(bytes));
-    push(integer_node(Kind::integer, is_signed ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value)));
+    FATHOM_ASSIGN(auto value, number(bytes));
+    push(
+        PickleNode::of(Kind::integer, is_signed ? static_cast<std::int32_t>(value) : static_cast<std::int64_t>(value)));
     return success();
   };
   switch (opcode) {
-    case kNone: push(node_of(Kind::none)); return success();
-    case kTrue: push(integer_node(Kind::boolean, 1)); return success();
-    case kFalse: push(integer_node(Kind::boolean, 0)); return success();
-    case kInt: return sized(4, true);
-    case kInt1: return sized(1, false);
-    case kInt2: return sized(2, false);
-    case kLong1: return push_long();
-    case kText: case kString: return push_text(4);
-    case kShortText: case kShortString: return push_text(1);
-    case kText8: return push_text(8);
+    case kNone:
+      push(PickleNode::of(Kind::none));
+      return success();
+    case kTrue:
+      push(PickleNode::of(Kind::boolean, 1));
+      return success();
+    case kFalse:
+      push(PickleNode::of(Kind::boolean, 0));
+      return success();
+    case kInt:
+      return sized(4, true);
+    case kInt1:
+      return sized(1, false);
+    case kInt2:
+      return sized(2, false);
+    case kLong1:
+      return push_long();
+    case kText:
+    case kString:
+      return push_text(4);
+    case kShortText:
+    case kShortString:
+      return push_text(1);
+    case kText8:
+      return push_text(8);
     case kGlobal: {
-      FATHOM_VALUE(module, line());
-      FATHOM_VALUE(name, line());
+      FATHOM_ASSIGN(auto module, line());
+      FATHOM_ASSIGN(auto name, line());
       return push_global(module, name);
     }
     case kStackGlobal: {
-      FATHOM_VALUE(parts, pop_many(2));
+      FATHOM_ASSIGN(auto parts, pop_many(2));
       return push_global(nodes_[parts[0]].text, nodes_[parts[1]].text);
     }
-    default: known = false; return success();
+    default:
+      known = false;
+      return success();
   }
 }
 
 Status Unpickler::structure(std::uint8_t opcode, bool& known) {
   switch (opcode) {
-    case kMark: marks_.push_back(stack_.size()); return success();
-    case kEmptyDict: push(node_of(Kind::dict)); return success();
-    case kEmptyList: push(node_of(Kind::list)); return success();
-    case kEmptyTuple: return push_tuple(std::vector<std::uint32_t>{});
-    case kTuple: return push_tuple(pop_to_mark());
-    case kTuple1: case kTuple2: case kTuple3: return push_tuple(pop_many(static_cast<std::size_t>(opcode - kTuple1 + 1)));
-    case kSetItem: case kSetItems: {
-      FATHOM_VALUE(items, opcode == kSetItem ? pop_many(2) : pop_to_mark());
+    case kMark:
+      marks_.push_back(stack_.size());
+      return success();
+    case kEmptyDict:
+      push(PickleNode::of(Kind::dict));
+      return success();
+    case kEmptyList:
+      push(PickleNode::of(Kind::list));
+      return success();
+    case kEmptyTuple:
+      return push_tuple(std::vector<std::uint32_t>{});
+    case kTuple:
+      return push_tuple(pop_to_mark());
+    case kTuple1:
+    case kTuple2:
+    case kTuple3:
+      return push_tuple(pop_many(static_cast<std::size_t>(opcode - kTuple1 + 1)));
+    case kSetItem:
+    case kSetItems: {
+      FATHOM_ASSIGN(auto items, opcode == kSetItem ? pop_many(2) : pop_to_mark());
       return set_items(items);
     }
-    case kAppend: case kAppends: {
-      FATHOM_VALUE(items, opcode == kAppend ? pop_many(1) : pop_to_mark());
-      FATHOM_VALUE(list, top(Kind::list));
+    case kAppend:
+    case kAppends: {
+      FATHOM_ASSIGN(auto items, opcode == kAppend ? pop_many(1) : pop_to_mark());
+      FATHOM_ASSIGN(auto list, top(Kind::list));
       list->items.insert(list->items.end(), items.begin(), items.end());
       return success();
     }
-    case kPop: case kBuild: {  // BUILD sets attributes (a state dict's _metadata): dropped
+    case kPop:
+    case kBuild: {  // BUILD sets attributes (a state dict's _metadata): dropped
       FATHOM_TRY(pop());
       return success();
     }
-    case kReduce: return reduce();
-    case kPersistent: return persistent();
-    default: known = false; return success();
+    case kReduce:
+      return reduce();
+    case kPersistent:
+      return persistent();
+    default:
+      known = false;
+      return success();
   }
 }
 
@@ -296,23 +256,29 @@ Status Unpickler::memory(std::uint8_t opcode, bool& known) {
     return success();
   };
   switch (opcode) {
-    case kPut: case kLongPut: {
-      FATHOM_VALUE(slot, number(opcode == kPut ? 1 : 4));
+    case kPut:
+    case kLongPut: {
+      FATHOM_ASSIGN(auto slot, number(opcode == kPut ? 1 : 4));
       return put(slot);
     }
-    case kMemoize: return put(memo_.size());
-    case kGet: case kLongGet: {
-      FATHOM_VALUE(slot, number(opcode == kGet ? 1 : 4));
+    case kMemoize:
+      return put(memo_.size());
+    case kGet:
+    case kLongGet: {
+      FATHOM_ASSIGN(auto slot, number(opcode == kGet ? 1 : 4));
       const auto found = memo_.find(slot);
       if (found == memo_.end()) return wrong("nothing was remembered there");
       stack_.push_back(found->second);
       return success();
     }
-    case kProto: case kFrame: {
+    case kProto:
+    case kFrame: {
       FATHOM_TRY(number(opcode == kProto ? 1 : 8));
       return success();
     }
-    default: known = false; return success();
+    default:
+      known = false;
+      return success();
   }
 }
 
@@ -333,8 +299,8 @@ Result<std::uint32_t> Unpickler::load(std::size_t& at) {
   memo_.clear();
   if (at_ > input_.size()) return wrong("truncated");
   for (;;) {
-    FATHOM_VALUE(opcode, number(1));
-    FATHOM_VALUE(next, step(static_cast<std::uint8_t>(opcode)));
+    FATHOM_ASSIGN(auto opcode, number(1));
+    FATHOM_ASSIGN(auto next, step(static_cast<std::uint8_t>(opcode)));
     if (next == Step::stop) break;
   }
   at = at_;

@@ -1,6 +1,6 @@
 // A pickle machine for dicts of tensors that cannot run code: it knows data opcodes and a handful of globals, which it
-// turns into plain nodes. Everything else is refused by name. Memory is bounded by the input: every opcode makes at most
-// one node, nodes refer to each other by number, text stays where it is.
+// turns into plain nodes. Everything else is refused by name. Memory is bounded by the input: every opcode makes at
+// most one node, nodes refer to each other by number, text stays where it is.
 #pragma once
 
 #include <cstddef>
@@ -21,13 +21,20 @@ enum class PickleGlobal { ordered_dict, rebuild_tensor, rebuild_parameter, stora
 struct PickleNode {
   enum class Kind { none, boolean, integer, text, global, tuple, list, dict, storage, tensor };
   Kind kind = Kind::none;
-  std::int64_t integer = 0;        // boolean, integer; storage: number of elements; tensor: offset in elements
-  std::string_view text;           // text; storage: its key. A view into the input
-  PickleGlobal global{};           // global
-  const DType* dtype = nullptr;    // global of a storage class, storage
-  std::vector<std::uint32_t> items;     // tuple, list; dict: key, value, key, value …; tensor: its storage
-  std::vector<std::int64_t> sizes;      // tensor
-  std::vector<std::int64_t> strides;    // tensor, in elements
+  std::int64_t integer = 0;           // boolean, integer; storage: number of elements; tensor: offset in elements
+  std::string_view text;              // text; storage: its key. A view into the input
+  PickleGlobal global{};              // global
+  const DType* dtype = nullptr;       // global of a storage class, storage
+  std::vector<std::uint32_t> items;   // tuple, list; dict: key, value, key, value …; tensor: its storage
+  std::vector<std::int64_t> sizes;    // tensor
+  std::vector<std::int64_t> strides;  // tensor, in elements
+
+  static PickleNode of(Kind kind, std::int64_t integer = 0) {
+    PickleNode node;
+    node.kind = kind;
+    node.integer = integer;
+    return node;
+  }
 };
 
 class Unpickler {

@@ -10,7 +10,20 @@
 namespace fathom::trainer {
 
 // gelu is the exact erf form, gelu_tanh what transformers calls gelu_new; leaky_relu has slope 0.01.
-enum class Activation { identity, relu, gelu, gelu_tanh, quick_gelu, silu, tanh, sigmoid, leaky_relu, relu6, relu_squared, mish };
+enum class Activation {
+  identity,
+  relu,
+  gelu,
+  gelu_tanh,
+  quick_gelu,
+  silu,
+  tanh,
+  sigmoid,
+  leaky_relu,
+  relu6,
+  relu_squared,
+  mish
+};
 
 // "relu", "gelu", "gelu_new", "swish", "leakyrelu", …; upper and lower case are equal. unsupported for other names.
 Result<Activation> parse_activation(std::string_view name);

@@ -103,7 +103,8 @@ Result<NamedTensors> read_weights(const std::filesystem::path& folder) {
   const auto bin = folder / "pytorch_model.bin";
   if (std::filesystem::exists(bin)) return read_torch_file(bin);
   return Error{Errc::not_found, fmt::format("{}: neither model.safetensors nor pytorch_model.bin is there; the folder "
-                                            "of a Hugging Face model is needed", folder.string())};
+                                            "of a Hugging Face model is needed",
+                                            folder.string())};
 }
 
 }  // namespace
@@ -142,8 +143,10 @@ Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors&
   FATHOM_TRY(status);
   const std::string beyond = fmt::format("encoder.layer.{}.", config.layers);
   if (auto more = known.lower_bound(beyond); more != known.end() && more->first.starts_with(beyond)) {
-    return Error{Errc::corrupt, fmt::format("tensor \"{}\" belongs to a layer that config.json, with {} layers, does not "
-                                            "have", more->first, config.layers)};
+    return Error{Errc::corrupt,
+                 fmt::format("tensor \"{}\" belongs to a layer that config.json, with {} layers, does not "
+                             "have",
+                             more->first, config.layers)};
   }
   model.embedding_norm.eps = config.layer_norm_eps;
   for (EncoderLayer& layer : model.layers) layer.attention_norm.eps = layer.output_norm.eps = config.layer_norm_eps;

@@ -10,8 +10,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::int64_t kMaxLayers = 64;        // well above any encoder; bounds what a broken file can ask for
-constexpr std::int64_t kMaxSize = 1 << 24;     // rows or columns of one tensor
+constexpr std::int64_t kMaxLayers = 64;     // well above any encoder; bounds what a broken file can ask for
+constexpr std::int64_t kMaxSize = 1 << 24;  // rows or columns of one tensor
 
 // Collects the first problem, so that reading a dozen keys stays a list.
 class Keys {

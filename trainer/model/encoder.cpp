@@ -175,7 +175,8 @@ at::Tensor Pass::run_from(std::int64_t stage, at::Tensor h, at::Tensor x) {
 
 void check_batch(const BaseModel& model, const Batch& batch) {
   const at::Tensor& ids = batch.input_ids;
-  if (!ids.defined() || ids.dim() != 2 || !batch.attention_mask.defined() || batch.attention_mask.sizes() != ids.sizes()) {
+  if (!ids.defined() || ids.dim() != 2 || !batch.attention_mask.defined() ||
+      batch.attention_mask.sizes() != ids.sizes()) {
     throw std::invalid_argument("batch: input_ids and attention_mask must be matrices of one shape");
   }
   if (ids.size(0) == 0 || ids.size(1) == 0) throw std::invalid_argument("batch: no rows");

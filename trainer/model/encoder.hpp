@@ -47,7 +47,8 @@ struct ForwardResult {
 
 // Runs the model. Layers below the lowest active adapter run without autograd; above it gradients flow if GradMode is
 // on and a tensor requires them.
-ForwardResult forward(const BaseModel& model, const Batch& batch, const Setup& setup, const ForwardOptions& options = {});
+ForwardResult forward(const BaseModel& model, const Batch& batch, const Setup& setup,
+                      const ForwardOptions& options = {});
 
 // forward() at every drop depth of `depths` (any order, repeats allowed), in eval mode without gradients; result i
 // belongs to depths[i]. The layers without adapters are computed once for all depths, and depths that activate the

@@ -31,7 +31,8 @@ Run load_run(const fs::path& folder, const json& about, const ModelConfig& model
   Run run;
   std::vector<std::shared_ptr<const Adapter>> adapters;
   for (const auto& name : about.at("adapters")) {
-    adapters.push_back(std::make_shared<Adapter>(value(load_adapter(folder / "init" / name.get<std::string>(), model))));
+    adapters.push_back(
+        std::make_shared<Adapter>(value(load_adapter(folder / "init" / name.get<std::string>(), model))));
   }
   run.head = value(load_head(folder / "init_head", model));
   if (about.at("fusions").empty()) {

@@ -55,9 +55,7 @@ std::shared_ptr<const Adapter> Loader::adapter(const std::string& name, const st
   return std::make_shared<Adapter>(value(load_adapter(parts_ / "adapters" / name, model_.config, leave_out)));
 }
 
-Result<Head> Loader::load_head(const fs::path& folder) {
-  return ::fathom::trainer::load_head(folder, model_.config);
-}
+Result<Head> Loader::load_head(const fs::path& folder) { return ::fathom::trainer::load_head(folder, model_.config); }
 
 std::shared_ptr<const Fusion> Loader::fusion(const std::string& name) {
   std::string folder = name;  // the data spell "," as "+" in folder names

@@ -74,7 +74,8 @@ struct Tiny {
 Tiny tiny() {
   Tiny t;
   ModelConfig& c = t.model.config;
-  c.hidden = 32, c.layers = 4, c.heads = 4, c.intermediate = 64, c.vocabulary = 100, c.positions = 64, c.token_types = 2;
+  c.hidden = 32, c.layers = 4, c.heads = 4, c.intermediate = 64, c.vocabulary = 100, c.positions = 64,
+  c.token_types = 2;
   at::Generator generator = at::detail::createCPUGenerator(11);
   NamedTensors tensors;
   t.model.layers.resize(4);
