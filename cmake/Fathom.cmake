@@ -31,7 +31,7 @@ endif()
 add_library(fathom_warnings INTERFACE)
 target_compile_options(fathom_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-restrict>
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-unused-lambda-capture -Wno-missing-braces>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-error>)
 
 # fathom_library(NAME [DEPS target...] [EXCLUDE regex...] [SOURCES file...])
 # A static library of every *.cpp in the calling folder (not below it, unless RECURSE). Links with exactly DEPS; the
