@@ -86,12 +86,10 @@ void add_files(CLI::App& app, Parsed& p) {
   predict->add_option("--model", p.predict.model,
                       "Folder of the base model (default: the adapter's, below the data root)");
   predict->add_option("--root", p.predict.root, "Data root (default: that of the running 'up', else .)");
-  predict->footer("Texts and the flags of fathom-trainer predict follow: --file FILE, --depth N, --threads N, TEXT …");
-  predict->allow_extras();
-  predict->callback([&p, predict] {
-    p.predict.pass_through = predict->remaining();
-    p.action = [&p] { return cli::predict(p.context, p.predict); };
-  });
+  predict->add_option("--file", p.predict.file, "More texts, one a line; pairs as TEXT<TAB>TEXT");
+  predict->add_option("--depth", p.predict.depth, "Lowest layers without adapters (default: as trained)");
+  predict->add_option("--threads", p.predict.threads, "Compute threads");
+  predict->add_option("TEXT", p.predict.texts, "Texts to classify");
 }
 
 void add_sweeps(CLI::App& app, Parsed& p) {

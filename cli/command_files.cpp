@@ -199,6 +199,10 @@ ExitCode plan(const Context& context, const SweepFile& options) {
 }
 
 ExitCode predict(const Context& context, const PredictOptions& options) {
+  if (options.texts.empty() && options.file.empty()) {
+    fmt::print(stderr, "fathom: nothing to classify: give a TEXT or --file\n");
+    return 2;
+  }
   PredictOptions known = options;
   if (known.model.empty()) {
     FATHOM_ASSIGN(known.model, model_of(context, options));
@@ -212,7 +216,11 @@ ExitCode predict(const Context& context, const PredictOptions& options) {
                                         "--model",
                                         known.model};
   if (context.json) arguments.emplace_back("--json");
-  arguments.insert(arguments.end(), known.pass_through.begin(), known.pass_through.end());
+  if (!known.file.empty()) arguments.insert(arguments.end(), {"--file", known.file});
+  if (known.depth) arguments.insert(arguments.end(), {"--depth", std::to_string(*known.depth)});
+  if (known.threads) arguments.insert(arguments.end(), {"--threads", std::to_string(*known.threads)});
+  arguments.emplace_back("--");  // what follows is text, even where it begins with a dash
+  arguments.insert(arguments.end(), known.texts.begin(), known.texts.end());
   std::vector<char*> plain;
   for (std::string& argument : arguments) plain.push_back(argument.data());
   plain.push_back(nullptr);

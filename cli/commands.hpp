@@ -46,9 +46,12 @@ ExitCode plan(const Context& context, const SweepFile& options);
 
 struct PredictOptions {
   std::string adapter;
-  std::string model;                      // empty: the adapter's model below the root
-  std::string root;                       // empty: that of the running `up`
-  std::vector<std::string> pass_through;  // texts and flags for fathom-trainer predict
+  std::string model;         // empty: the adapter's model below the root
+  std::string root;          // empty: that of the running `up`
+  std::string file;          // more texts, one a line
+  std::optional<int> depth;  // lowest layers without adapters; absent: as trained
+  std::optional<int> threads;
+  std::vector<std::string> texts;
 };
 // Becomes fathom-trainer; returns only when that fails.
 ExitCode predict(const Context& context, const PredictOptions& options);

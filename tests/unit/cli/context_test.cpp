@@ -101,6 +101,8 @@ TEST(App, ExitCodes) {
   EXPECT_EQ(run_with({"frobnicate"}), 2);
   EXPECT_EQ(run_with({"list", "--frobnicate"}), 2);
   EXPECT_EQ(run_with({"submit"}), 2);
+  EXPECT_EQ(run_with({"predict", "--adapter", state}), 2);            // nothing to classify
+  EXPECT_EQ(run_with({"predict", "--adapter", state, "a text"}), 1);  // no fathom.json there
   EXPECT_EQ(run_with({"--state", state, "list"}), 1);
   EXPECT_EQ(run_with({"list", "--state", state, "--json"}), 1);
   EXPECT_EQ(run_with({"--state", state, "down"}), 0);

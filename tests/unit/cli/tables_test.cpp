@@ -32,7 +32,7 @@ const Summary* find(const std::vector<Summary>& all, const std::string& task, co
 TEST(Summarize, MeanDeviationRetainedAndAverage) {
   const json rows = {row("mr", "standard", 0, 1, 0.8),        row("mr", "standard", 0, 2, 0.6),
                      row("sms", "standard", 0, 1, 0.9),       row("sms", "standard", 0, 2, 0.9),
-                     row("mr", "specialized-02", 2, 1, 0.35), row("mr", "standard", 1, 1, nullptr)};
+                     row("mr", "specialized-02", 2, 1, 0.35), row("mr", "standard", 1, 1, 0)};
   json with_null = rows;
   with_null.back()["value"] = nullptr;
   const auto all = summarize(with_null);
@@ -76,7 +76,7 @@ TEST(ResultFiles, ColumnsParametersAndQuotes) {
          {"attention",
           {{{"layer", 0}, {"site", "output_adapter"}, {"adapter", "mr"}, {"mean_weight", 0.5}, {"rank", 1}}}}}}},
       ""};
-  const auto files = result_files({{"id", "s"}}, {row("mr", "standard", 0, 1, 0.8)}, {job});
+  const auto files = result_files({{"id", "s"}}, json::array({row("mr", "standard", 0, 1, 0.8)}), {job});
   EXPECT_THAT(files.at("results.csv"), StartsWith("sweep,stage,kind,task,drop,n,lo,hi,depth,set,members,kept,seed,"
                                                   "split,metric,value,primary,epoch,status,param.train.lr,recipe,"));
   EXPECT_THAT(files.at("results.csv"),
