@@ -65,7 +65,6 @@ Status on(State& state, const event::JobStarted& event, At at) {
   count_item(*job, event.fence());
   job->epoch = event.resumed_epoch();  // what is not in the checkpoint is done again
   job->started_ms = at.wall_ms;
-  if (!event.device().empty()) job->device = event.device();
   return success();
 }
 

@@ -1,5 +1,5 @@
 // A hundred thousand jobs: no step may look at all of them.
-#include <chrono>
+#include <ctime>
 
 #include "tests/unit/coordinator/core_rig.hpp"
 
@@ -7,11 +7,10 @@ namespace fathom::core::test {
 namespace {
 
 using sweeps::Kind;
-using Seconds = std::chrono::duration<double>;
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return Seconds(std::chrono::steady_clock::now() - start).count();
-}
+// Processor time of this process, so that a busy machine does not fail the bounds.
+double seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+double seconds_since(double start) { return seconds() - start; }
 
 // 50,000 adapters, each with an evaluate of it.
 sweeps::Plan wide() {
@@ -23,8 +22,8 @@ sweeps::Plan wide() {
   return make.plan;
 }
 
-// Bounds are several times what is measured in a release build (submit 0.15 s), so that a busy machine does not fail
-// them; a scan over all jobs in each step would take hundreds of times longer.
+// Bounds leave room for sanitizers: measured with -O1 on an idle machine are 0.23 s for the submit and 15 us a job. A
+// scan over all jobs in each step would take a thousand times longer.
 TEST(CoreScale, SubmitDispatchAndCancelOfAHundredThousandJobs) {
   Rig rig;
   rig.checking = false;
@@ -35,31 +34,50 @@ TEST(CoreScale, SubmitDispatchAndCancelOfAHundredThousandJobs) {
   command.resolved = "{}";
   command.expander_version = sweeps::kExpanderVersion;
   rig.plans["{}"] = command.plan;
-  auto start = std::chrono::steady_clock::now();
-  Step step = rig.core->handle(command, rig.now);
+  std::vector<std::string> log = rig.log;
+  const auto give = [&](const Command& one) {
+    Step done = rig.core->handle(one, rig.now);
+    for (const event::Event& event : done.events) log.push_back(event.SerializeAsString());
+    return done;
+  };
+  double start = seconds();
+  Step step = give(command);
   const double submit = seconds_since(start);
   EXPECT_EQ(step.events.size(), 9u);  // the submit and eight leases
-  EXPECT_LT(submit, 2.0);
+  EXPECT_LT(submit, 5.0);
   RecordProperty("submit_ms", static_cast<int>(submit * 1000));
 
-  start = std::chrono::steady_clock::now();
+  start = seconds();
   constexpr int kJobs = 5'000;
   const SweepNumber sweep = rig.state().sweeps.back().number;
   for (int i = 0; i < kJobs; ++i) {
     const Lease lease = rig.state().leases.begin()->second;
-    rig.core->handle(ItemReceived{worker.number, lease.fence, 1, item::Started{}}, rig.now);
-    rig.core->handle(ItemReceived{worker.number, lease.fence, 2, item::Finished{R"({"objective": 0.5})", {}}}, rig.now);
+    give(ItemReceived{worker.number, lease.fence, 1, item::Started{}});
+    give(ItemReceived{worker.number, lease.fence, 2, item::Finished{R"({"objective": 0.5})", {}}});
   }
   const double each = seconds_since(start) / kJobs;
-  EXPECT_LT(each, 0.002);
+  EXPECT_LT(each, 0.005);
   RecordProperty("job_us", static_cast<int>(each * 1e6));
   EXPECT_EQ(rig.state().sweep(sweep)->counts[static_cast<std::size_t>(Phase::succeeded)], 5'000u);
 
-  start = std::chrono::steady_clock::now();
-  step = rig.core->handle(CancelSweep{sweep}, rig.now);
-  EXPECT_LT(seconds_since(start), 2.0);
+  start = seconds();
+  step = give(CancelSweep{sweep});
+  EXPECT_LT(seconds_since(start), 5.0);
   EXPECT_EQ(step.events.size(), 1u);
   EXPECT_TRUE(invariants(rig.state()).empty());
+
+  start = seconds();
+  State again;
+  for (const std::string& bytes : log) {
+    event::Event event;
+    ASSERT_TRUE(event.ParseFromString(bytes));
+    ASSERT_TRUE(evolve(again, event, event.has_sweep_submitted() ? command.plan : nullptr).ok());
+  }
+  const double replay = seconds_since(start);
+  EXPECT_LT(replay, 8.0);
+  RecordProperty("replay_events", static_cast<int>(log.size()));
+  RecordProperty("replay_ms", static_cast<int>(replay * 1000));
+  EXPECT_EQ(digest(again), digest(rig.state()));
 }
 
 }  // namespace
