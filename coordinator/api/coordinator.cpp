@@ -49,10 +49,12 @@ class Coordinator::Impl {
     folder_.emplace(std::move(folder));
     FATHOM_ASSIGN(const net::Endpoint at, net::parse_endpoint(settings_.listen));
     FATHOM_TRY(open_stores());
-    FATHOM_TRY(runtime_->start(*events_));
     open_read_side();
     make_services(at);
+    // The port before the log: a coordinator that cannot serve opens no new epoch. Nobody is answered before run().
     FATHOM_TRY(listen(at));
+    FATHOM_TRY(runtime_->start(*events_));
+    replayed_ = true;
     run();
     return folder_->write_address(listener_->endpoint());
   }
@@ -148,7 +150,6 @@ class Coordinator::Impl {
   }
 
   void open_read_side() {
-    replayed_ = true;
     hub_ = std::make_shared<EventHub>(*read_);
     read_->subscribe([hub = hub_](const store::Changes& changes) { hub->changed(changes); });
     read_->notify(events_->last_durable());
