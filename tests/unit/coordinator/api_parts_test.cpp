@@ -1,0 +1,128 @@
+// The parts of the api that need no server: URLs, patterns, heads, the state folder, what keeps an artifact.
+#include "coordinator/api/artifact_keeper.hpp"
+#include "coordinator/api/http/head.hpp"
+#include "coordinator/api/http/url.hpp"
+#include "coordinator/api/state_folder.hpp"
+#include "coordinator/artifacts/artifact_store.hpp"
+#include "coordinator/core/event.pb.h"
+#include "common/sha256.hpp"
+#include "tests/unit/coordinator/api_fixture.hpp"
+
+namespace fathom::api {
+namespace {
+
+TEST(Url, IsDecodedOnceAndStrictly) {
+  Request request;
+  ASSERT_TRUE(parse_target("/a%20b/c?x=1%2B1&y=a+b&empty", request));
+  EXPECT_EQ(request.path, "/a b/c");
+  EXPECT_EQ(request.value("x"), "1+1");
+  EXPECT_EQ(request.value("y"), "a b");
+  EXPECT_EQ(request.value("missing"), "");
+  for (const char* bad : {"", "a", "http://x/", "/%", "/%4", "/%0a", "/a/../b", "/a/%2e%2e/b", "/x?a=%00"}) {
+    Request other;
+    EXPECT_FALSE(parse_target(bad, other)) << bad;
+  }
+  EXPECT_EQ(percent_encode("a b/ü"), "a%20b%2F%C3%BC");
+  EXPECT_EQ(cookie("a=1; fathom_session=xyz; b=2", "fathom_session"), "xyz");
+  EXPECT_EQ(cookie("a=fathom_session=1", "fathom_session"), "");
+}
+
+TEST(Pattern, NamesPartsAndTakesTheRest) {
+  std::vector<std::string> parts;
+  EXPECT_TRUE(matches("/api/v1/sweeps/{sweep}/jobs/{job}", "/api/v1/sweeps/a/jobs/b", parts));
+  EXPECT_EQ(parts, (std::vector<std::string>{"a", "b"}));
+  parts.clear();
+  EXPECT_TRUE(matches("/static/{file...}", "/static/a/b.js", parts));
+  EXPECT_EQ(parts, std::vector<std::string>{"a/b.js"});
+  for (const char* path : {"/api/v1/sweeps", "/api/v1/sweeps/a/jobs", "/api/v1/sweeps/a/jobs/", "/api/v1/sweeps/a/jobs/b/c"}) {
+    parts.clear();
+    EXPECT_FALSE(matches("/api/v1/sweeps/{sweep}/jobs/{job}", path, parts)) << path;
+  }
+}
+
+TEST(Head, CannotBeSplitByAValue) {
+  Answer answer;
+  answer.headers = {{"Location", "/x\r\nSet-Cookie: a=b"}};
+  const std::string head = head_bytes(answer, true);
+  EXPECT_EQ(head.find("\r\nSet-Cookie"), std::string::npos);
+}
+
+TEST(StateFolder, OneCoordinatorOneVersionNobodyElsesFolder) {
+  const TempFolder temp;
+  const std::string path = temp / "state";
+  {
+    const auto folder = must(StateFolder::open(path, {}));
+    const auto second = StateFolder::open(path, {});
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(second.error().code, Errc::failed_precondition);
+  }
+  ASSERT_TRUE(StateFolder::open(path, {}).ok()) << "the lock ends with its holder";
+  ASSERT_TRUE(write_file_atomic(path + "/VERSION", "fathom 99\n").ok());
+  const auto newer = StateFolder::open(path, {});
+  ASSERT_FALSE(newer.ok());
+  EXPECT_EQ(newer.error().code, Errc::unsupported);
+  EXPECT_NE(newer.error().message.find("fathom 99"), std::string::npos);
+
+  ASSERT_TRUE(make_folders(temp / "home").ok());
+  ASSERT_TRUE(write_file_atomic(temp / "home/thesis.tex", "x").ok());
+  const auto foreign = StateFolder::open(temp / "home", {});
+  ASSERT_FALSE(foreign.ok());
+  EXPECT_FALSE(std::filesystem::exists(temp / "home/token")) << "nothing is written there";
+}
+
+class ManualClock final : public Clock {
+ public:
+  [[nodiscard]] TimePoint now() const override { return TimePoint(Millis(ms)); }
+  [[nodiscard]] WallTime wall() const override { return WallTime(Millis(ms)); }
+  std::int64_t ms = 1'000'000;
+};
+
+class KeeperTest : public ::testing::Test {
+ protected:
+  std::string put(const std::string& bytes) {
+    const std::string sha = sha256_hex(bytes);
+    must(store_->begin(sha, bytes.size()));
+    must(store_->write(sha, 0, bytes));
+    return sha;
+  }
+  bool there(const std::string& sha) { return store_->stat(sha).ok(); }
+  TempFolder folder_;
+  ManualClock clock_;
+  std::unique_ptr<artifacts::ArtifactStore> store_ = must(artifacts::open_artifact_store(folder_ / "artifacts"));
+  ArtifactKeeper keeper_{*store_, clock_, Millis(1000)};
+  static bool unused(const std::string&) { return false; }
+};
+
+TEST_F(KeeperTest, AReleasedArtifactGoesAfterTheGracePeriod) {
+  const auto sha = put("checkpoint");
+  keeper_.release(sha);
+  keeper_.remove_due(unused);
+  EXPECT_TRUE(there(sha));
+  clock_.ms += 1000;
+  keeper_.remove_due(unused);
+  EXPECT_FALSE(there(sha));
+}
+
+TEST_F(KeeperTest, FinalFilesPinsAndUsesKeepIt) {
+  const auto final_file = put("final");
+  event::Event event;
+  event.mutable_job_finished()->add_files()->set_sha256(final_file);
+  keeper_.observe(event);
+  const auto used = put("used");
+  const auto pinned = put("pinned");
+  for (const auto& sha : {final_file, used, pinned}) keeper_.release(sha);
+  clock_.ms += 900;
+  keeper_.pin(pinned);
+  clock_.ms += 100;
+  keeper_.remove_due([&](const std::string& sha) { return sha == used; });
+  EXPECT_TRUE(there(final_file));
+  EXPECT_TRUE(there(used));
+  EXPECT_TRUE(there(pinned));
+  clock_.ms += 1000;
+  keeper_.remove_due(unused);
+  EXPECT_TRUE(there(final_file));
+  EXPECT_FALSE(there(pinned)) << "the pin has run out";
+}
+
+}  // namespace
+}  // namespace fathom::api
