@@ -40,7 +40,8 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
   command->add_option("--adapter", options.adapter, "Folder of the adapter with its head, or of the fusion")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command->add_option("--file", options.file, "More texts, one a line; pairs as TEXT<TAB>TEXT")->check(CLI::ExistingFile);
+  command->add_option("--file", options.file, "More texts, one a line; pairs as TEXT<TAB>TEXT")
+      ->check(CLI::ExistingFile);
   command->add_option("--depth", options.depth, "Lowest layers without adapters (default: as trained)");
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options.json, "One JSON object a line");
@@ -52,7 +53,9 @@ CLI::App* add_run_job(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("run-job", "Run one job without a worker; prints its items as JSON lines");
   auto& options = arguments.run_job;
   command->add_option("--root", options.root, "Data root")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--settings", options.settings, "File with the job's settings")->required()->check(CLI::ExistingFile);
+  command->add_option("--settings", options.settings, "File with the job's settings")
+      ->required()
+      ->check(CLI::ExistingFile);
   command->add_option("--folder", options.folder, "Folder of the job")->required();
   command->add_option("--inputs", options.inputs, "File with the job's inputs")->check(CLI::ExistingFile);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
@@ -72,7 +75,8 @@ int run_service(const Arguments& arguments) {
 int run(int argc, char** argv) {
   Arguments arguments;
   arguments.service.version = FATHOM_VERSION;
-  CLI::App app("Trains many adapters on one frozen transformer. Started by fathom-worker; the subcommands work by hand.");
+  CLI::App app(
+      "Trains many adapters on one frozen transformer. Started by fathom-worker; the subcommands work by hand.");
   app.set_version_flag("--version", "fathom-trainer " FATHOM_VERSION);
   add_service(app, arguments);
   auto* devices = app.add_subcommand("devices", "List what this machine can compute on");
@@ -89,6 +93,7 @@ int run(int argc, char** argv) {
     std::cerr << "fathom-trainer: " << logging.error().message << "\n";
     return 2;
   }
+  // Before the first tensor operation: the pool of threads is made once.
   set_threads(arguments.threads);
   if (devices->parsed()) return print_devices(arguments.devices_json, std::cout);
   if (predict_command->parsed()) {
@@ -106,6 +111,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
+// Nothing may escape as an abort: every failure ends with a sentence and a code.
 int main(int argc, char** argv) {
   prepare_numerics();
   try {

@@ -54,6 +54,7 @@ std::vector<std::uint32_t> epoch_order(std::uint32_t size, std::uint64_t seed, s
   std::vector<std::uint32_t> order(size);
   std::iota(order.begin(), order.end(), 0U);
   Xoshiro256 random(stream_key(seed, Purpose::order, epoch));
+  // From the end down, as Durstenfeld wrote it.
   for (std::uint32_t i = size; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
   return order;
 }

@@ -1,6 +1,7 @@
 #include "trainer/batches/tokenized.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include <ATen/ops/empty.h>
@@ -11,7 +12,8 @@ namespace fathom::trainer {
 namespace {
 
 // Lays one row into line `line` of a batch made by blank_batch().
-void lay(LabelledBatch& batch, std::int64_t line, std::span<const std::int32_t> ids, std::span<const std::int32_t> types) {
+void lay(LabelledBatch& batch, std::int64_t line, std::span<const std::int32_t> ids,
+         std::span<const std::int32_t> types) {
   const auto offset = line * batch.input.input_ids.size(1);
   std::copy(ids.begin(), ids.end(), batch.input.input_ids.mutable_data_ptr<std::int64_t>() + offset);
   std::copy(types.begin(), types.end(), batch.input.token_type_ids.mutable_data_ptr<std::int64_t>() + offset);
@@ -22,6 +24,7 @@ void lay(LabelledBatch& batch, std::int64_t line, std::span<const std::int32_t> 
 LabelledBatch blank_batch(std::int64_t rows, std::int64_t length, std::int32_t pad_id) {
   LabelledBatch batch;
   batch.rows = static_cast<std::uint64_t>(rows);
+  // Padding is part of the blank batch; rows are laid over it.
   batch.input.input_ids = at::full({rows, length}, pad_id, at::kLong);
   batch.input.attention_mask = at::zeros({rows, length}, at::kLong);
   batch.input.token_type_ids = at::zeros({rows, length}, at::kLong);
@@ -40,8 +43,11 @@ TokenizedRows tokenize(const data::Dataset& dataset, const Tokenizer& tokenizer,
     rows.ids.insert(rows.ids.end(), encoding.ids.begin(), encoding.ids.end());
     rows.types.insert(rows.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
     rows.offsets.push_back(rows.ids.size());
-    if (dataset.regression) rows.targets.push_back(example.value);
-    else rows.labels.push_back(example.label);
+    // One of the two lists stays empty and tells which kind of task it is.
+    if (dataset.regression)
+      rows.targets.push_back(example.value);
+    else
+      rows.labels.push_back(example.label);
   }
   return rows;
 }
@@ -57,8 +63,10 @@ LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_
     const auto row = chosen[static_cast<std::size_t>(line)];
     lay(batch, line, std::span(rows.ids).subspan(rows.offsets[row], rows.length(row)),
         std::span(rows.types).subspan(rows.offsets[row], rows.length(row)));
-    if (regression) batch.labels.mutable_data_ptr<float>()[line] = static_cast<float>(rows.targets[row]);
-    else batch.labels.mutable_data_ptr<std::int64_t>()[line] = rows.labels[row];
+    if (regression)
+      batch.labels.mutable_data_ptr<float>()[line] = static_cast<float>(rows.targets[row]);
+    else
+      batch.labels.mutable_data_ptr<std::int64_t>()[line] = rows.labels[row];
   }
   return batch;
 }
@@ -71,6 +79,29 @@ LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_i
   for (std::size_t line = 0; line < encodings.size(); ++line)
     lay(batch, static_cast<std::int64_t>(line), encodings[line].ids, encodings[line].type_ids);
   return batch;
+}
+
+std::vector<std::vector<std::uint32_t>> passes_by_length(const TokenizedRows& rows,
+                                                         std::span<const std::uint32_t> chosen, std::uint32_t most) {
+  std::vector<std::uint32_t> sorted(chosen.begin(), chosen.end());
+  std::stable_sort(sorted.begin(), sorted.end(), [&](auto a, auto b) { return rows.length(a) > rows.length(b); });
+  // cheapest[i]: tokens of the best cut of sorted[i..], whose first pass ends at cut[i].
+  std::vector<std::size_t> cheapest(sorted.size() + 1, 0), cut(sorted.size() + 1, 0);
+  for (std::size_t first = sorted.size(); first-- > 0;) {
+    cheapest[first] = std::numeric_limits<std::size_t>::max();
+    const auto end = std::min(sorted.size(), first + most);
+    for (std::size_t last = first + 1; last <= end; ++last) {
+      const auto cost = (last - first) * rows.length(sorted[first]) + kPassTokens + cheapest[last];
+      if (cost >= cheapest[first]) continue;
+      cheapest[first] = cost;
+      cut[first] = last;
+    }
+  }
+  std::vector<std::vector<std::uint32_t>> passes;
+  for (std::size_t first = 0; first < sorted.size(); first = cut[first])
+    passes.emplace_back(sorted.begin() + static_cast<std::ptrdiff_t>(first),
+                        sorted.begin() + static_cast<std::ptrdiff_t>(cut[first]));
+  return passes;
 }
 
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, std::uint32_t size) {

@@ -44,6 +44,14 @@ LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_
 // A batch of texts without labels, for prediction; the rows of `encodings` in their order.
 LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id);
 
+// Cuts the rows of one optimizer step into passes of rows of like length, at most `most` rows each, so that little is
+// padding: the gradient of the step is the sum over its passes and differs from that of one padded pass by rounding
+// only. The cut with the fewest padded tokens, a pass itself counted as kPassTokens. Longest first, ties in the given
+// order.
+inline constexpr std::size_t kPassTokens = 64;
+std::vector<std::vector<std::uint32_t>> passes_by_length(const TokenizedRows& rows,
+                                                         std::span<const std::uint32_t> chosen, std::uint32_t most);
+
 // Every row once, rows of like length together (longest first, ties in file order), at most `size` in a batch: least
 // padding, and the largest batch comes first, so that memory for the whole evaluation is known at its start.
 std::vector<std::vector<std::uint32_t>> batches_by_length(const TokenizedRows& rows, std::uint32_t size);

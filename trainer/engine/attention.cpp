@@ -35,8 +35,9 @@ std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>&
                                          const std::vector<std::vector<std::string>>& kept, std::uint32_t keep) {
   std::vector<AttentionRow> rows;
   for (const auto& mean : means) {
-    AttentionRow row{static_cast<std::uint32_t>(mean.layer), site_name(mean.site), mean.adapter,
-                     mean.mean_weight, static_cast<std::uint32_t>(mean.rank), std::nullopt};
+    AttentionRow row{static_cast<std::uint32_t>(mean.layer), site_name(mean.site), mean.adapter, mean.mean_weight,
+                     static_cast<std::uint32_t>(mean.rank),  std::nullopt};
+    // Without `kept` nothing was pruned and every kept_at stays empty.
     if (row.layer < kept.size()) {
       const auto& names = kept[row.layer];
       if (std::find(names.begin(), names.end(), row.adapter) != names.end()) row.kept_at = keep;

@@ -1,4 +1,5 @@
-// The mean attention that each fusion layer gives to its adapters, over the training rows of a task: one call, one batch.
+// The mean attention that each fusion layer gives to its adapters, over the training rows of a task: one call, one
+// batch.
 #pragma once
 
 #include <cstdint>

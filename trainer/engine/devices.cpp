@@ -25,10 +25,13 @@ std::string cpu_model() {
 }
 
 json cpu() {
-  const auto memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                      static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  return {{"name", "cpu"}, {"kind", "cpu"}, {"threads", std::thread::hardware_concurrency()},
-          {"model", cpu_model()}, {"memory", memory}};
+  const auto memory =
+      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {{"name", "cpu"},
+          {"kind", "cpu"},
+          {"threads", std::thread::hardware_concurrency()},
+          {"model", cpu_model()},
+          {"memory", memory}};
 }
 
 // Appends the GPUs; returns why there are none, or an empty text.
@@ -37,8 +40,12 @@ std::string append_gpus(json& devices) {
   const auto* module = open_gpu_module(&error);
   if (!module) return error;
   for (const auto& gpu : module->devices(&error)) {
-    devices.push_back({{"name", gpu.name}, {"kind", "cuda"}, {"threads", 0}, {"model", gpu.model},
-                       {"memory", gpu.memory}, {"compute", fmt::format("{}.{}", gpu.major, gpu.minor)}});
+    devices.push_back({{"name", gpu.name},
+                       {"kind", "cuda"},
+                       {"threads", 0},
+                       {"model", gpu.model},
+                       {"memory", gpu.memory},
+                       {"compute", fmt::format("{}.{}", gpu.major, gpu.minor)}});
   }
   return error;
 }

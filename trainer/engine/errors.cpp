@@ -14,7 +14,8 @@ bool tells_of_memory(const std::string& text) {
 }
 
 Failure out_of_memory(const std::string& detail) {
-  return {ErrorClass::oom, "out of memory: " + detail + "; use a smaller train.batch or train.max_length, or a device with more memory"};
+  return {ErrorClass::oom,
+          "out of memory: " + detail + "; use a smaller train.batch or train.max_length, or a device with more memory"};
 }
 
 // The first line of a c10 error: the rest is a stack trace for its developers.
@@ -24,13 +25,20 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 const char* name_of(ErrorClass error_class) {
   switch (error_class) {
-    case ErrorClass::config: return "config";
-    case ErrorClass::data: return "data";
-    case ErrorClass::model: return "model";
-    case ErrorClass::oom: return "oom";
-    case ErrorClass::diverged: return "diverged";
-    case ErrorClass::disk: return "disk";
-    case ErrorClass::internal: return "internal";
+    case ErrorClass::config:
+      return "config";
+    case ErrorClass::data:
+      return "data";
+    case ErrorClass::model:
+      return "model";
+    case ErrorClass::oom:
+      return "oom";
+    case ErrorClass::diverged:
+      return "diverged";
+    case ErrorClass::disk:
+      return "disk";
+    case ErrorClass::internal:
+      return "internal";
   }
   return "internal";
 }

@@ -33,7 +33,8 @@ struct Failure {
 // as oom, everything else as internal with its text.
 Failure failure_of(const std::exception_ptr& exception);
 
-// The value, or a JobError of the given class. A full disk is always `disk`, a path that leaves the root always `config`.
+// The value, or a JobError of the given class. A full disk is always `disk`, a path that leaves the root always
+// `config`.
 [[noreturn]] void fail(ErrorClass error_class, const Error& error);
 template <class T>
 T value_or_fail(Result<T> result, ErrorClass error_class) {

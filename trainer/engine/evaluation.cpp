@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "trainer/engine/errors.hpp"
 #include "trainer/model/encoder.hpp"
 
 namespace fathom::trainer {
@@ -24,6 +25,7 @@ Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> t
 
 bool Evaluation::advance() {
   if (next_ == batches_.size()) return false;
+  // No autograd bookkeeping at all; nothing computed here is kept beyond the batch.
   const c10::InferenceMode inference;
   const auto& rows = task_->rows;
   const auto batch = make_batch(rows, batches_[next_]);
@@ -31,8 +33,10 @@ bool Evaluation::advance() {
   const auto results = forward_depths(*network_.base, batch.input, network_.setup, depths);
   for (std::size_t i = 0; i < results.size(); ++i) collect(collected_[i], results[i].last_hidden_state, batch);
   for (const auto row : batches_[next_]) {
-    if (task_->regression) targets_.push_back(rows.targets[row]);
-    else labels_.push_back(rows.labels[row]);
+    if (task_->regression)
+      targets_.push_back(rows.targets[row]);
+    else
+      labels_.push_back(rows.labels[row]);
   }
   ++next_;
   return next_ < batches_.size();
@@ -40,6 +44,7 @@ bool Evaluation::advance() {
 
 void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch) {
   const auto logits = head_logits(*network_.head, *network_.base, hidden);
+  // Weighted by rows: the last batch is smaller.
   collected.loss += head_loss(*network_.head, logits, batch.labels).item<double>() * static_cast<double>(batch.rows);
   const auto count = static_cast<std::size_t>(batch.rows);
   if (task_->regression) {
@@ -47,6 +52,7 @@ void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const L
     const auto* first = values.const_data_ptr<double>();
     collected.values.insert(collected.values.end(), first, first + count);
   } else {
+    // argmax takes the first of equal logits, like NumPy, so ties are the same everywhere.
     const auto classes = at::argmax(logits, -1).to(at::kInt).contiguous();
     const auto* first = classes.const_data_ptr<std::int32_t>();
     collected.classes.insert(collected.classes.end(), first, first + count);
@@ -82,8 +88,17 @@ double objective_of(const std::vector<ResultRow>& rows, const std::vector<std::u
     judged += row.value;
     ++judged_count;
   }
+  // An evaluation of other depths than the job's own still needs one number to be listed by.
   if (judged_count > 0) return judged / static_cast<double>(judged_count);
   return count > 0 ? all / static_cast<double>(count) : 0.0;
+}
+
+std::string judged_metric(const JobSpec& spec, const OpenTask& task) {
+  try {
+    return primary_metric(spec.metric, spec.task_name, task.regression, static_cast<std::int32_t>(task.labels.size()));
+  } catch (const std::invalid_argument& error) {
+    throw JobError(ErrorClass::config, error.what());
+  }
 }
 
 std::vector<std::uint32_t> judged_depths(const Drop& drop, const std::optional<std::uint32_t>& fixed) {

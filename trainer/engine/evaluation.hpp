@@ -1,5 +1,5 @@
-// Measures a network on the eval rows of a task at several drop depths: one call, one batch, all depths in one pass that
-// shares the layers without adapters. Rows of like length go together. Nothing of the network is changed.
+// Measures a network on the eval rows of a task at several drop depths: one call, one batch, all depths in one pass
+// that shares the layers without adapters. Rows of like length go together. Nothing of the network is changed.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,9 @@ class Evaluation {
 
 // The number that judges a job: mean of the primary rows over `depths`; where none of them was measured, over all.
 double objective_of(const std::vector<ResultRow>& rows, const std::vector<std::uint32_t>& depths);
+
+// The metric that judges the job's task. JobError config when the task does not have the one asked for.
+std::string judged_metric(const JobSpec& spec, const OpenTask& task);
 
 // Depths at which a job of this drop is judged: its own n; robust: lo..hi. `fixed` (objective.depth) overrides, raised
 // to n for a specialised model, which has nothing below it.

@@ -9,10 +9,10 @@
 namespace fathom::trainer {
 
 struct MetricPoint {
-  std::string name;       // "train/loss", "eval/accuracy"
+  std::string name;        // "train/loss", "eval/accuracy"
   std::uint64_t step = 0;  // optimizer steps so far
   double value = 0;
-  int depth = -1;         // drop depth of an evaluation; -1 where it has no meaning
+  int depth = -1;  // drop depth of an evaluation; -1 where it has no meaning
 };
 
 class JobEvents {

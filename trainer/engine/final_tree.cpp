@@ -23,9 +23,15 @@ void save_network(const std::filesystem::path& tree, const Network& network) {
 json to_json(const Card& card) {
   // Only the last part of the model's path: collected trees leave this machine.
   const auto tokenizer = std::filesystem::path(card.model).filename().string();
-  return {{"format", kFormat},          {"settings", card.settings},         {"result", card.result},
-          {"labels", card.labels},      {"regression", card.regression},     {"drop", to_json(card.drop)},
-          {"max_length", card.max_length}, {"tokenizer", tokenizer}, {"model", card.model}};
+  return {{"format", kFormat},
+          {"settings", card.settings},
+          {"result", card.result},
+          {"labels", card.labels},
+          {"regression", card.regression},
+          {"drop", to_json(card.drop)},
+          {"max_length", card.max_length},
+          {"tokenizer", tokenizer},
+          {"model", card.model}};
 }
 
 }  // namespace
@@ -44,6 +50,7 @@ Card read_card(const std::filesystem::path& tree) {
   const auto text = value_or_fail(read_file(file.string(), 64U << 20), ErrorClass::model);
   try {
     const auto object = json::parse(text);
+    // A newer format may mean other things by the same keys.
     if (object.at("format").get<int>() > kFormat)
       throw JobError(ErrorClass::model, file.string() + " was written by a newer Fathom (format " +
                                             object.at("format").dump() + "); this one reads up to 1");

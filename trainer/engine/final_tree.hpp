@@ -20,9 +20,9 @@ struct Card {
   nlohmann::json result;
   std::vector<std::string> labels;  // names by id; empty for a regression
   bool regression = false;
-  Drop drop;                        // how the model was trained
-  std::uint32_t max_length = 128;   // tokens
-  std::string model;                // path of the base below the data root
+  Drop drop;                       // how the model was trained
+  std::uint32_t max_length = 128;  // tokens
+  std::string model;               // path of the base below the data root
 };
 
 // Writes FOLDER/final, replacing what is there: `network` as an adapter folder or a setup (null: fathom.json only).

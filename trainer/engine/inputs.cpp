@@ -33,7 +33,8 @@ std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
   for (const auto& name : spec.set) {
     const auto found = std::find_if(members.begin(), members.end(),
                                     [&](const json& member) { return member.value("name", "") == name; });
-    if (found == members.end()) throw JobError(ErrorClass::config, "inputs: member '" + name + "' of the set is missing");
+    if (found == members.end())
+      throw JobError(ErrorClass::config, "inputs: member '" + name + "' of the set is missing");
     ordered.push_back(parse_input(*found, name));
   }
   return ordered;

@@ -27,6 +27,10 @@ class Job {
   // between passes; advance() must not be called afterwards. Throws like advance().
   virtual void stop() = 0;
 
+  // Ends the job so that another process can go on from here: reports a resumable checkpoint of this very pass, if
+  // there is anything to save, and nothing else. Call between passes, last. Throws like advance().
+  virtual void suspend() = 0;
+
   // Optimizer steps so far, for failure messages and progress.
   [[nodiscard]] virtual std::uint64_t steps() const = 0;
 };

@@ -9,8 +9,7 @@
 
 namespace fathom::trainer {
 
-MeasureJob::MeasureJob(JobSpec spec, Input input, std::filesystem::path folder, Resources& resources,
-                       JobEvents& events)
+MeasureJob::MeasureJob(JobSpec spec, Input input, std::filesystem::path folder, Resources& resources, JobEvents& events)
     : spec_(std::move(spec)),
       input_(std::move(input)),
       folder_(std::move(folder)),
@@ -23,7 +22,9 @@ bool MeasureJob::advance() {
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   };
   switch (phase_) {
-    case Phase::open: open(); break;
+    case Phase::open:
+      open();
+      break;
     case Phase::attend:
       if (!attention_->advance()) prune();
       charge();
@@ -34,7 +35,8 @@ bool MeasureJob::advance() {
       if (!more) finish();
       break;
     }
-    case Phase::done: break;
+    case Phase::done:
+      break;
   }
   return phase_ != Phase::done;
 }
@@ -47,10 +49,12 @@ void MeasureJob::open() {
     begin_evaluation();
     return;
   }
+  // The kind of the source is known only from its tree.
   if (!source_.network.fusion)
     throw JobError(ErrorClass::config, "prune: the source is a single adapter; only fusions can be pruned");
   const auto train = resources_.task(spec_.model, spec_.task, data::Split::train, source_.card.max_length);
   events_.started(source_.model->sha256, source_.eval->data_sha256, 0);
+  // A pruned fusion is compared with its source, so it is judged at the same depths.
   depths_ = judged_depths(source_.card.drop, spec_.objective.depth);
   attention_.emplace(source_.network, train, source_.card.drop.lo, spec_.mask_padding);
   phase_ = Phase::attend;
@@ -60,6 +64,7 @@ void MeasureJob::prune() {
   const auto means = attention_->means();
   kept_ = kept_members(means, source_.network.base->config.layers, spec_.keep, spec_.keep_global);
   attention_rows_ = attention_rows(means, kept_, spec_.keep);
+  // It refers to the setup that is replaced next.
   attention_.reset();
   source_.network.setup = value_or_fail(prune_fusion(source_.network.setup, kept_), ErrorClass::config);
   source_.network.fusion = source_.network.setup.fusion;
@@ -83,8 +88,10 @@ void MeasureJob::finish() {
   result.kept = kept_;
   result.seconds = seconds_;
   Card card = source_.card;
+  // Drop, labels and length are inherited: what is measured next must run the model as it was trained.
   card.settings = spec_.settings;
   card.result = to_json(result);
+  // An evaluation adds no weights; its source keeps them.
   const bool pruned = spec_.kind == JobKind::prune;
   write_final(folder_, pruned ? &source_.network : nullptr, card);
   phase_ = Phase::done;

@@ -1,5 +1,5 @@
-// Jobs that train nothing: evaluate measures a finished model at every depth asked for; prune removes the least attended
-// adapters from each layer of a fusion, measures what is left and saves it.
+// Jobs that train nothing: evaluate measures a finished model at every depth asked for; prune removes the least
+// attended adapters from each layer of a fusion, measures what is left and saves it.
 #pragma once
 
 #include <memory>
@@ -21,6 +21,8 @@ class MeasureJob final : public Job {
   bool advance() override;
   // Nothing is kept of a measurement that is not complete.
   void stop() override;
+  // It is repeated from its start.
+  void suspend() override { phase_ = Phase::done; }
   [[nodiscard]] std::uint64_t steps() const override { return 0; }
 
  private:
@@ -39,10 +41,10 @@ class MeasureJob final : public Job {
 
   Phase phase_ = Phase::open;
   Source source_;
-  double seconds_ = 0;  // of this job's passes
-  std::optional<AttentionPass> attention_;       // prune
+  double seconds_ = 0;                      // of this job's passes
+  std::optional<AttentionPass> attention_;  // prune
   std::vector<AttentionRow> attention_rows_;
-  std::vector<std::vector<std::string>> kept_;   // prune: adapter names per layer
+  std::vector<std::vector<std::string>> kept_;  // prune: adapter names per layer
   std::vector<std::uint32_t> depths_;
   std::optional<Evaluation> evaluation_;
 };

@@ -3,6 +3,7 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "trainer/checkpoint/adapter_files.hpp"
@@ -22,6 +23,7 @@ AdapterConfig adapter_config(const JobSpec& spec) {
     throw JobError(ErrorClass::config, "settings: adapter.share is '" + wanted["share"].get<std::string>() +
                                            "'; this trainer gives every layer weights of its own (share: none)");
   wanted.erase("share");
+  // Through JSON, so that every option of the library is reachable by its own name and checked by the one reader.
   json config = to_json(value_or_fail(adapter_preset(preset), ErrorClass::config));
   config.update(wanted);
   if (!spec.drop.robust && spec.drop.lo > 0) {
@@ -47,8 +49,14 @@ void check(const Setup& setup, const BaseModel& base) {
 }
 
 // The target member's own head under the fusion's name, trained on.
-std::shared_ptr<Head> member_head(const std::filesystem::path& folder, const std::string& name, const BaseModel& base) {
-  auto head = value_or_fail(load_head(folder, base.config, name), ErrorClass::model);
+std::shared_ptr<Head> member_head(const std::vector<Input>& members, const std::string& target,
+                                  const std::filesystem::path& folder, const std::string& name, const BaseModel& base) {
+  const auto member =
+      std::find_if(members.begin(), members.end(), [&](const Input& input) { return input.name == target; });
+  if (member == members.end())
+    throw JobError(ErrorClass::config, "settings: fusion.head is 'member', but the target " + target +
+                                           " is not in fusion.set; use head: fresh");
+  auto head = value_or_fail(load_head(folder / member->folder, base.config, name), ErrorClass::model);
   for (const auto& parameter : head.parameters()) parameter.value.requires_grad_(true);
   return std::make_shared<Head>(std::move(head));
 }
@@ -61,8 +69,8 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
   at::Generator generator = at::detail::createCPUGenerator(spec.seed);
   Network network;
   network.base = base;
-  network.adapter = std::make_shared<Adapter>(value_or_fail(
-      make_adapter(spec.task_name, adapter_config(spec), base->config, generator), ErrorClass::config));
+  network.adapter = std::make_shared<Adapter>(
+      value_or_fail(make_adapter(spec.task_name, adapter_config(spec), base->config, generator), ErrorClass::config));
   network.setup = Setup::single(network.adapter);
   network.head = fresh_head(spec.task_name, *base, task, generator);
   check(network.setup, *base);
@@ -97,7 +105,7 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
   if (spec.fresh_head) {
     network.head = fresh_head(head_name, *base, task, generator);
   } else {
-    network.head = member_head(folder / ("inputs/" + spec.task_name), head_name, *base);
+    network.head = member_head(members, spec.task_name, folder, head_name, *base);
   }
   check(network.setup, *base);
   append(network.trained, network.fusion->parameters(base->config));
@@ -110,15 +118,15 @@ Network load_network(const std::filesystem::path& folder, const std::shared_ptr<
   network.base = base;
   if (std::filesystem::exists(folder / "adapter_setup.json")) {
     auto saved = value_or_fail(load_setup(folder, base->config), ErrorClass::model);
+    // A tree of several tasks (parallel setups) has no single score.
     if (saved.heads.size() != 1)
-      throw JobError(ErrorClass::model, folder.string() + ": expected a setup with one head, found " +
-                                            std::to_string(saved.heads.size()));
+      throw JobError(ErrorClass::model,
+                     folder.string() + ": expected a setup with one head, found " + std::to_string(saved.heads.size()));
     network.setup = saved.setup;
     network.fusion = saved.setup.fusion;
     network.head = saved.heads.front();
   } else {
-    network.adapter =
-        std::make_shared<Adapter>(value_or_fail(load_adapter(folder, base->config), ErrorClass::model));
+    network.adapter = std::make_shared<Adapter>(value_or_fail(load_adapter(folder, base->config), ErrorClass::model));
     network.setup = Setup::single(network.adapter);
     network.head = std::make_shared<Head>(value_or_fail(load_head(folder, base->config), ErrorClass::model));
   }
@@ -136,6 +144,7 @@ void check_drop(const Drop& drop, std::uint32_t layers) {
 std::vector<at::Tensor> snapshot(const Network& network) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> values;
+  // Clones: the optimizer goes on writing into the parameters.
   for (const auto& parameter : network.trained) values.push_back(parameter.value.detach().clone());
   return values;
 }

@@ -74,7 +74,8 @@ void print_json(const Row& row, const Card& card, const std::vector<float>& logi
     const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
     object["label"] = card.labels.at(static_cast<std::size_t>(best));
     object["probabilities"] = json::object();
-    for (std::size_t i = 0; i < probabilities.size(); ++i) object["probabilities"][card.labels.at(i)] = probabilities[i];
+    for (std::size_t i = 0; i < probabilities.size(); ++i)
+      object["probabilities"][card.labels.at(i)] = probabilities[i];
   }
   // Invalid UTF-8 in a text must not end the program.
   out << object.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
@@ -86,6 +87,7 @@ void print_text(const Row& row, const Card& card, const std::vector<float>& logi
     out << fmt::format("{:.4f}\t{}\n", logits.front(), row.text);
     return;
   }
+  // The first of equal logits, as the evaluation counts it.
   const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
   std::string shares;
   for (std::size_t i = 0; i < probabilities.size(); ++i)
@@ -121,6 +123,7 @@ int predict(const PredictOptions& options, std::ostream& out) {
     const auto model = open_model(options.model);
     const auto network = load_network(options.adapter, model.base);
     const auto card = card_of(options.adapter, network);
+    // A specialised adapter has nothing below its n; a robust one is best with all its layers.
     const auto depth = options.depth.value_or(card.drop.lo);
     if (depth > network.layers())
       throw JobError(ErrorClass::config, fmt::format("--depth {}: the model has {} layers", depth, network.layers()));

@@ -22,13 +22,13 @@ void check_length(const OpenModel& model, std::size_t max_length) {
                                          " tokens only");
 }
 
-std::shared_ptr<OpenTask> open_task(const std::filesystem::path& root, const nlohmann::json& task,
-                                          data::Split split, const Tokenizer& tokenizer, std::size_t max_length) {
+std::shared_ptr<OpenTask> open_task(const std::filesystem::path& root, const nlohmann::json& task, data::Split split,
+                                    const Tokenizer& tokenizer, std::size_t max_length) {
   const auto dataset = value_or_fail(data::load_task(root, task, split), ErrorClass::data);
   const std::string name = task.value("name", "");
   if (dataset.examples.empty())
-    throw JobError(ErrorClass::data, "task " + name + ": the " + (split == data::Split::train ? "train" : "eval") +
-                                         " split has no rows");
+    throw JobError(ErrorClass::data,
+                   "task " + name + ": the " + (split == data::Split::train ? "train" : "eval") + " split has no rows");
   if (!dataset.regression && dataset.labels.size() < 2)
     throw JobError(ErrorClass::data, "task " + name + ": a classification needs at least two labels, found " +
                                          std::to_string(dataset.labels.size()));
@@ -56,6 +56,7 @@ Resources::Resources(std::filesystem::path root, std::string device)
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
   const auto sha256 = value_or_fail(data::model_sha256(hashes_, folder), ErrorClass::model);
+  // Jobs that still use the older weights keep them alive; new jobs get the new ones.
   auto& held = models_[path];
   if (!held || held->sha256 != sha256) {
     OpenModel opened = open_model(folder);
@@ -71,12 +72,14 @@ std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, c
                                                 data::Split split, std::size_t max_length) {
   const auto opened = model(model_path);
   check_length(*opened, max_length);
+  // Hashes are remembered by size and time of the file, so this costs a stat() for a task that is known.
   const auto data_sha256 = value_or_fail(data::data_sha256(hashes_, root_, task), ErrorClass::data);
-  const nlohmann::json key_parts = {opened->sha256, model_path, task, data_sha256, max_length,
-                                    split == data::Split::train ? "train" : "eval"};
+  const nlohmann::json key_parts = {opened->sha256, model_path, task,
+                                    data_sha256,    max_length, split == data::Split::train ? "train" : "eval"};
   const auto key = canonical_json(key_parts);
   const auto found = std::find_if(tasks_.begin(), tasks_.end(), [&](const auto& entry) { return entry.first == key; });
   if (found != tasks_.end()) {
+    // Used last goes to the front; the back is dropped first.
     tasks_.splice(tasks_.begin(), tasks_, found);
     return tasks_.front().second;
   }

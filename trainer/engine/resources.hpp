@@ -32,11 +32,9 @@ struct OpenTask {
   TokenizedRows rows;
   std::vector<std::string> labels;  // names by id; empty for a regression
   bool regression = false;
-  std::string data_sha256;          // of both splits' files
+  std::string data_sha256;  // of both splits' files
   // Outputs of the head: one per label, one for a regression.
-  [[nodiscard]] std::int64_t outputs() const {
-    return regression ? 1 : static_cast<std::int64_t>(labels.size());
-  }
+  [[nodiscard]] std::int64_t outputs() const { return regression ? 1 : static_cast<std::int64_t>(labels.size()); }
 };
 
 // Opens a model folder. JobError model: missing or broken files, or a tokenizer whose ids the embeddings do not cover.

@@ -16,10 +16,15 @@ using nlohmann::json;
 constexpr int kFormat = 1;
 
 json to_json(const Progress& progress) {
-  return {{"epoch", progress.epoch}, {"step", progress.step}, {"examples", progress.examples},
-          {"tokens", progress.tokens}, {"seconds", progress.seconds},
-          {"train_seconds", progress.train_seconds}, {"best_epoch", progress.best_epoch},
-          {"best_objective", progress.best_objective}, {"best_rows", to_json(progress.best_rows)}};
+  return {{"epoch", progress.epoch},
+          {"step", progress.step},
+          {"examples", progress.examples},
+          {"tokens", progress.tokens},
+          {"seconds", progress.seconds},
+          {"train_seconds", progress.train_seconds},
+          {"best_epoch", progress.best_epoch},
+          {"best_objective", progress.best_objective},
+          {"best_rows", to_json(progress.best_rows)}};
 }
 
 Progress progress_from(const json& object) {
@@ -50,13 +55,17 @@ Result<std::vector<at::Tensor>> take(const NamedTensors& tensors, const std::str
   return taken;
 }
 
-Result<Progress> read_progress(const std::map<std::string, std::string>& metadata, const std::string& identity) {
+// The identity is checked before any tensor is touched.
+Result<Checkpoint> read_metadata(const std::map<std::string, std::string>& metadata, const std::string& identity) {
   try {
     const auto object = json::parse(metadata.at("fathom"));
     if (object.at("format").get<int>() != kFormat) return Error{Errc::unsupported, "it has another format"};
     if (object.at("identity").get<std::string>() != identity)
       return Error{Errc::failed_precondition, "it belongs to other settings, another base model or other data"};
-    return progress_from(object.at("progress"));
+    Checkpoint checkpoint;
+    checkpoint.progress = progress_from(object.at("progress"));
+    checkpoint.current_is_best = object.at("current_is_best").get<bool>();
+    return checkpoint;
   } catch (const std::exception& error) {
     return Error{Errc::corrupt, std::string("its metadata cannot be read: ") + error.what()};
   }
@@ -75,24 +84,24 @@ void write_checkpoint(const std::filesystem::path& file, const std::string& iden
   const auto& parameters = optimizer.parameters();
   for (const auto& parameter : parameters) tensors.emplace("param/" + parameter.name, parameter.value.detach());
   for (const auto& [name, tensor] : optimizer.state()) tensors.emplace("optim/" + name, tensor);
-  // When the epoch just finished is the best one, its weights are the current ones: stored once.
-  if (checkpoint.progress.best_epoch != checkpoint.progress.epoch) {
+  if (!checkpoint.current_is_best) {
     for (std::size_t i = 0; i < checkpoint.best.size(); ++i)
       tensors.emplace("best/" + parameters[i].name, checkpoint.best[i]);
   }
-  const json object = {{"format", kFormat}, {"identity", identity}, {"progress", to_json(checkpoint.progress)}};
+  const json object = {{"format", kFormat},
+                       {"identity", identity},
+                       {"current_is_best", checkpoint.current_is_best},
+                       {"progress", to_json(checkpoint.progress)}};
   value_or_fail(write_safetensors(file, tensors, {{"fathom", object.dump()}}), ErrorClass::disk);
 }
 
 Result<Checkpoint> read_checkpoint(const std::filesystem::path& file, const std::string& identity, AdamW& optimizer) {
   FATHOM_ASSIGN(const auto stored, read_safetensors(file));
-  Checkpoint checkpoint;
-  FATHOM_ASSIGN(checkpoint.progress, read_progress(stored.metadata, identity));
+  FATHOM_ASSIGN(Checkpoint checkpoint, read_metadata(stored.metadata, identity));
   const auto& parameters = optimizer.parameters();
   FATHOM_ASSIGN(const auto values, take(stored.tensors, "param/", parameters));
-  const auto& progress = checkpoint.progress;
-  if (progress.best_epoch > 0) {
-    const std::string prefix = progress.best_epoch == progress.epoch ? "param/" : "best/";
+  if (checkpoint.progress.best_epoch > 0) {
+    const std::string prefix = checkpoint.current_is_best ? "param/" : "best/";
     FATHOM_ASSIGN(const auto best, take(stored.tensors, prefix, parameters));
     // Clones: the file's mapping is let go.
     for (const auto& tensor : best) checkpoint.best.push_back(tensor.clone());
@@ -101,6 +110,7 @@ Result<Checkpoint> read_checkpoint(const std::filesystem::path& file, const std:
   for (const auto& [name, tensor] : stored.tensors) {
     if (name.starts_with("optim/")) state.emplace_back(name.substr(6), tensor);
   }
+  // load_state() checks everything before it copies, so parameters are restored only after it succeeded.
   try {
     optimizer.load_state(state);
   } catch (const std::runtime_error& error) {

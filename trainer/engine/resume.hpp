@@ -1,8 +1,8 @@
-// Resumable checkpoints: one safetensors file with everything needed to continue after an epoch as if nothing had
+// Resumable checkpoints: one safetensors file with everything needed to continue after any step as if nothing had
 // happened. Random streams are functions of (seed, step), so no generator state is in it.
-//   param/NAME              trained tensors after the epoch
+//   param/NAME              trained tensors after the step
 //   optim/NAME/{exp_avg,exp_avg_sq,step}   AdamW state
-//   best/NAME               trained tensors of the best epoch, where that is an earlier one
+//   best/NAME               trained tensors of the best epoch, where those are other ones
 //   metadata "fathom"       JSON: format, settings hash, counters, rows of the best epoch
 #pragma once
 
@@ -19,14 +19,14 @@
 
 namespace fathom::trainer {
 
-// Where a training job stands between two epochs; everything besides tensors.
+// Where a training job stands between two steps; everything besides tensors.
 struct Progress {
-  std::uint32_t epoch = 0;      // finished
-  std::uint64_t step = 0;       // optimizer steps
+  std::uint32_t epoch = 0;  // finished
+  std::uint64_t step = 0;   // optimizer steps
   std::uint64_t examples = 0;
   std::uint64_t tokens = 0;
-  double seconds = 0;           // of this job's passes
-  double train_seconds = 0;     // of its optimizer steps
+  double seconds = 0;            // of this job's passes
+  double train_seconds = 0;      // of its optimizer steps
   std::uint32_t best_epoch = 0;  // 0: nothing measured
   double best_objective = 0;
   std::vector<ResultRow> best_rows;
@@ -35,6 +35,7 @@ struct Progress {
 struct Checkpoint {
   Progress progress;
   std::vector<at::Tensor> best;  // trained tensors of the best epoch, in the order of the parameters
+  bool current_is_best = false;  // they are the current ones, and stored once
 };
 
 // SHA-256 of the canonical settings and of what they name (base and data): a checkpoint continues only the same job.

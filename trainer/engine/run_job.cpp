@@ -43,6 +43,7 @@ int run_job(const RunJobOptions& options, std::ostream& out) {
     if (envelope.has_trainer_log()) print(envelope.trainer_log(), out);
   };
   Resources resources(options.root, options.device);
+  // The same runner as under a worker: what is debugged here is what runs there.
   Runner runner(resources);
   const Fence fence{JobNumber(1), 1, 1, LeaseId(1)};
   runner.add(fence, request, std::make_unique<WireEvents>(fence, options.device, send));

@@ -10,9 +10,12 @@ Runner::~Runner() = default;
 
 bool Runner::guarded(Entry& entry, const std::function<bool()>& pass) {
   try {
+    // Whatever a job throws ends here: its neighbours must not notice.
     return pass();
   } catch (...) {
     const auto failure = failure_of(std::current_exception());
+    // In the job's log as well, beside what it said before.
+    entry.events->log(std::string(name_of(failure.error_class)) + ": " + failure.message);
     entry.events->failed(name_of(failure.error_class), failure.message, entry.job ? entry.job->steps() : 0);
     return false;
   }
@@ -22,6 +25,7 @@ void Runner::add(const Fence& fence, const JobRequest& request, std::unique_ptr<
   const auto same = [&](const Entry& entry) { return entry.fence == fence; };
   if (std::any_of(entries_.begin(), entries_.end(), same)) return;
   Entry entry{fence, std::move(events), nullptr};
+  // A job that cannot even be made is a failed job, not a failed trainer.
   const bool made = guarded(entry, [&] {
     entry.job = make_job(request, resources_, *entry.events);
     return true;
@@ -39,13 +43,28 @@ void Runner::stop(const Fence& fence, bool keep_best) {
       return false;
     });
   } else {
-    found->events->stopped(0, found->job->steps(), "");
+    guarded(*found, [&] {
+      found->job->suspend();
+      found->events->stopped(0, found->job->steps(), "");
+      return false;
+    });
   }
   entries_.erase(found);
 }
 
+void Runner::suspend_all() {
+  for (auto& entry : entries_) {
+    guarded(entry, [&] {
+      entry.job->suspend();
+      return false;
+    });
+  }
+  entries_.clear();
+}
+
 bool Runner::turn() {
   if (entries_.empty()) return false;
+  // One pass each, in the order they came: no job waits longer than one pass of every other.
   std::erase_if(entries_, [this](Entry& entry) {
     ++passes_;
     return !guarded(entry, [&] { return entry.job->advance(); });

@@ -19,13 +19,16 @@ class Runner {
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
 
-  // Takes the job in; a job that cannot be made reports Failed at once. A fence that runs already is ignored: the worker
-  // may repeat itself.
+  // Takes the job in; a job that cannot be made reports Failed at once. A fence that runs already is ignored: the
+  // worker may repeat itself.
   void add(const Fence& fence, const JobRequest& request, std::unique_ptr<JobEvents> events);
 
   // keep_best: write the best epoch's final tree and report Stopped with its result (search, cancel). Otherwise report
-  // Stopped without a result at once: someone else continues the job from its checkpoint. Unknown fences are ignored.
+  // a checkpoint of its last pass and Stopped without a result: someone else continues it. Unknown fences are ignored.
   void stop(const Fence& fence, bool keep_best);
+
+  // Writes a checkpoint of every job's last pass and forgets the jobs, without an item that ends them.
+  void suspend_all();
 
   // One pass of each job. Returns false when there is no job.
   bool turn();

@@ -34,6 +34,7 @@ class Service {
       spdlog::error("cannot greet the worker: {}", sent.error().message);
       return 1;
     }
+    // The listener starts after the hello, which the protocol wants first.
     auto computed = computed_.get_future();
     std::thread listener([this, &computed] { listen(computed); });
     compute();
@@ -65,6 +66,7 @@ class Service {
 
   void compute() {
     while (!mailbox_.closed() && !leaving_) {
+      // Without jobs there is nothing to do but wait; with jobs, only look.
       for (const auto& envelope : mailbox_.take(/*wait=*/runner_.running().empty())) handle(envelope);
       runner_.turn();
       publish();
@@ -79,14 +81,19 @@ class Service {
 
   void handle(const wire::Envelope& envelope) {
     switch (envelope.body_case()) {
-      case wire::Envelope::kTrainerJob: start(envelope.trainer_job()); return;
+      case wire::Envelope::kTrainerJob:
+        start(envelope.trainer_job());
+        return;
       case wire::Envelope::kStop: {
         // Search and cancel want the best model; drain, lost and pause mean that somebody else decides over the job.
         const auto& cause = envelope.stop().cause();
         runner_.stop(from_wire(envelope.stop().fence()), cause == "search" || cause == "cancel");
         return;
       }
-      case wire::Envelope::kShutdown: leaving_ = true; return;
+      case wire::Envelope::kShutdown:
+        if (envelope.shutdown().checkpoint_first()) runner_.suspend_all();
+        leaving_ = true;
+        return;
       default:
         spdlog::warn("the worker sent an unexpected message kind={}", static_cast<int>(envelope.body_case()));
     }

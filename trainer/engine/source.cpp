@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "trainer/engine/errors.hpp"
-#include "trainer/report/metrics.hpp"
+#include "trainer/engine/evaluation.hpp"
 
 namespace fathom::trainer {
 
@@ -23,8 +23,7 @@ Source open_source(const JobSpec& spec, const Input& input, const std::filesyste
     throw JobError(ErrorClass::config,
                    fmt::format("task {} has the labels [{}], the source model was trained for [{}]", spec.task_name,
                                fmt::join(source.eval->labels, ", "), fmt::join(source.card.labels, ", ")));
-  source.metric = primary_metric(spec.metric, spec.task_name, source.eval->regression,
-                                 static_cast<std::int32_t>(source.eval->labels.size()));
+  source.metric = judged_metric(spec, *source.eval);
   return source;
 }
 
@@ -38,13 +37,16 @@ std::vector<std::uint32_t> measurable_depths(const Source& source, const std::ve
   std::sort(depths.begin(), depths.end());
   depths.erase(std::unique(depths.begin(), depths.end()), depths.end());
   if (depths.back() >= layers)
-    throw JobError(ErrorClass::config, fmt::format("settings: evaluate.depths asks for {}, but the model has {} layers: at most {}",
-                                                   depths.back(), layers, layers - 1));
+    throw JobError(ErrorClass::config,
+                   fmt::format("settings: evaluate.depths asks for {}, but the model has {} layers: at most {}",
+                               depths.back(), layers, layers - 1));
   const auto& drop = source.card.drop;
+  // Below its own n a specialised model has no adapters: those depths would repeat the n-th.
   if (!drop.robust) std::erase_if(depths, [&](auto depth) { return depth < drop.lo; });
   if (depths.empty())
-    throw JobError(ErrorClass::config,
-                   fmt::format("settings: evaluate.depths are all below {}, the depth the model was trained for", drop.lo));
+    throw JobError(
+        ErrorClass::config,
+        fmt::format("settings: evaluate.depths are all below {}, the depth the model was trained for", drop.lo));
   return depths;
 }
 

@@ -13,7 +13,7 @@
 namespace fathom::trainer {
 
 struct Source {
-  Card card;         // of the source's final tree: drop, labels, maximal length
+  Card card;  // of the source's final tree: drop, labels, maximal length
   Network network;
   std::shared_ptr<const OpenModel> model;
   std::shared_ptr<const OpenTask> eval;

@@ -38,6 +38,7 @@ class Object {
     const auto& value = at(key);
     if (!value.is_number()) refuse(key, "must be a number");
     const double number = value.get<double>();
+    // JSON has no NaN, but 1e999 parses to infinity.
     if (!std::isfinite(number) || number < low) refuse(key, "must be at least " + json(low).dump());
     return number;
   }
@@ -171,6 +172,7 @@ JobSpec parse_spec(const json& settings) {
   spec.task_name = root.object("task").text("name");
   parse_objective(spec, root);
   if (const auto* seed = root.find("seed")) {
+    // Negative seeds are taken by their two's complement.
     if (!seed->is_number_integer()) root.refuse("seed", "must be a whole number");
     spec.seed = static_cast<std::uint64_t>(seed->get<std::int64_t>());
   }

@@ -1,6 +1,6 @@
-// A job's settings (docs/protocol.md, "settings") and inputs as typed values. Parsing checks presence, type and range of
-// every key the trainer uses; a mistake is a JobError of class config that names the key.
-// Plain values; thread: none shared.
+// A job's settings (docs/protocol.md, "settings") and inputs as typed values. Parsing checks presence, type and range
+// of every key the trainer uses; a mistake is a JobError of class config that names the key. Plain values; thread: none
+// shared.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +30,11 @@ struct TrainSpec {
   std::uint32_t batch = 0;       // rows of one pass
   std::uint32_t max_length = 0;  // tokens, special ones included
   ScheduleKind schedule = ScheduleKind::linear;
-  double warmup = 0;             // see warmup_steps()
+  double warmup = 0;  // see warmup_steps()
   double weight_decay = 0;
-  double clip = 1.0;             // 0: none
+  double clip = 1.0;               // 0: none
   std::uint32_t accumulation = 1;  // passes of one optimizer step
-  std::uint32_t patience = 0;    // end after so many epochs without a better one; 0: never
+  std::uint32_t patience = 0;      // end after so many epochs without a better one; 0: never
 };
 
 struct Objective {
@@ -45,22 +45,22 @@ struct Objective {
 struct JobSpec {
   nlohmann::json settings;  // as received; goes into fathom.json
   JobKind kind = JobKind::adapter;
-  std::string model;        // path relative to the root
+  std::string model;            // path relative to the root
   bool frozen_dropout = false;  // recipe "hf": dropout stays active in frozen layers below the first trained part
-  std::string metric;       // asked for: the task's, else the objective's
+  std::string metric;           // asked for: the task's, else the objective's
   Objective objective;
   nlohmann::json task;
   std::string task_name;
   std::uint64_t seed = 0;
-  Drop drop;                // adapter, fusion
-  nlohmann::json adapter;   // adapter: config name and overrides
-  TrainSpec train;          // adapter, fusion
-  std::vector<std::string> set;  // fusion: member names in order
-  std::string fusion_config;     // fusion: "dynamic" | "static"
-  bool fresh_head = true;        // fusion: else the target member's head is taken over
-  std::uint32_t keep = 0;        // prune: adapters kept in each layer
-  bool keep_global = false;      // prune: by: global
-  bool mask_padding = true;      // prune: pad tokens count for nothing in the mean attention
+  Drop drop;                          // adapter, fusion
+  nlohmann::json adapter;             // adapter: config name and overrides
+  TrainSpec train;                    // adapter, fusion
+  std::vector<std::string> set;       // fusion: member names in order
+  std::string fusion_config;          // fusion: "dynamic" | "static"
+  bool fresh_head = true;             // fusion: else the target member's head is taken over
+  std::uint32_t keep = 0;             // prune: adapters kept in each layer
+  bool keep_global = false;           // prune: by: global
+  bool mask_padding = true;           // prune: pad tokens count for nothing in the mean attention
   std::vector<std::uint32_t> depths;  // evaluate; empty: all
 };
 

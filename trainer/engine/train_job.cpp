@@ -31,12 +31,15 @@ class Stopwatch {
 std::uint64_t divide_up(std::uint64_t value, std::uint64_t by) { return (value + by - 1) / by; }
 
 [[noreturn]] void diverged(const std::string& what, double value, std::uint64_t step) {
-  throw JobError(ErrorClass::diverged, fmt::format("{} is {} at step {}; a smaller train.lr or a longer train.warmup helps",
-                                                   what, value, step));
+  throw JobError(
+      ErrorClass::diverged,
+      fmt::format("{} is {} at step {}; a smaller train.lr or a longer train.warmup helps", what, value, step));
 }
 
 }  // namespace
 
+// Nothing is opened here: a job that waits for its turn costs no memory, and a mistake in its data is reported by its
+// own first pass.
 TrainJob::TrainJob(JobSpec spec, std::vector<Input> inputs, std::filesystem::path folder, Resources& resources,
                    JobEvents& events)
     : spec_(std::move(spec)),
@@ -47,8 +50,13 @@ TrainJob::TrainJob(JobSpec spec, std::vector<Input> inputs, std::filesystem::pat
 
 bool TrainJob::advance() {
   switch (phase_) {
-    case Phase::open: open(); break;
-    case Phase::train: train_pass(); break;
+    case Phase::open:
+      open();
+      break;
+    case Phase::train:
+      train_pass();
+      break;
+    // The stopwatch ends before end_epoch(): writing a checkpoint is not computing.
     case Phase::evaluate: {
       const Stopwatch watch(state_.progress.seconds);
       if (evaluation_->advance()) break;
@@ -62,20 +70,22 @@ bool TrainJob::advance() {
       attention_rows_ = attention_rows(attention_->means(), {}, 0);
       finish();
       break;
-    case Phase::done: break;
+    case Phase::done:
+      break;
   }
   return phase_ != Phase::done;
 }
 
 void TrainJob::open() {
   model_ = resources_.model(spec_.model);
+  // Evaluation first: a task without eval rows must fail before its training split is tokenised.
   eval_ = resources_.task(spec_.model, spec_.task, data::Split::eval, spec_.train.max_length);
   train_ = resources_.task(spec_.model, spec_.task, data::Split::train, spec_.train.max_length);
-  metric_ = primary_metric(spec_.metric, spec_.task_name, eval_->regression,
-                           static_cast<std::int32_t>(eval_->labels.size()));
+  metric_ = judged_metric(spec_, *eval_);
   network_ = spec_.kind == JobKind::adapter ? make_adapter_network(spec_, model_->base, *train_)
                                             : make_fusion_network(spec_, model_->base, *train_, inputs_, folder_);
   judged_ = judged_depths(spec_.drop, spec_.objective.depth);
+  // check_drop() has seen the range; objective.depth is the one number left unchecked.
   if (judged_.back() >= network_.layers())
     throw JobError(ErrorClass::config, fmt::format("settings: objective.depth is {}, but the model has {} layers",
                                                    judged_.back(), network_.layers()));
@@ -92,6 +102,10 @@ void TrainJob::open() {
   training_.emplace(network_, options);
   resume();
   phase_ = Phase::train;
+  // Interrupted inside an epoch: its order is drawn again and the rows of the steps made are passed over.
+  step_in_epoch_ = state_.progress.step - state_.progress.epoch * steps_per_epoch_;
+  if (epoch_trained()) begin_evaluation();
+  // The interrupted attempt had trained to the end and lacked only its final tree.
   if (state_.progress.epoch >= spec_.train.epochs || out_of_patience()) end_training();
 }
 
@@ -117,18 +131,20 @@ void TrainJob::train_pass() {
   const Stopwatch watch(state_.progress.seconds);
   const Stopwatch train_watch(state_.progress.train_seconds);
   auto& progress = state_.progress;
+  // Kept for the epoch: an order costs a shuffle of all rows.
   if (order_.empty()) order_ = epoch_order(train_->rows.size(), spec_.seed, progress.epoch);
   const auto per_step = std::size_t{spec_.train.batch} * spec_.train.accumulation;
   const auto first = static_cast<std::size_t>(step_in_epoch_) * per_step;
   const auto last = std::min(order_.size(), first + per_step);
   std::vector<LabelledBatch> passes;
-  for (auto row = first; row < last; row += spec_.train.batch) {
-    const auto count = std::min<std::size_t>(spec_.train.batch, last - row);
-    passes.push_back(make_batch(train_->rows, std::span(order_).subspan(row, count)));
+  const auto rows = std::span(order_).subspan(first, last - first);
+  for (const auto& pass : passes_by_length(train_->rows, rows, spec_.train.batch)) {
+    passes.push_back(make_batch(train_->rows, pass));
     progress.examples += passes.back().rows;
     progress.tokens += passes.back().tokens;
   }
   const auto depth = drawn_depth(spec_.drop.lo, spec_.drop.hi, spec_.seed, progress.step);
+  // The drawn n belongs to the optimizer step, not to the pass: all passes of a step skip the same layers.
   const auto report = training_->step(progress.step, passes, depth);
   if (!std::isfinite(report.loss)) diverged("the training loss", report.loss, progress.step);
   if (!std::isfinite(report.grad_norm)) diverged("the gradient's norm", report.grad_norm, progress.step);
@@ -140,6 +156,7 @@ void TrainJob::train_pass() {
 
 void TrainJob::report_step(const StepReport& report) {
   const auto step = state_.progress.step;
+  // The last step of an epoch is always told, so that a curve ends where the evaluation stands.
   if (step % report_every_ != 0 && !epoch_trained()) return;
   events_.metric({"train/loss", step, report.loss, -1});
   events_.metric({"train/lr", step, report.lr, -1});
@@ -163,20 +180,24 @@ void TrainJob::end_epoch() {
   for (const auto& row : rows)
     events_.metric({"eval/" + row.metric, progress.step, row.value, static_cast<int>(row.depth)});
   const double objective = objective_of(rows, judged_);
+  // NaN must not enter a comparison: no epoch would ever be better again.
   if (!std::isfinite(objective)) diverged("eval/" + metric_, objective, progress.step);
   events_.metric({"objective", progress.step, objective, -1});
   keep_if_best(objective, std::move(rows));
   events_.log(fmt::format("epoch {}/{}: {} {:.4f}{}", progress.epoch, spec_.train.epochs, metric_, objective,
                           progress.best_epoch == progress.epoch ? " (best)" : ""));
   events_.report(progress.epoch, progress.step, objective);
-  save_checkpoint(objective);
+  // After the report: a search that stops the job because of it saves the upload.
+  const bool best = progress.best_epoch == progress.epoch;
+  save_checkpoint(fmt::format("checkpoints/epoch-{}.ckpt", progress.epoch), objective, best);
   phase_ = Phase::train;
   if (progress.epoch == spec_.train.epochs || out_of_patience()) end_training();
 }
 
 void TrainJob::keep_if_best(double objective, std::vector<ResultRow> rows) {
   auto& progress = state_.progress;
-  const bool better = spec_.objective.maximize ? objective > progress.best_objective : objective < progress.best_objective;
+  const bool better =
+      spec_.objective.maximize ? objective > progress.best_objective : objective < progress.best_objective;
   // On a tie the earlier epoch stays.
   if (progress.best_epoch != 0 && !better) return;
   progress.best_epoch = progress.epoch;
@@ -185,12 +206,12 @@ void TrainJob::keep_if_best(double objective, std::vector<ResultRow> rows) {
   state_.best = snapshot(network_);
 }
 
-void TrainJob::save_checkpoint(double objective) {
+void TrainJob::save_checkpoint(const std::string& path, double objective, bool best) {
   const auto& progress = state_.progress;
-  const auto path = fmt::format("checkpoints/epoch-{}.ckpt", progress.epoch);
+  state_.current_is_best = best;
   value_or_fail(make_folders((folder_ / "checkpoints").string()), ErrorClass::disk);
   write_checkpoint(folder_ / path, identity_, state_, training_->optimizer());
-  events_.checkpoint(progress.epoch, progress.step, path, objective, progress.best_epoch == progress.epoch);
+  events_.checkpoint(progress.epoch, progress.step, path, objective, best);
   // The one before the last may still be on its way to the artifact store; it goes when the next one is reported.
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "checkpoints")) {
     const auto name = "checkpoints/" + entry.path().filename().string();
@@ -210,6 +231,7 @@ void TrainJob::end_training() {
     finish();
     return;
   }
+  // The attention is that of the model that will be saved.
   restore(network_, state_.best);
   attention_.emplace(network_, train_, spec_.drop.lo, /*mask_padding=*/true);
   phase_ = Phase::attend;
@@ -231,6 +253,16 @@ void TrainJob::stop() {
   events_.stopped(progress.epoch, progress.step, result);
 }
 
+void TrainJob::suspend() {
+  const auto& progress = state_.progress;
+  // Between two epochs the last checkpoint says it all; before the first step there is nothing to say.
+  const bool inside = phase_ != Phase::open && phase_ != Phase::done && step_in_epoch_ > 0;
+  phase_ = Phase::done;
+  if (!inside) return;
+  save_checkpoint(fmt::format("checkpoints/epoch-{}-step-{}.ckpt", progress.epoch, progress.step),
+                  progress.best_objective, /*best=*/false);
+}
+
 std::string TrainJob::conclude() {
   const auto& progress = state_.progress;
   restore(network_, state_.best);
@@ -250,8 +282,10 @@ std::string TrainJob::conclude() {
   result.data_sha256 = train_->data_sha256;
   result.device = resources_.device();
   const auto object = to_json(result);
-  write_final(folder_, &network_, {spec_.settings, object, train_->labels, train_->regression, spec_.drop,
-                                   spec_.train.max_length, spec_.model});
+  write_final(
+      folder_, &network_,
+      {spec_.settings, object, train_->labels, train_->regression, spec_.drop, spec_.train.max_length, spec_.model});
+  // The same object in fathom.json and in the item: what is collected is what was reported.
   return object.dump();
 }
 

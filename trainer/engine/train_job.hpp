@@ -22,6 +22,7 @@ class TrainJob final : public Job {
 
   bool advance() override;
   void stop() override;
+  void suspend() override;
   [[nodiscard]] std::uint64_t steps() const override { return state_.progress.step; }
 
  private:
@@ -35,7 +36,7 @@ class TrainJob final : public Job {
   void begin_evaluation();
   void end_epoch();
   void keep_if_best(double objective, std::vector<ResultRow> rows);
-  void save_checkpoint(double objective);
+  void save_checkpoint(const std::string& path, double objective, bool best);
   [[nodiscard]] bool out_of_patience() const;
   void end_training();
   void finish();
@@ -52,13 +53,13 @@ class TrainJob final : public Job {
   std::shared_ptr<const OpenModel> model_;
   std::shared_ptr<const OpenTask> train_;
   std::shared_ptr<const OpenTask> eval_;
-  std::string metric_;               // the primary one
+  std::string metric_;                 // the primary one
   std::vector<std::uint32_t> judged_;  // depths of the objective
   Network network_;
   std::optional<Training> training_;
   std::uint64_t steps_per_epoch_ = 0;
-  std::uint64_t report_every_ = 1;   // steps between two points of a curve
-  std::string identity_;             // of resumable checkpoints
+  std::uint64_t report_every_ = 1;  // steps between two points of a curve
+  std::string identity_;            // of resumable checkpoints
 
   Checkpoint state_;
   std::vector<std::uint32_t> order_;  // rows of the epoch being trained
@@ -66,7 +67,7 @@ class TrainJob final : public Job {
   std::optional<Evaluation> evaluation_;
   std::optional<AttentionPass> attention_;
   std::vector<AttentionRow> attention_rows_;
-  std::string last_checkpoint_;       // relative path; removed once a newer one is reported
+  std::string last_checkpoint_;  // relative path; removed once a newer one is reported
 };
 
 }  // namespace fathom::trainer

@@ -40,8 +40,10 @@ double Training::accumulate(const LabelledBatch& pass, double share, const Forwa
   const auto logits = head_logits(*network_.head, *network_.base, hidden, options.dropout);
   const auto loss = head_loss(*network_.head, logits, pass.labels);
   // Weighted by rows, so that a step made of several passes has the gradient of one pass over all of them.
-  if (share == 1.0) loss.backward();
-  else loss.mul(share).backward();
+  if (share == 1.0)
+    loss.backward();
+  else
+    loss.mul(share).backward();
   return loss.item<double>();
 }
 

@@ -18,8 +18,8 @@ struct TrainingOptions {
   AdamWOptions adamw;
   double clip = 1.0;
   Recipe recipe = Recipe::fast;
-  std::uint64_t seed = 0;   // of the dropout masks
-  bool dropout = true;      // false: every dropout is off, for comparison with reference runs
+  std::uint64_t seed = 0;  // of the dropout masks
+  bool dropout = true;     // false: every dropout is off, for comparison with reference runs
 };
 
 struct StepReport {

@@ -8,7 +8,7 @@
 namespace fathom::trainer {
 namespace {
 
-constexpr int kMaxGathered = 256;                       // points in one batch
+constexpr int kMaxGathered = 256;  // points in one batch
 constexpr auto kGatherFor = std::chrono::seconds(1);
 
 }  // namespace
@@ -31,8 +31,10 @@ void WireEvents::flush_metrics() {
   if (metrics_.points_size() == 0) return;
   *metrics_.mutable_fence() = to_wire(fence_);
   metrics_.set_first_sequence(next_metric_);
+  // Numbered per attempt from 1; the coordinator stores a repeated point once.
   next_metric_ += static_cast<std::uint64_t>(metrics_.points_size());
   wire::Envelope envelope;
+  // Swapped, not copied; the gathered batch starts empty again.
   envelope.mutable_metrics()->Swap(&metrics_);
   metrics_.Clear();
   send_(envelope);

@@ -1,6 +1,6 @@
-// A job's events as frames: items, metric batches and log lines under the job's fence. Metric points are gathered for up
-// to a second so that a short step does not cost a frame; an item first sends what is gathered.
-// Thread: compute thread, like every JobEvents. `send` must be callable there.
+// A job's events as frames: items, metric batches and log lines under the job's fence. Metric points are gathered for
+// up to a second so that a short step does not cost a frame; an item first sends what is gathered. Thread: compute
+// thread, like every JobEvents. `send` must be callable there.
 #pragma once
 
 #include <chrono>
@@ -36,8 +36,8 @@ class WireEvents final : public JobEvents {
   const Fence fence_;
   const std::string device_;
   const Send send_;
-  wire::MetricBatch metrics_;         // gathered, not sent
-  std::uint64_t next_metric_ = 1;     // sequence of the next point of this attempt
+  wire::MetricBatch metrics_;      // gathered, not sent
+  std::uint64_t next_metric_ = 1;  // sequence of the next point of this attempt
   std::chrono::steady_clock::time_point flushed_ = std::chrono::steady_clock::now();
 };
 

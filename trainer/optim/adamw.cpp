@@ -19,6 +19,7 @@ AdamW::AdamW(std::vector<Parameter> parameters, AdamWOptions options)
     exp_avg_.push_back(at::zeros_like(value));
     exp_avg_sq_.push_back(at::zeros_like(value));
     steps_.push_back(at::zeros({}, value.options()));
+    // One fused call has one decay, hence the two groups.
     (parameters_[i].decay ? decayed : plain).members.push_back(i);
   }
   groups_ = {std::move(decayed), std::move(plain)};

@@ -10,6 +10,7 @@ namespace fathom::trainer {
 double Schedule::at(std::uint64_t step) const {
   if (step < warmup) return lr * static_cast<double>(step) / static_cast<double>(std::max<std::uint64_t>(1, warmup));
   if (kind == ScheduleKind::constant) return lr;
+  // Beyond the end only in a job whose step count was rounded; never negative.
   if (step >= total) return 0.0;
   const auto span = static_cast<double>(std::max<std::uint64_t>(1, total - warmup));
   if (kind == ScheduleKind::linear) return lr * (static_cast<double>(total - step) / span);

@@ -11,7 +11,7 @@ enum class ScheduleKind { linear, cosine, constant };
 
 struct Schedule {
   ScheduleKind kind = ScheduleKind::linear;
-  double lr = 0;            // the peak
+  double lr = 0;             // the peak
   std::uint64_t warmup = 0;  // steps
   std::uint64_t total = 0;   // optimizer steps of the whole job
 
@@ -20,7 +20,8 @@ struct Schedule {
   [[nodiscard]] double at(std::uint64_t step) const;
 };
 
-// `warmup` of the settings: below 1 a share of all steps (rounded up, as Hugging Face does), from 1 on a number of steps.
+// `warmup` of the settings: below 1 a share of all steps (rounded up, as Hugging Face does), from 1 on a number of
+// steps.
 std::uint64_t warmup_steps(double warmup, std::uint64_t total);
 
 // Parses "linear" | "cosine" | "constant"; throws std::invalid_argument naming the three otherwise.

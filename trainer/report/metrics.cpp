@@ -34,8 +34,10 @@ std::map<std::int32_t, Counts> count(const std::vector<std::int32_t>& predicted,
 std::string plain_name(const std::string& name) {
   std::string plain;
   for (const char c : name.substr(name.find_last_of('/') + 1)) {
-    if (c >= 'A' && c <= 'Z') plain += static_cast<char>(c - 'A' + 'a');
-    else if (c != '-' && c != '_') plain += c;
+    if (c >= 'A' && c <= 'Z')
+      plain += static_cast<char>(c - 'A' + 'a');
+    else if (c != '-' && c != '_')
+      plain += c;
   }
   return plain;
 }
@@ -45,6 +47,7 @@ std::string plain_name(const std::string& name) {
 std::vector<Metric> classification_metrics(const std::vector<std::int32_t>& predicted,
                                            const std::vector<std::int32_t>& labels, std::int32_t classes) {
   std::vector<Metric> metrics = {{"accuracy", accuracy(predicted, labels)}};
+  // With more classes there is no positive one.
   if (classes == 2) metrics.push_back({"f1", f1(predicted, labels, 1)});
   metrics.push_back({"f1_macro", f1_macro(predicted, labels)});
   metrics.push_back({"f1_micro", f1_micro(predicted, labels)});
@@ -95,6 +98,7 @@ double matthews(const std::vector<std::int32_t>& predicted, const std::vector<st
     predicted_squares += counted.predicted * counted.predicted;
     label_squares += counted.labelled * counted.labelled;
   }
+  // Zero when one side has a single class; see the header.
   const double spread = (n * n - predicted_squares) * (n * n - label_squares);
   return spread > 0 ? (hits * n - cross) / std::sqrt(spread) : 0.0;
 }

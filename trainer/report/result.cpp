@@ -17,8 +17,8 @@ std::uint64_t peak_memory() {
 }
 
 json to_json(const AttentionRow& row) {
-  json object = {{"layer", row.layer}, {"site", row.site}, {"adapter", row.adapter},
-                 {"mean_weight", row.mean_weight}, {"rank", row.rank}, {"kept_at", nullptr}};
+  json object = {{"layer", row.layer}, {"site", row.site},  {"adapter", row.adapter}, {"mean_weight", row.mean_weight},
+                 {"rank", row.rank},   {"kept_at", nullptr}};
   if (row.kept_at) object["kept_at"] = *row.kept_at;
   return object;
 }
@@ -28,8 +28,12 @@ json to_json(const AttentionRow& row) {
 json to_json(const std::vector<ResultRow>& rows) {
   json list = json::array();
   for (const auto& row : rows) {
-    list.push_back({{"epoch", row.epoch}, {"depth", row.depth}, {"split", "eval"}, {"metric", row.metric},
-                    {"value", row.value}, {"primary", row.primary}});
+    list.push_back({{"epoch", row.epoch},
+                    {"depth", row.depth},
+                    {"split", "eval"},
+                    {"metric", row.metric},
+                    {"value", row.value},
+                    {"primary", row.primary}});
   }
   return list;
 }
@@ -48,12 +52,24 @@ std::vector<ResultRow> rows_from_json(const json& rows) {
 json to_json(const JobResult& result) {
   json attention = json::array();
   for (const auto& row : result.attention) attention.push_back(to_json(row));
+  // Evaluation is left out of the rate: it would hide how fast training is.
   const double rate = result.train_seconds > 0 ? static_cast<double>(result.steps) / result.train_seconds : 0.0;
-  return {{"objective", result.objective}, {"epoch", result.epoch}, {"rows", to_json(result.rows)},
-          {"attention", attention}, {"kept", result.kept}, {"labels", result.labels}, {"steps", result.steps},
-          {"epochs", result.epochs}, {"examples", result.examples}, {"tokens", result.tokens},
-          {"seconds", result.seconds}, {"steps_per_s", rate}, {"peak_memory", peak_memory()},
-          {"base_sha256", result.base_sha256}, {"data_sha256", result.data_sha256}, {"device", result.device}};
+  return {{"objective", result.objective},
+          {"epoch", result.epoch},
+          {"rows", to_json(result.rows)},
+          {"attention", attention},
+          {"kept", result.kept},
+          {"labels", result.labels},
+          {"steps", result.steps},
+          {"epochs", result.epochs},
+          {"examples", result.examples},
+          {"tokens", result.tokens},
+          {"seconds", result.seconds},
+          {"steps_per_s", rate},
+          {"peak_memory", peak_memory()},
+          {"base_sha256", result.base_sha256},
+          {"data_sha256", result.data_sha256},
+          {"device", result.device}};
 }
 
 }  // namespace fathom::trainer

@@ -16,28 +16,28 @@ struct ResultRow {
   std::uint32_t depth = 0;  // layers 0..depth-1 ran without adapters
   std::string metric;
   double value = 0;
-  bool primary = false;     // the metric that the objective is made of
+  bool primary = false;  // the metric that the objective is made of
 };
 
 // Mean attention that a fusion layer gives to one adapter.
 struct AttentionRow {
   std::uint32_t layer = 0;
-  std::string site;         // "output_adapter" | "mh_adapter"
+  std::string site;  // "output_adapter" | "mh_adapter"
   std::string adapter;
-  double mean_weight = 0;   // over all tokens of the training set; the adapters of a layer sum to 1
-  std::uint32_t rank = 0;   // 1 = most attended in its layer
+  double mean_weight = 0;                // over all tokens of the training set; the adapters of a layer sum to 1
+  std::uint32_t rank = 0;                // 1 = most attended in its layer
   std::optional<std::uint32_t> kept_at;  // prune jobs: the `keep` at which it stayed; absent: removed, or not pruned
 };
 
 struct JobResult {
-  double objective = 0;     // of `epoch`
-  std::uint32_t epoch = 0;  // the best one, the earlier on a tie
-  std::vector<ResultRow> rows;           // of `epoch`
-  std::vector<AttentionRow> attention;   // fusion and prune jobs
+  double objective = 0;                        // of `epoch`
+  std::uint32_t epoch = 0;                     // the best one, the earlier on a tie
+  std::vector<ResultRow> rows;                 // of `epoch`
+  std::vector<AttentionRow> attention;         // fusion and prune jobs
   std::vector<std::vector<std::string>> kept;  // prune jobs: adapter names per layer, in the set's order
   std::vector<std::string> labels;
-  std::uint64_t steps = 0;   // optimizer steps
-  std::uint32_t epochs = 0;  // finished
+  std::uint64_t steps = 0;     // optimizer steps
+  std::uint32_t epochs = 0;    // finished
   std::uint64_t examples = 0;  // training rows seen, repeats counted
   std::uint64_t tokens = 0;    // without padding
   double seconds = 0;          // spent in this job's own passes, earlier attempts of a resumed run included
@@ -47,7 +47,8 @@ struct JobResult {
   std::string device;
 };
 
-// Adds steps_per_s (over the training seconds) and the process's peak memory (bytes; shared by all jobs of the trainer).
+// Adds steps_per_s (over the training seconds) and the process's peak memory (bytes; shared by all jobs of the
+// trainer).
 nlohmann::json to_json(const JobResult& result);
 
 nlohmann::json to_json(const std::vector<ResultRow>& rows);

@@ -81,8 +81,12 @@ TEST(AdamW, UndefinedGradientLeavesTensorMomentsAndCountAlone) {
   adamw.step(0.1);
   EXPECT_TRUE(at::equal(before, skipped.detach()));
   for (const auto& [name, tensor] : adamw.state()) {
-    if (name == "a.weight/step") { EXPECT_EQ(tensor.item<float>(), 2.0F); }
-    if (name == "b.weight/step") { EXPECT_EQ(tensor.item<float>(), 1.0F); }
+    if (name == "a.weight/step") {
+      EXPECT_EQ(tensor.item<float>(), 2.0F);
+    }
+    if (name == "b.weight/step") {
+      EXPECT_EQ(tensor.item<float>(), 1.0F);
+    }
   }
 }
 

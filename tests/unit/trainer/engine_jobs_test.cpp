@@ -1,0 +1,176 @@
+// Every kind of job from settings to its final tree, on a tiny model.
+#include <gtest/gtest.h>
+
+#include "tests/unit/trainer/engine_fixture.hpp"
+
+namespace fathom::trainer::testing_support {
+namespace {
+
+// Values of the primary metric by depth.
+std::map<int, double> primary_by_depth(const json& result) {
+  std::map<int, double> values;
+  for (const auto& row : result["rows"]) {
+    if (row["primary"].get<bool>()) values[row["depth"].get<int>()] = row["value"].get<double>();
+  }
+  return values;
+}
+
+class EngineJobs : public EngineTest {
+ protected:
+  static json fusion_settings() {
+    auto settings = adapter_settings("a");
+    settings["kind"] = "fusion";
+    settings.erase("adapter");
+    settings["fusion"] = {{"set", {"a", "b"}}, {"config", "dynamic"}, {"head", "fresh"}};
+    settings["train"]["epochs"] = 1;
+    return settings;
+  }
+  // Final trees of two adapters, laid as a fusion's inputs.
+  json make_members(const std::string& job) {
+    json members = json::array();
+    for (const std::string name : {"a", "b"}) {
+      auto settings = adapter_settings(name);
+      settings["seed"] = name == "a" ? 1 : 2;
+      EXPECT_TRUE(run("member-" + name, settings)->finished());
+      fs::create_directories(folder(job) / "inputs");
+      fs::copy(folder("member-" + name) / "final", folder(job) / "inputs" / name);
+      members.push_back({{"name", name}, {"job", "0"}, {"folder", "inputs/" + name}});
+    }
+    return {{"members", members}};
+  }
+  json lay_source(const std::string& from, const std::string& job) {
+    fs::create_directories(folder(job) / "inputs");
+    fs::copy(folder(from) / "final", folder(job) / "inputs/source", fs::copy_options::recursive);
+    return {{"source", {{"job", "0"}, {"folder", "inputs/source"}}}};
+  }
+};
+
+TEST_F(EngineJobs, AdapterLearnsReportsAndWritesAnAdapterHubFolder) {
+  const auto record = run("one", adapter_settings());
+  ASSERT_TRUE(record->finished()) << record->message;
+  EXPECT_EQ(record->order, (std::vector<std::string>{"started", "report", "checkpoint", "report", "checkpoint",
+                                                     "report", "checkpoint", "finished"}));
+  EXPECT_GT(record->result["objective"].get<double>(), 0.8);
+  EXPECT_EQ(record->result["steps"], 18);
+  EXPECT_EQ(record->result["examples"], 144);
+  EXPECT_EQ(record->result["labels"], json({"neg", "pos"}));
+  for (const auto* name : {"adapter_config.json", "pytorch_adapter.bin", "adapter.safetensors", "head_config.json",
+                           "pytorch_model_head.bin", "model_head.safetensors", "fathom.json"})
+    EXPECT_TRUE(fs::exists(folder("one") / "final" / name)) << name;
+  const auto card = json::parse(std::ifstream(folder("one") / "final/fathom.json"));
+  EXPECT_EQ(card["settings"], adapter_settings());
+  EXPECT_EQ(card["result"], record->result);
+  // Every step is on the curve, and the evaluation says its depth.
+  const auto count = [&](const std::string& name, int depth) {
+    return std::count_if(record->metrics.begin(), record->metrics.end(),
+                         [&](const auto& point) { return point.name == name && point.depth == depth; });
+  };
+  EXPECT_EQ(count("train/loss", -1), 18);
+  EXPECT_EQ(count("eval/accuracy", 0), 3);
+}
+
+TEST_F(EngineJobs, BestEpochIsTheEarliestOfEqualOnes) {
+  auto settings = adapter_settings();
+  settings["train"]["lr"] = 0.0;  // nothing is learnt: all epochs are equal
+  const auto record = run("flat", settings);
+  ASSERT_TRUE(record->finished()) << record->message;
+  EXPECT_EQ(record->result["epoch"], 1);
+}
+
+TEST_F(EngineJobs, PatienceEndsAJobThatStopsImproving) {
+  auto settings = adapter_settings();
+  settings["train"].update({{"lr", 0.0}, {"epochs", 9}, {"patience", 2}});
+  const auto record = run("patient", settings);
+  ASSERT_TRUE(record->finished()) << record->message;
+  EXPECT_EQ(record->reports.size(), 3U);
+}
+
+TEST_F(EngineJobs, RobustIsJudgedByTheMeanOverItsRange) {
+  auto settings = adapter_settings();
+  settings["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", 3}};
+  const auto record = run("robust", settings);
+  ASSERT_TRUE(record->finished()) << record->message;
+  const auto values = primary_by_depth(record->result);
+  ASSERT_EQ(values.size(), 4U);
+  double sum = 0;
+  for (const auto& [depth, value] : values) sum += value;
+  EXPECT_NEAR(record->result["objective"].get<double>(), sum / 4, 1e-12);
+}
+
+TEST_F(EngineJobs, SpecialisedLeavesOutItsLayersAndIsMeasuredFromItsDepth) {
+  auto settings = adapter_settings();
+  settings["drop"] = {{"kind", "specialized"}, {"n", 2}};
+  ASSERT_TRUE(run("special", settings)->finished());
+  const auto config = json::parse(std::ifstream(folder("special") / "final/adapter_config.json"));
+  EXPECT_EQ(config["config"]["leave_out"], json({0, 1}));
+  auto evaluate = adapter_settings();
+  evaluate["kind"] = "evaluate";
+  evaluate["evaluate"] = {{"depths", "all"}};
+  const auto record = run("measured", evaluate, lay_source("special", "measured"));
+  ASSERT_TRUE(record->finished()) << record->message;
+  const auto values = primary_by_depth(record->result);
+  ASSERT_EQ(values.size(), 2U);
+  EXPECT_TRUE(values.contains(2) && values.contains(3));
+}
+
+TEST_F(EngineJobs, EvaluationAtTheTrainedDepthRepeatsTheTrainingsScore) {
+  const auto trained = run("one", adapter_settings());
+  auto settings = adapter_settings();
+  settings["kind"] = "evaluate";
+  settings["evaluate"] = {{"depths", {0, 2}}};
+  const auto measured = run("again", settings, lay_source("one", "again"));
+  ASSERT_TRUE(measured->finished()) << measured->message;
+  EXPECT_EQ(primary_by_depth(measured->result)[0], primary_by_depth(trained->result)[0]);
+  EXPECT_EQ(primary_by_depth(measured->result).size(), 2U);
+  EXPECT_FALSE(fs::exists(folder("again") / "final/adapter_config.json"));
+}
+
+TEST_F(EngineJobs, FusionThenPruneThenEvaluate) {
+  const auto inputs = make_members("fused");
+  const auto fused = run("fused", fusion_settings(), inputs);
+  ASSERT_TRUE(fused->finished()) << fused->message;
+  for (const auto* path : {"adapter_setup.json", "a/adapter_config.json", "b/adapter_config.json",
+                           "a,b/adapter_fusion_config.json", "fusion_a/head_config.json"})
+    EXPECT_TRUE(fs::exists(folder("fused") / "final" / path)) << path;
+  ASSERT_EQ(fused->result["attention"].size(), 8U);  // 4 layers of 2 adapters
+  EXPECT_NEAR(fused->result["attention"][0]["mean_weight"].get<double>() +
+                  fused->result["attention"][1]["mean_weight"].get<double>(),
+              1.0, 1e-5);
+
+  auto prune = fusion_settings();
+  prune["kind"] = "prune";
+  prune["prune"] = {{"keep", 1}, {"by", "layer"}, {"data", "train"}, {"rows", "all"}, {"pad", "masked"}};
+  const auto pruned = run("pruned", prune, lay_source("fused", "pruned"));
+  ASSERT_TRUE(pruned->finished()) << pruned->message;
+  ASSERT_EQ(pruned->result["kept"].size(), 4U);
+  for (const auto& row : pruned->result["attention"]) EXPECT_EQ(row["kept_at"].is_null(), row["rank"] != 1);
+
+  auto evaluate = fusion_settings();
+  evaluate["kind"] = "evaluate";
+  evaluate["evaluate"] = {{"depths", "all"}};
+  const auto measured = run("curve", evaluate, lay_source("pruned", "curve"));
+  ASSERT_TRUE(measured->finished()) << measured->message;
+  EXPECT_EQ(primary_by_depth(measured->result).size(), 4U);
+  // The tree that was saved is the model that was measured.
+  EXPECT_EQ(primary_by_depth(measured->result)[0], primary_by_depth(pruned->result)[0]);
+}
+
+TEST_F(EngineJobs, FusionCanTakeOverTheMembersHead) {
+  auto settings = fusion_settings();
+  settings["fusion"]["head"] = "member";
+  const auto record = run("fused", settings, make_members("fused"));
+  ASSERT_TRUE(record->finished()) << record->message;
+}
+
+TEST_F(EngineJobs, AccumulatedPassesMakeOneStep) {
+  auto whole = adapter_settings(), parts = adapter_settings();
+  whole["train"]["batch"] = 8;
+  parts["train"].update({{"batch", 4}, {"gradient_accumulation", 2}});
+  const auto a = run("whole", whole), b = run("parts", parts);
+  ASSERT_TRUE(a->finished() && b->finished());
+  EXPECT_EQ(a->result["steps"], b->result["steps"]);
+  EXPECT_NEAR(a->metrics.front().value, b->metrics.front().value, 1e-5);
+}
+
+}  // namespace
+}  // namespace fathom::trainer::testing_support

@@ -1,0 +1,128 @@
+// A job that was interrupted, or that had neighbours, gives the bits of an undisturbed one.
+#include <gtest/gtest.h>
+
+#include "tests/unit/trainer/engine_fixture.hpp"
+
+namespace fathom::trainer::testing_support {
+namespace {
+
+class EngineResume : public EngineTest {
+ protected:
+  // Runs `job` until it has reported `epochs` checkpoints, drops it and lays its newest checkpoint for `next`.
+  void interrupt_after(const std::string& job, const json& settings, std::size_t epochs, const std::string& next,
+                       const json& inputs = json::object()) {
+    const auto record = add(job, settings, inputs);
+    while (record->checkpoints.size() < epochs && runner_->turn()) {
+    }
+    ASSERT_EQ(record->checkpoints.size(), epochs);
+    runner_->turn();  // a step of the next epoch, lost like any work after the checkpoint
+    runner_->stop(last_fence(), /*keep_best=*/false);
+    fs::create_directories(folder(next));
+    fs::copy(folder(job) / record->checkpoints.back(), folder(next) / "resume.ckpt");
+    if (fs::exists(folder(job) / "inputs"))
+      fs::copy(folder(job) / "inputs", folder(next) / "inputs", fs::copy_options::recursive);
+  }
+};
+
+TEST_F(EngineResume, ResumedEqualsUndisturbedBitForBit) {
+  for (const std::string kind : {"standard", "robust"}) {
+    auto settings = adapter_settings();
+    settings["recipe"] = kind == "robust" ? "hf" : "fast";
+    if (kind == "robust") settings["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", 3}};
+    const auto straight = run("straight-" + kind, settings);
+    for (const std::size_t epochs : {1, 2}) {
+      const std::string next = kind + "-resumed-" + std::to_string(epochs);
+      interrupt_after(kind + "-cut-" + std::to_string(epochs), settings, epochs, next);
+      const auto resumed = run(next, settings);
+      ASSERT_TRUE(resumed->finished()) << resumed->message;
+      EXPECT_EQ(resumed->resumed_epoch, epochs);
+      EXPECT_EQ(weights(next), weights("straight-" + kind));
+      EXPECT_EQ(resumed->result["rows"], straight->result["rows"]);
+      EXPECT_EQ(resumed->result["examples"], straight->result["examples"]);
+    }
+  }
+}
+
+TEST_F(EngineResume, SuspendedInsideAnEpochLosesNoStep) {
+  const auto settings = adapter_settings();
+  ASSERT_TRUE(run("straight", settings)->finished());
+  // After the opening: inside the first epoch, at its last step before the evaluation, inside the second.
+  for (const int passes : {1 + 3, 1 + 6, 1 + 6 + 1 + 2}) {
+    const std::string cut = "suspended-" + std::to_string(passes), next = "continued-" + std::to_string(passes);
+    const auto record = add(cut, settings);
+    for (int pass = 0; pass < passes; ++pass) runner_->turn();
+    runner_->suspend_all();
+    ASSERT_EQ(record->order.back(), "checkpoint");
+    EXPECT_NE(record->checkpoints.back().find("-step-"), std::string::npos);
+    fs::create_directories(folder(next));
+    fs::copy(folder(cut) / record->checkpoints.back(), folder(next) / "resume.ckpt");
+    const auto resumed = run(next, settings);
+    ASSERT_TRUE(resumed->finished()) << resumed->message;
+    EXPECT_EQ(resumed->result["steps"], 18);
+    EXPECT_EQ(weights(next), weights("straight"));
+  }
+}
+
+TEST_F(EngineResume, NeighboursDoNotChangeABit) {
+  const auto settings = adapter_settings();
+  ASSERT_TRUE(run("alone", settings)->finished());
+  auto other = adapter_settings();
+  other.update({{"seed", 9}, {"drop", {{"kind", "robust"}, {"lo", 0}, {"hi", 3}}}});
+  auto broken = adapter_settings();
+  broken["train"]["lr"] = 1e30;
+  add("neighbour", other);
+  add("diverging", broken);
+  const auto record = add("crowded", settings);
+  run_all();
+  ASSERT_TRUE(record->finished()) << record->message;
+  EXPECT_EQ(weights("crowded"), weights("alone"));
+  // Resumed among neighbours as well.
+  interrupt_after("cut", settings, 1, "again");
+  add("neighbour-2", other);
+  add("again", settings);
+  run_all();
+  EXPECT_EQ(weights("again"), weights("alone"));
+}
+
+TEST_F(EngineResume, AResumeAfterTheLastEpochOnlyFinishes) {
+  const auto settings = adapter_settings();
+  const auto straight = run("straight", settings);
+  fs::create_directories(folder("late"));
+  fs::copy(folder("straight") / straight->checkpoints.back(), folder("late") / "resume.ckpt");
+  const auto record = run("late", settings);
+  EXPECT_EQ(record->order, (std::vector<std::string>{"started", "finished"}));
+  EXPECT_EQ(weights("late"), weights("straight"));
+}
+
+TEST_F(EngineResume, AForeignOrBrokenCheckpointMeansFromTheStart) {
+  const auto settings = adapter_settings();
+  const auto straight = run("straight", settings);
+  auto other = settings;
+  other["seed"] = 2;
+  const auto foreign = run("foreign", other);
+  fs::create_directories(folder("with-foreign"));
+  fs::copy(folder("foreign") / foreign->checkpoints.back(), folder("with-foreign") / "resume.ckpt");
+  fs::create_directories(folder("with-broken"));
+  std::ofstream(folder("with-broken") / "resume.ckpt") << "not a checkpoint";
+  for (const std::string job : {"with-foreign", "with-broken"}) {
+    const auto record = run(job, settings);
+    ASSERT_TRUE(record->finished()) << record->message;
+    EXPECT_EQ(record->resumed_epoch, 0U);
+    EXPECT_NE(record->log.front().find("resume.ckpt"), std::string::npos);
+    EXPECT_EQ(weights(job), weights("straight"));
+  }
+}
+
+TEST_F(EngineResume, OldCheckpointsAreRemovedOnceANewerIsReported) {
+  auto settings = adapter_settings();
+  settings["train"]["epochs"] = 5;
+  ASSERT_TRUE(run("long", settings)->finished());
+  std::vector<std::string> left;
+  for (const auto& entry : fs::directory_iterator(folder("long") / "checkpoints"))
+    left.push_back(entry.path().filename().string());
+  std::sort(left.begin(), left.end());
+  EXPECT_EQ(left, (std::vector<std::string>{"epoch-4.ckpt", "epoch-5.ckpt"}));
+}
+
+}  // namespace
+}  // namespace fathom::trainer::testing_support
