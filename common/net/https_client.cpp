@@ -28,7 +28,7 @@ class HttpsClient::Impl {
   explicit Impl(HttpsOptions options) : options_(std::move(options)), resolver_(io_) {}
 
   Status send(const std::string& method, const std::string& path, const Headers& headers, const std::string& body);
-  Result<Response> receive();
+  Result<Response> receive(bool head_only);
   Result<Response> receive_stream(const std::function<bool(std::string_view)>& take, Millis idle);
   void drop() { stream_.reset(); }
   [[nodiscard]] bool is_open() const { return stream_ != nullptr; }
@@ -142,8 +142,9 @@ Response HttpsClient::Impl::head_of(const Message& message) {
   return response;
 }
 
-Result<Response> HttpsClient::Impl::receive() {
+Result<Response> HttpsClient::Impl::receive(bool head_only) {
   http::response_parser<http::string_body> parser;
+  parser.skip(head_only);  // the answer to HEAD names the length of a body that does not come
   parser.body_limit(options_.body_limit);
   const error_code error = run(options_.timeout, [&](auto done) { http::async_read(*stream_, buffer_, parser, done); });
   if (error) {
@@ -190,12 +191,12 @@ Result<Response> HttpsClient::request(const std::string& method, const std::stri
   const bool harmless = method == "GET" || headers.contains("Idempotency-Key");
   const bool reused = impl_->is_open();
   auto sent = impl_->send(method, path, headers, body);
-  auto answer = sent ? impl_->receive() : Result<Response>(sent.error());
+  auto answer = sent ? impl_->receive(method == "HEAD") : Result<Response>(sent.error());
   if (answer || !reused || !harmless || impl_->cancelled() || answer.error().code != Errc::unavailable) return answer;
   // The server had closed the kept connection meanwhile.
   impl_->drop();
   FATHOM_TRY(impl_->send(method, path, headers, body));
-  return impl_->receive();
+  return impl_->receive(method == "HEAD");
 }
 
 Result<Response> HttpsClient::stream(const std::string& path, const Headers& headers,

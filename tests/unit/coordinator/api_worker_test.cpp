@@ -151,6 +151,11 @@ TEST_F(WorkerApiTest, MetricPointsAndLogTextAreStoredAndAcknowledged) {
   w->join("w1", 1);
   ASSERT_EQ(submit(1).status, 201);
   const wire::Assign assign = w->wait(BodyCase::kAssign).assign();
+  wire::Item started = item_of(assign.fence(), 1);
+  started.mutable_started()->set_device("cpu");
+  w->send(started);  // a job that has not begun has no curve
+  w->wait(BodyCase::kItemAck);
+  EXPECT_TRUE(becomes(assign.job_id(), "running"));
   wire::Envelope envelope;
   wire::MetricBatch& batch = *envelope.mutable_metrics();
   *batch.mutable_fence() = assign.fence();
