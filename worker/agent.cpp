@@ -137,7 +137,7 @@ void Agent::welcome(const wire::Welcome& welcome) {
   next_beat_ = Loop::now();
   runner_->rewind();
   artifacts_.opened([this](const wire::Envelope& envelope) { return link_->send_bulk(envelope); });
-  link_->settled();
+  link_->settled(terms.lease);
   spdlog::info("joined worker={} epoch={} heartbeat_ms={} lease_ms={}", welcome.worker(), epoch_,
                terms.heartbeat.count(), terms.lease.count());
 }

@@ -26,6 +26,13 @@ struct Attempt {
     ended,      // nothing new will come; unacknowledged messages may be left
   };
 
+  // Stopped for the worker's own reasons.
+  enum class Leaving {
+    no,
+    lost,   // contact was lost for too long: its Stopped or Failed is not told, another attempt has its place
+    drain,  // the worker shuts down: handed back with a Stopped that says nothing
+  };
+
   Attempt(const Fence& which, OutboxLimits limits) : fence(which), outbox(which, limits) {}
 
   Fence fence;
@@ -36,7 +43,8 @@ struct Attempt {
   Outbox outbox;
   std::string log_lines;    // gathered since the last round of the loop
   bool abandoned = false;   // fenced: nothing of it is told any more; kept until its trainer lets go
-  bool unfinished = false;  // stopped for our own reasons (contact lost, drain): its Stopped or Failed is not told
+  Leaving leaving = Leaving::no;
+  bool stop_asked = false;  // by the coordinator
   bool disk_failed = false;
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);  // of its transfers
 };

@@ -47,8 +47,9 @@ void JobRunner::on_item(wire::Item& item) {
   }
   if (item.has_checkpoint()) return upload_checkpoint(*attempt, item);
   if (!last) return tell(*attempt, item);
-  // Stopped for our own reasons is no news of the job: another attempt will go on from the checkpoint.
-  if (attempt->disk_failed || (attempt->unfinished && !item.has_finished())) return closed(*attempt);
+  // Stopped after too long without contact is no news: another attempt has gone on from the checkpoint.
+  const bool lost = attempt->leaving == Attempt::Leaving::lost;
+  if (attempt->disk_failed || (lost && !item.has_finished())) return closed(*attempt);
   upload_last(*attempt, item);
 }
 
@@ -99,8 +100,10 @@ void JobRunner::closed(Attempt& attempt) {
     loop_.post([this, fence] {
       Attempt* later = find(fence);
       if (later == nullptr) return;
-      later->phase = Attempt::Phase::ended;
       if (later->abandoned) return retire(fence);
+      // A stop that was asked for wants a result, which this attempt cannot give: its lease runs out instead.
+      if (later->leaving == Attempt::Leaving::drain && !later->stop_asked) hand_back(*later);
+      later->phase = Attempt::Phase::ended;
       retire_if_done(fence);
     });
   });
@@ -127,7 +130,7 @@ void JobRunner::on_crash(const TrainerCrash& crash) {
       retire(fence);
       continue;
     }
-    if (attempt->unfinished) {
+    if (attempt->leaving != Attempt::Leaving::no || attempt->disk_failed) {
       closed(*attempt);
       continue;
     }
@@ -169,7 +172,6 @@ void JobRunner::on_durable(const Fence& fence, std::uint64_t sequence, const Sta
   if (status || attempt->disk_failed || attempt->phase == Attempt::Phase::ended) return;
   attempt->disk_failed = true;
   if (attempt->phase == Attempt::Phase::training) host_of(attempt->device)->stop(attempt->fence, "drain");
-  attempt->unfinished = true;
   wire::Item item;
   item.mutable_failed()->set_error_class("disk");
   item.mutable_failed()->set_message(status.error().message);

@@ -153,38 +153,33 @@ void JobRunner::stop(const Fence& fence, const std::string& cause) {
   Attempt* attempt = find(fence);
   if (attempt == nullptr || attempt->abandoned) return;
   if (cause == "lost") return abandon(fence);
+  attempt->stop_asked = true;
   if (attempt->phase == Attempt::Phase::training) return host_of(attempt->device)->stop(attempt->fence, cause);
-  if (attempt->phase != Attempt::Phase::preparing) return;
-  // It has not begun: there is nothing to wait for.
-  *attempt->cancelled = true;
+  if (attempt->phase == Attempt::Phase::preparing) hand_back(*attempt);
+}
+
+// Ends an attempt that has nothing to show (any more): it has not begun, or its trainer is gone.
+void JobRunner::hand_back(Attempt& attempt) {
+  *attempt.cancelled = true;
   wire::Item item;
   item.mutable_stopped();
-  tell(*attempt, item);
-  attempt->phase = Attempt::Phase::ended;
+  tell(attempt, item);
+  attempt.phase = Attempt::Phase::ended;
 }
 
 void JobRunner::abandon(const Fence& fence) {
   Attempt* attempt = find(fence);
   if (attempt == nullptr || attempt->abandoned) return;
+  if (attempt->phase == Attempt::Phase::ended) {
+    // Its items are nobody's business any more; what was measured still belongs into the curves.
+    attempt->outbox.ack_items(attempt->outbox.last_sequence());
+    return retire_if_done(fence);
+  }
   spdlog::info("attempt is fenced, its work is dropped attempt={}", describe(fence));
   attempt->abandoned = true;
   *attempt->cancelled = true;
   spooler_.remove(attempt->fence);
-  if (attempt->phase == Attempt::Phase::training) {
-    host_of(attempt->device)->stop(attempt->fence, "lost");
-  } else if (attempt->phase == Attempt::Phase::ended) {
-    retire(fence);
-  }
-}
-
-void JobRunner::give_up(Attempt& attempt) {
-  attempt.unfinished = true;
-  if (attempt.phase == Attempt::Phase::training) {
-    host_of(attempt.device)->stop(attempt.fence, "lost");
-  } else if (attempt.phase == Attempt::Phase::preparing) {
-    *attempt.cancelled = true;
-    attempt.phase = Attempt::Phase::ended;
-  }
+  if (attempt->phase == Attempt::Phase::training) host_of(attempt->device)->stop(attempt->fence, "lost");
 }
 
 void JobRunner::give_up_all() {
@@ -192,10 +187,16 @@ void JobRunner::give_up_all() {
   for (const auto& [fence, attempt] : attempts_) all.push_back(fence);
   for (const Fence& fence : all) {
     Attempt* attempt = find(fence);
-    if (attempt == nullptr || attempt->unfinished || attempt->phase == Attempt::Phase::ended) continue;
+    if (attempt->leaving != Attempt::Leaving::no || attempt->phase == Attempt::Phase::ended) continue;
     spdlog::warn("no contact for too long, attempt stops with a checkpoint attempt={}", describe(fence));
-    give_up(*attempt);
-    retire_if_done(fence);
+    attempt->leaving = Attempt::Leaving::lost;
+    if (attempt->phase == Attempt::Phase::training) {
+      host_of(attempt->device)->stop(attempt->fence, "lost");
+    } else if (attempt->phase == Attempt::Phase::preparing) {
+      *attempt->cancelled = true;
+      attempt->phase = Attempt::Phase::ended;
+      retire_if_done(fence);
+    }
   }
 }
 
@@ -225,10 +226,12 @@ void JobRunner::log_ack(const Fence& fence, std::uint64_t offset) {
 std::vector<wire::Held> JobRunner::held() const {
   std::vector<wire::Held> all;
   for (const auto& [fence, attempt] : attempts_) {
-    if (attempt->abandoned) continue;
+    const bool ended = attempt->phase == Attempt::Phase::ended;
+    // Left-over metric points and log text hold no lease.
+    if (attempt->abandoned || (ended && attempt->outbox.items_empty())) continue;
     wire::Held& held = all.emplace_back();
     *held.mutable_fence() = to_wire(attempt->fence);
-    held.set_running(attempt->phase != Attempt::Phase::ended && !attempt->unfinished);
+    held.set_running(!ended && attempt->leaving != Attempt::Leaving::lost);
   }
   return all;
 }
@@ -263,10 +266,9 @@ void JobRunner::drain() {
   for (const auto& [fence, attempt] : attempts_) all.push_back(fence);
   for (const Fence& fence : all) {
     Attempt& attempt = *find(fence);
-    attempt.unfinished = true;
-    if (attempt.phase != Attempt::Phase::preparing) continue;
-    give_up(attempt);
-    retire_if_done(fence);
+    if (attempt.abandoned || attempt.phase == Attempt::Phase::ended) continue;
+    if (attempt.leaving == Attempt::Leaving::no) attempt.leaving = Attempt::Leaving::drain;
+    if (attempt.phase == Attempt::Phase::preparing) hand_back(attempt);
   }
   for (const auto& host : hosts_) host->drain();
 }

@@ -74,7 +74,7 @@ class JobRunner {
   [[nodiscard]] std::unique_ptr<TrainerHost> make_host(const DeviceSpec& device, const std::string& output);
   void prepare(Attempt& attempt, const wire::Assign& assign);
   void prepared(const Fence& fence, const wire::Assign& assign, const Status& status);
-  void give_up(Attempt& attempt);
+  void hand_back(Attempt& attempt);
 
   // ---- from trainers and transfer threads
   void on_item(wire::Item& item);

@@ -27,6 +27,7 @@ Link::Link(LinkOptions options, Callbacks callbacks)
       callbacks_(std::move(callbacks)),
       io_(std::make_unique<Io>()),
       pause_(options_.first_pause),
+      longest_pause_(options_.most_pause),
       random_(std::random_device{}()) {}
 
 Link::~Link() {
@@ -107,7 +108,7 @@ void Link::connect_later() {
   const std::lock_guard lock(mutex_);
   if (ending_) return;
   const auto wait = std::chrono::duration_cast<Millis>(pause_ * std::uniform_real_distribution<>(0.5, 1.0)(random_));
-  pause_ = std::min(pause_ * 2, options_.most_pause);
+  pause_ = std::min(pause_ * 2, longest_pause_);
   io_->retry.expires_after(wait);
   io_->retry.async_wait([this](const boost::system::error_code& error) {
     if (!error) connect();
@@ -137,9 +138,10 @@ bool Link::send_bulk(const wire::Envelope& envelope) {
   return connection && connection->send(envelope);
 }
 
-void Link::settled() {
+void Link::settled(Millis lease) {
   const std::lock_guard lock(mutex_);
-  pause_ = options_.first_pause;
+  longest_pause_ = std::min(options_.most_pause, std::max(lease / 5, Millis(20)));
+  pause_ = std::min(options_.first_pause, longest_pause_);
 }
 
 void Link::drop(std::uint64_t connection, const std::string& why) {

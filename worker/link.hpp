@@ -55,8 +55,9 @@ class Link {
   bool send(const wire::Envelope& envelope);
   // The same for file chunks on a thread that may block: waits while much is queued.
   bool send_bulk(const wire::Envelope& envelope);
-  // The coordinator has accepted us: the next pause is the first one again.
-  void settled();
+  // The coordinator has accepted us: the next pause is the first one again, and none is longer than a fifth of `lease`.
+  // A coordinator that comes back gives each lease one new term; a worker that sleeps through it loses its jobs.
+  void settled(Millis lease);
   // Ends the present connection, if it is still this one; a new one follows.
   void drop(std::uint64_t connection, const std::string& why);
 
@@ -79,6 +80,7 @@ class Link {
   std::uint64_t number_ = 0;
   bool ending_ = false;
   Millis pause_;
+  Millis longest_pause_;
   std::mt19937_64 random_;
   std::string last_failure_;  // said once, not at every try
   std::thread thread_;
