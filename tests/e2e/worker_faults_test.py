@@ -1,12 +1,14 @@
-"""A worker that is drained, alone, cut off or wrongly started: fault table rows 5, 8, 10 to 12, 31 and 34."""
+"""A worker that is drained, alone, cut off, on a full disk or wrongly started: fault table rows 5, 8, 10 to 12, 17, 31, 34."""
 import collections
+import contextlib
+import random
 import shutil
 import subprocess
 import sys
 import time
 
 import noop_sweep
-from harness import BIN, Cluster, expect, run_tests, wait_until
+from harness import BIN, Cluster, Skip, expect, run_tests, wait_until
 from tcp_proxy import Proxy
 
 LONG = {"FATHOM_NOOP_MS": "150", "FATHOM_NOOP_CHECKPOINTS": "1"}
@@ -53,6 +55,8 @@ def sigterm_hands_the_job_to_another_worker_which_resumes_it():
         expect(len(job["attempts"]) == 2, f"attempts {job['attempts']}")
         expect(job["attempts"][1]["resumed_epoch"] >= 3, f"it resumed from epoch {job['attempts'][1]['resumed_epoch']}")
         expect(job["attempts"][1]["worker"] == "second", "it did not go to the other worker")
+        waited = job["attempts"][1]["granted"] - job["attempts"][0]["ended"]
+        expect(job["attempts"][0]["outcome"] != "expired" and waited < 1000, f"it was not handed back: {job['attempts']}")
 
 
 def a_killed_workers_job_resumes_elsewhere_without_its_state():
@@ -146,11 +150,47 @@ def a_crashing_trainer_costs_attempts_not_the_sweep():
         cluster.start_worker()
         cluster.submit(ONE_JOB)
         wait_epoch(cluster, 2)
-        cluster.kill_trainer(__import__("random").Random(1))
+        cluster.kill_trainer(random.Random(1))
         job = wait_success(cluster)
         expect(job["attempts"][0]["outcome"] == "backed_off" or len(job["attempts"]) == 2, f"attempts {job['attempts']}")
         expect("signal 9" in job["attempts"][0]["text"], f"the reason is not told: {job['attempts'][0]}")
         expect(job["attempts"][1]["resumed_epoch"] >= 1, "it did not resume")
+
+
+@contextlib.contextmanager
+def small_disk(folder):
+    """A file system of 256 KiB at `folder`."""
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode:
+        raise Skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path):
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+def a_full_disk_fails_the_job_with_a_clear_error_and_the_worker_serves_on():
+    with cluster_with() as cluster, small_disk(cluster.folder / "worker-state") as disk:
+        cluster.start_coordinator()
+        cluster.start_worker()
+        cluster.submit(ONE_JOB.replace("retry: {max: 50}", "retry: {max: 0}"))
+        wait_epoch(cluster, 2)
+        fill(disk / "filler")
+        wait_until("the job ends", lambda: the_job(cluster)["state"] == "failed")
+        expect(the_job(cluster)["cause"].startswith("disk: "), f"its cause: {the_job(cluster)['cause']}")
+        expect("No space left" in the_job(cluster)["cause"], f"its cause: {the_job(cluster)['cause']}")
+        cluster.alive("worker")
+        (disk / "filler").unlink()
+        cluster.submit(noop_sweep.sweep("two", tasks=("a",), rates=("1e-4",), seeds=1, epochs=1, stages=False))
+        wait_until("the next sweep succeeds", lambda: cluster.api("GET", "/api/v1/sweeps/two")["state"] == "succeeded")
+        cluster.end("worker")
 
 
 def run_worker(cluster, *arguments):
@@ -199,4 +239,5 @@ if __name__ == "__main__":
                         a_silent_partition_past_the_lease_has_one_winner,
                         a_line_that_is_dead_one_way_is_replaced_without_a_second_attempt,
                         a_crashing_trainer_costs_attempts_not_the_sweep,
+                        a_full_disk_fails_the_job_with_a_clear_error_and_the_worker_serves_on,
                         wrong_starts_end_with_one_sentence_and_their_exit_code]))
