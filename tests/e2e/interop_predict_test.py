@@ -12,7 +12,7 @@ import demo
 TOOLS = demo.ROOT.parent / "shared" / "tools"
 PYTHON = os.environ.get("FATHOM_PYTHON", str(demo.CACHE / "venv-adapters" / "bin" / "python"))
 TOLERANCE = 1e-4
-MAX_LENGTH = 32  # of configs/sweeps/kill.yaml
+MAX_LENGTH = 20  # of configs/sweeps/kill.yaml
 
 
 def logits_of_library(base, folder, sentences):
