@@ -45,6 +45,9 @@ class ConnectionTest : public ::testing::Test {
     return connected.get_future().get();
   }
 
+  void TearDown() override { io_.stop(); }
+
+  IoThread io_;  // first: it outlives the connections
   TempFolder folder_;
   Identity identity_;
   Connection::Limits server_limits_;
@@ -52,7 +55,6 @@ class ConnectionTest : public ::testing::Test {
   bool echo_ = true;
   std::promise<CloseReason> server_closed_;
   std::promise<ConnectionPtr> served_;
-  IoThread io_;
   std::unique_ptr<Listener> listener_;
 };
 
