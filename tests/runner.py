@@ -180,7 +180,7 @@ def part_interop():
 def part_e2e():
     for path in sorted((ROOT / "tests" / "e2e").glob("*_test.py")):
         if not path.name.startswith(("interop_", "kill_")):
-            script(["python3", path], f"e2e {path.stem}", 1200)
+            script(["python3", path], f"e2e {path.stem}", 1800)
 
 
 def part_kills():

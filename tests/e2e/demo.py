@@ -71,7 +71,7 @@ class Fathom:
     def json(self, *arguments, **options):
         return json.loads(self(*arguments, "--json", **options).stdout)
 
-    def run_sweep(self, file, timeout=900):
+    def run_sweep(self, file, timeout=1500):
         """Submits, waits for the end, collects; returns (sweep id, results folder)."""
         sweep = self.json("submit", file)["id"]
         self("watch", sweep, timeout=timeout)
