@@ -219,7 +219,7 @@ def wrong_starts_end_with_one_sentence_and_their_exit_code():
             (2, {"--config": cluster.folder / "bad.yaml"}, "bad.yaml:1"),
             (1, {"--join-token": cluster.folder / "absent"}, "absent"),
             (1, {"--trainer": "/absent/trainer"}, "/absent/trainer"),
-            (1, {"--root": "/absent/root"}, "/absent/root"),
+            (1, {"--root": "/absent/folder"}, "/absent/folder"),
             (1, {"--state": cluster.folder / "worker-state"}, "another fathom-worker"),
             (1, {"--state": cluster.folder / "other"}, "another version"),
             (1, {"--join-token": cluster.folder / "bad-token"}, "join token"),
