@@ -6,6 +6,19 @@ import {depthCharts} from './depths.js';
 import {jobsTable} from './jobs_table.js';
 
 const MAX_CURVES = 40;
+const MAX_ROWS = 20000;
+
+// Every page of the result rows, up to MAX_ROWS: the charts by depth need all of them.
+async function resultRows(path) {
+  const rows = [];
+  let cursor = '';
+  do {
+    const page = await get(`${path}/results`, {limit: 1000, cursor});
+    rows.push(...page.items);
+    cursor = page.next;
+  } while (cursor && rows.length < MAX_ROWS);
+  return rows;
+}
 
 export async function sweepPage(root, id) {
   const path = `/sweeps/${encodeURIComponent(id)}`;
@@ -23,9 +36,8 @@ export async function sweepPage(root, id) {
       await post(`${path}/cancel`);
       await refresh();
     }));
-    const results = await get(`${path}/results`, {limit: 1000});
-    await Promise.all([curves.refresh(sweep), jobs.refresh()]);
-    depths.hidden = !depthCharts(depths, results.items);
+    const [results] = await Promise.all([resultRows(path), curves.refresh(sweep), jobs.refresh()]);
+    depths.hidden = !depthCharts(depths, results);
   };
   await refresh();
   return follow(id, () => refresh().catch(() => {}));
