@@ -80,7 +80,14 @@ function(fathom_test area)
     return()
   endif()
   add_executable(unit_${area} ${sources})
-  target_compile_definitions(unit_${area} PRIVATE FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" FATHOM_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  # Only where they are used: a path in the command line makes the compiler cache useless for a clone elsewhere.
+  foreach(source IN LISTS sources)
+    file(STRINGS "${source}" uses REGEX "FATHOM_(SOURCE|BIN)_DIR" LIMIT_COUNT 1)
+    if(uses)
+      set_property(SOURCE "${source}" APPEND PROPERTY COMPILE_DEFINITIONS
+        FATHOM_SOURCE_DIR="${CMAKE_SOURCE_DIR}" FATHOM_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+    endif()
+  endforeach()
   target_compile_options(unit_${area} PRIVATE -O0)  # assertions are not worth the optimiser's time; the libraries stay as they ship
   target_link_libraries(unit_${area} PRIVATE ${A_DEPS} GTest::gtest_main GTest::gmock fathom_warnings)
   set_property(GLOBAL APPEND PROPERTY FATHOM_UNIT_TESTS unit_${area})

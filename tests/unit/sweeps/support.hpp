@@ -12,7 +12,7 @@
 
 namespace fathom::sweeps::testing {
 
-inline std::filesystem::path source_dir() { return FATHOM_SOURCE_DIR; }
+std::filesystem::path source_dir();  // of the project
 
 inline std::string read_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
