@@ -21,7 +21,8 @@ std::u16string utf16_of(const std::string& text) {
     const auto lead = static_cast<unsigned char>(text[i]);
     const int length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     std::uint32_t code = length == 1 ? lead : lead & (0xFFu >> (length + 1));
-    for (int k = 1; k < length && i + k < text.size(); ++k) code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
+    for (int k = 1; k < length && i + k < text.size(); ++k)
+      code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
     i += static_cast<std::size_t>(length);
     if (code < 0x10000) {
       out += static_cast<char16_t>(code);
@@ -49,12 +50,14 @@ std::string number_text(double value) {
     if (count <= exponent + 1) {
       out = digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0');
     } else {
-      out = digits.substr(0, static_cast<std::size_t>(exponent + 1)) + "." + digits.substr(static_cast<std::size_t>(exponent + 1));
+      out = digits.substr(0, static_cast<std::size_t>(exponent + 1)) + "." +
+            digits.substr(static_cast<std::size_t>(exponent + 1));
     }
   } else if (exponent < 0 && exponent >= -6) {
     out = "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
   } else {
-    out = digits.substr(0, 1) + (count > 1 ? "." + digits.substr(1) : "") + "e" + (exponent < 0 ? "-" : "+") + std::to_string(std::abs(exponent));
+    out = digits.substr(0, 1) + (count > 1 ? "." + digits.substr(1) : "") + "e" + (exponent < 0 ? "-" : "+") +
+          std::to_string(std::abs(exponent));
   }
   return value < 0 ? "-" + out : out;
 }
@@ -64,13 +67,27 @@ std::string string_text(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           static constexpr char kDigits[] = "0123456789abcdef";
@@ -101,13 +118,25 @@ void write_object(const json& value, std::string& out) {
 
 void write(const json& value, std::string& out) {
   switch (value.type()) {
-    case json::value_t::null: out += "null"; break;
-    case json::value_t::boolean: out += value.get<bool>() ? "true" : "false"; break;
+    case json::value_t::null:
+      out += "null";
+      break;
+    case json::value_t::boolean:
+      out += value.get<bool>() ? "true" : "false";
+      break;
     // Integers beyond 2^53 have no exact double: they are written as they are, which no identity of ours contains.
-    case json::value_t::number_integer: out += std::to_string(value.get<std::int64_t>()); break;
-    case json::value_t::number_unsigned: out += std::to_string(value.get<std::uint64_t>()); break;
-    case json::value_t::number_float: out += number_text(value.get<double>()); break;
-    case json::value_t::string: out += string_text(value.get_ref<const std::string&>()); break;
+    case json::value_t::number_integer:
+      out += std::to_string(value.get<std::int64_t>());
+      break;
+    case json::value_t::number_unsigned:
+      out += std::to_string(value.get<std::uint64_t>());
+      break;
+    case json::value_t::number_float:
+      out += number_text(value.get<double>());
+      break;
+    case json::value_t::string:
+      out += string_text(value.get_ref<const std::string&>());
+      break;
     case json::value_t::array:
       out += '[';
       for (std::size_t i = 0; i < value.size(); ++i) {
@@ -116,8 +145,11 @@ void write(const json& value, std::string& out) {
       }
       out += ']';
       break;
-    case json::value_t::object: write_object(value, out); break;
-    default: throw std::invalid_argument("canonical JSON has no binary values");
+    case json::value_t::object:
+      write_object(value, out);
+      break;
+    default:
+      throw std::invalid_argument("canonical JSON has no binary values");
   }
 }
 

@@ -1,6 +1,6 @@
-// JSON Canonicalization Scheme (RFC 8785): one text for equal values, so that its hash is an identity. Members sorted by
-// UTF-16 code units, numbers as ECMAScript writes them (16 and 16.0 are one value), no white space.
-// Thread: a free function without state.
+// JSON Canonicalization Scheme (RFC 8785): one text for equal values, so that its hash is an identity. Members sorted
+// by UTF-16 code units, numbers as ECMAScript writes them (16 and 16.0 are one value), no white space. Thread: a free
+// function without state.
 #pragma once
 
 #include <string>

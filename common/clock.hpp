@@ -1,5 +1,5 @@
-// Time as an argument. Pure code takes TimePoint/WallTime values; programs take a Clock so that tests and the simulation
-// can hold it. Leases use the monotonic clock only; wall time is for people.
+// Time as an argument. Pure code takes TimePoint/WallTime values; programs take a Clock so that tests and the
+// simulation can hold it. Leases use the monotonic clock only; wall time is for people.
 #pragma once
 
 #include <chrono>

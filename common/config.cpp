@@ -148,7 +148,8 @@ void Config::Impl::read_value(const config::Key& key, const YAML::Node& value, R
   }
   if (!scalars) {
     // The mark of an empty value is where the next token stands; the message must still name the key.
-    mistake(reading, value.Mark(), fmt::format("{}: expected {}", key.name, config::is_list(key) ? "a list" : "a value"));
+    mistake(reading, value.Mark(),
+            fmt::format("{}: expected {}", key.name, config::is_list(key) ? "a list" : "a value"));
     return;
   }
   auto read = config::read(key, texts, value.IsScalar() && value.Tag() == "!");
@@ -164,7 +165,9 @@ Config::~Config() = default;
 Config::Config(Config&&) noexcept = default;
 Config& Config::operator=(Config&&) noexcept = default;
 
-void Config::bind(std::string key, bool& field, std::string help) { impl_->add(std::move(key), &field, std::move(help)); }
+void Config::bind(std::string key, bool& field, std::string help) {
+  impl_->add(std::move(key), &field, std::move(help));
+}
 void Config::bind(std::string key, std::int64_t& field, std::string help, Bounds bounds) {
   impl_->add(std::move(key), &field, std::move(help), std::move(bounds));
 }
@@ -219,8 +222,9 @@ Status Config::read_environment(const std::string& prefix, const std::function<b
     const std::string_view name = variable.substr(0, variable.find('='));
     if (!name.starts_with(prefix) || (ignore && ignore(name))) continue;
     const auto matches = [&](const config::Key& key) {
-      return std::equal(key.name.begin(), key.name.end(), name.begin() + static_cast<std::ptrdiff_t>(prefix.size()),
-                        name.end(), [](char k, char n) { return n == (k == '.' ? '_' : std::toupper(static_cast<unsigned char>(k))); });
+      return std::equal(
+          key.name.begin(), key.name.end(), name.begin() + static_cast<std::ptrdiff_t>(prefix.size()), name.end(),
+          [](char k, char n) { return n == (k == '.' ? '_' : std::toupper(static_cast<unsigned char>(k))); });
     };
     const auto key = std::find_if(impl_->keys.begin(), impl_->keys.end(), matches);
     if (key == impl_->keys.end()) {
@@ -236,7 +240,8 @@ Status Config::read_environment(const std::string& prefix, const std::function<b
 Status Config::set(std::string_view key, std::string_view value, const std::string& origin) {
   const config::Key* known = impl_->find(key);
   if (known == nullptr) {
-    return Error{Errc::invalid_argument, fmt::format("{}: unknown key {}{}", origin, key, impl_->hint(std::string(key)))};
+    return Error{Errc::invalid_argument,
+                 fmt::format("{}: unknown key {}{}", origin, key, impl_->hint(std::string(key)))};
   }
   std::vector<std::string> texts{std::string(value)};
   if (config::is_list(*known)) {

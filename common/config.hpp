@@ -1,7 +1,7 @@
-// Strict YAML config files. A program binds keys to the fields of its own struct; what the fields hold at that moment are
-// the defaults. Then, in this order: read_file(), read_environment(), set() for each flag: the last one wins. An unknown
-// key, a wrong type or a value out of range is an error with file:line:column and the nearest key; all mistakes of a file
-// come in one Error, one a line. Nothing is written to the fields of a file that has a mistake.
+// Strict YAML config files. A program binds keys to the fields of its own struct; what the fields hold at that moment
+// are the defaults. Then, in this order: read_file(), read_environment(), set() for each flag: the last one wins. An
+// unknown key, a wrong type or a value out of range is an error with file:line:column and the nearest key; all mistakes
+// of a file come in one Error, one a line. Nothing is written to the fields of a file that has a mistake.
 //
 //   Settings settings;
 //   Config config;
@@ -47,13 +47,14 @@ class Config {
   Config(Config&&) noexcept;
   Config& operator=(Config&&) noexcept;
 
-  // `key` is a word, or two with a dot: "limits.body" is `body:` below `limits:`. `help` is for people, one or two sentences.
+  // `key` is a word, or two with a dot: "limits.body" is `body:` below `limits:`. `help` is for people, one or two
+  // sentences.
   void bind(std::string key, bool& field, std::string help);
   void bind(std::string key, std::int64_t& field, std::string help, Bounds bounds = {});
   void bind(std::string key, std::uint32_t& field, std::string help, Bounds bounds = {});
   void bind(std::string key, double& field, std::string help, Bounds bounds = {});
   void bind(std::string key, std::string& field, std::string help, Bounds bounds = {});
-  void bind(std::string key, std::vector<std::string>& field, std::string help);  // a list, or one value
+  void bind(std::string key, std::vector<std::string>& field, std::string help);    // a list, or one value
   void bind(std::string key, Millis& field, std::string help, Bounds bounds = {});  // 500ms, 2s, 30m, 6h, 1d
   void bind(std::string key, Bytes& field, std::string help, Bounds bounds = {});
 
@@ -61,8 +62,8 @@ class Config {
   Status read_file(const std::string& file);
   // `name` stands for the file in messages.
   Status read_text(std::string_view yaml, const std::string& name);
-  // Variables PREFIX + key in upper case, '.' as '_'. A variable with the prefix that is no key is an error, except where
-  // `ignore` says true of its name.
+  // Variables PREFIX + key in upper case, '.' as '_'. A variable with the prefix that is no key is an error, except
+  // where `ignore` says true of its name.
   Status read_environment(const std::string& prefix, const std::function<bool(std::string_view)>& ignore = {});
   // One value from a flag; lists are separated by commas. `origin` is named in messages ("--lease").
   Status set(std::string_view key, std::string_view value, const std::string& origin);

@@ -18,7 +18,8 @@ struct Unit {
   double factor;
 };
 constexpr Unit kTimes[] = {{"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 3.6e6}, {"d", 8.64e7}};
-constexpr Unit kSizes[] = {{"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}};
+constexpr Unit kSizes[] = {
+    {"B", 1}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0}, {"TiB", 1099511627776.0}};
 
 std::optional<double> number(std::string_view text) {
   double value = 0;
@@ -58,7 +59,8 @@ std::string show_unit(std::uint64_t value, const Unit (&units)[N]) {
 
 Result<Millis> parse_duration(std::string_view text) {
   if (const auto value = with_unit(text, kTimes, false)) return Millis(static_cast<std::int64_t>(*value));
-  return Error{Errc::invalid_argument, fmt::format("\"{}\": expected a duration such as 500ms, 2s, 30m, 6h or 1d", text)};
+  return Error{Errc::invalid_argument,
+               fmt::format("\"{}\": expected a duration such as 500ms, 2s, 30m, 6h or 1d", text)};
 }
 
 Result<Bytes> parse_bytes(std::string_view text) {
@@ -135,7 +137,8 @@ Result<Value> read_size(const Key& key, const std::string& text) {
 // Plain where YAML cannot take it for anything else, so that files read well.
 std::string show_text(const std::string& text) {
   const bool plain = !text.empty() && text.find_first_of(":#{}[],&*!|>'\"%@`\\\n\t ") == std::string::npos &&
-                     text != "true" && text != "false" && text != "null" && text != "~" && text[0] != '-' && !number(text);
+                     text != "true" && text != "false" && text != "null" && text != "~" && text[0] != '-' &&
+                     !number(text);
   if (plain) return text;
   std::string quoted;
   for (const char c : text) {
@@ -156,17 +159,24 @@ Result<Value> read(const Key& key, const std::vector<std::string>& texts, bool q
   // `epochs: "3"` is a text; guessing would hide a mistake.
   if (quoted) return expected(text, "a value without quotes");
   switch (key.field.index()) {
-    case 0: return read_bool(text);
-    case 1: return read_integer<std::int64_t>(key, text);
-    case 2: return read_integer<std::uint32_t>(key, text);
-    case 3: return read_real(key, text);
-    case 6: return read_time(key, text);
-    default: return read_size(key, text);
+    case 0:
+      return read_bool(text);
+    case 1:
+      return read_integer<std::int64_t>(key, text);
+    case 2:
+      return read_integer<std::uint32_t>(key, text);
+    case 3:
+      return read_real(key, text);
+    case 6:
+      return read_time(key, text);
+    default:
+      return read_size(key, text);
   }
 }
 
 void store(const Key& key, Value value) {
-  std::visit([&](auto* field) { *field = std::get<std::remove_pointer_t<decltype(field)>>(std::move(value)); }, key.field);
+  std::visit([&](auto* field) { *field = std::get<std::remove_pointer_t<decltype(field)>>(std::move(value)); },
+             key.field);
 }
 
 std::string show(const Key& key) {

@@ -12,9 +12,11 @@
 namespace fathom::config {
 
 // The field of the program's struct that a key fills.
-using Field = std::variant<bool*, std::int64_t*, std::uint32_t*, double*, std::string*, std::vector<std::string>*, Millis*, Bytes*>;
+using Field = std::variant<bool*, std::int64_t*, std::uint32_t*, double*, std::string*, std::vector<std::string>*,
+                           Millis*, Bytes*>;
 // A checked value that waits to be stored; the alternatives stand in the order of Field's.
-using Value = std::variant<bool, std::int64_t, std::uint32_t, double, std::string, std::vector<std::string>, Millis, Bytes>;
+using Value =
+    std::variant<bool, std::int64_t, std::uint32_t, double, std::string, std::vector<std::string>, Millis, Bytes>;
 
 struct Key {
   std::string name;

@@ -47,7 +47,8 @@ std::string folder_of(const std::string& path) {
 Error system_error(int number, const std::string& what, const std::string& path) {
   const std::string text = what + " " + path + " failed: " + std::strerror(number);
   if (number == ENOENT) return {Errc::not_found, text};
-  if (number == ENOSPC || number == EDQUOT) return {Errc::resource_exhausted, text + " (free some space and try again)"};
+  if (number == ENOSPC || number == EDQUOT)
+    return {Errc::resource_exhausted, text + " (free some space and try again)"};
   if (number == EACCES || number == EPERM) return {Errc::permission_denied, text};
   return {Errc::internal, text};
 }
@@ -59,7 +60,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
   if (::fstat(file.get(), &info) != 0) return system_error(errno, "reading", path);
   if (S_ISDIR(info.st_mode)) return Error{Errc::invalid_argument, path + " is a folder, a file was expected"};
   if (static_cast<std::uint64_t>(info.st_size) > limit)
-    return Error{Errc::resource_exhausted, path + " has " + std::to_string(info.st_size) + " bytes, at most " + std::to_string(limit) + " are allowed"};
+    return Error{Errc::resource_exhausted, path + " has " + std::to_string(info.st_size) + " bytes, at most " +
+                                               std::to_string(limit) + " are allowed"};
   std::string text;
   char chunk[1 << 16];
   for (;;) {
@@ -68,7 +70,8 @@ Result<std::string> read_file(const std::string& path, std::uint64_t limit) {
     if (count < 0) return system_error(errno, "reading", path);
     if (count == 0) return text;
     text.append(chunk, static_cast<std::size_t>(count));
-    if (text.size() > limit) return Error{Errc::resource_exhausted, path + " grew beyond " + std::to_string(limit) + " bytes"};
+    if (text.size() > limit)
+      return Error{Errc::resource_exhausted, path + " grew beyond " + std::to_string(limit) + " bytes"};
   }
 }
 

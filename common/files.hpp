@@ -1,6 +1,7 @@
 // Files that are whole or absent. Everything that must survive a crash is written to a temporary name, synced and
 // renamed, and the folder is synced, so that a reader never meets half of it.
-// Thread: free functions without state. Errors carry the path and the system's reason; a full disk is resource_exhausted.
+// Thread: free functions without state. Errors carry the path and the system's reason; a full disk is
+// resource_exhausted.
 #pragma once
 
 #include <cstdint>

@@ -9,11 +9,14 @@ namespace fathom {
 Status init_log(const LogOptions& options) {
   const auto level = spdlog::level::from_str(options.level);
   if (level == spdlog::level::off && options.level != "off")
-    return Error{Errc::invalid_argument, "log level '" + options.level + "' is unknown; use trace, debug, info, warn or error"};
+    return Error{Errc::invalid_argument,
+                 "log level '" + options.level + "' is unknown; use trace, debug, info, warn or error"};
   spdlog::sink_ptr sink;
   try {
-    if (options.file.empty()) sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    else sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, false);
+    if (options.file.empty())
+      sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+    else
+      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, false);
   } catch (const spdlog::spdlog_ex& error) {
     return Error{Errc::internal, "cannot open the log file " + options.file + ": " + error.what()};
   }

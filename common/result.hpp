@@ -61,14 +61,14 @@ inline Status success() { return Done{}; }
 }  // namespace fathom
 
 // Returns the error of `expression` from the calling function, or goes on.
-#define FATHOM_TRY(expression)                                         \
-  do {                                                                 \
+#define FATHOM_TRY(expression)                                                           \
+  do {                                                                                   \
     if (auto fathom_status = (expression); !fathom_status) return fathom_status.error(); \
   } while (false)
 #define FATHOM_CONCAT2(a, b) a##b
 #define FATHOM_CONCAT(a, b) FATHOM_CONCAT2(a, b)
 // FATHOM_ASSIGN(auto x, f()): x = the value of f(), or returns its error from the calling function.
-#define FATHOM_ASSIGN(declaration, expression)                                              \
-  auto FATHOM_CONCAT(fathom_result_, __LINE__) = (expression);                              \
+#define FATHOM_ASSIGN(declaration, expression)                                                          \
+  auto FATHOM_CONCAT(fathom_result_, __LINE__) = (expression);                                          \
   if (!FATHOM_CONCAT(fathom_result_, __LINE__)) return FATHOM_CONCAT(fathom_result_, __LINE__).error(); \
   declaration = std::move(FATHOM_CONCAT(fathom_result_, __LINE__)).value()

@@ -43,7 +43,9 @@ std::string sha256_hex(std::string_view bytes) {
 
 Result<std::string> sha256_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  if (!file) return Error{errno == ENOENT ? Errc::not_found : Errc::internal, "cannot read " + path + ": " + std::strerror(errno)};
+  if (!file)
+    return Error{errno == ENOENT ? Errc::not_found : Errc::internal,
+                 "cannot read " + path + ": " + std::strerror(errno)};
   Sha256 hash;
   std::vector<char> chunk(1 << 20);
   while (file) {

@@ -11,8 +11,8 @@ namespace fathom::coordinator {
 
 struct Settings {
   std::string listen = "127.0.0.1:7447";
-  std::string state;                // empty: ${XDG_STATE_HOME:-~/.local/state}/fathom
-  std::vector<std::string> hosts;   // more names for the certificate
+  std::string state;               // empty: ${XDG_STATE_HOME:-~/.local/state}/fathom
+  std::vector<std::string> hosts;  // more names for the certificate
 
   Millis lease{15000};
   Millis heartbeat{3000};
@@ -32,19 +32,21 @@ struct Settings {
 
 // `settings` must outlive `config`.
 inline void bind(Config& config, Settings& settings) {
-  config.bind("listen", settings.listen,
-              "Address and port of everything: REST, dashboard, workers. Port 0 takes a free one. An address that is not "
-              "loopback can be reached from other machines; every request then still needs a token.");
+  config.bind(
+      "listen", settings.listen,
+      "Address and port of everything: REST, dashboard, workers. Port 0 takes a free one. An address that is not "
+      "loopback can be reached from other machines; every request then still needs a token.");
   config.bind("state", settings.state,
               "Folder of the event log, results, artifacts and keys. Empty: ${XDG_STATE_HOME:-~/.local/state}/fathom.");
   config.bind("hosts", settings.hosts,
               "More host names and addresses for the certificate, where workers on other machines use them.");
-  config.bind("lease", settings.lease,
-              "A worker that is silent for so long loses its jobs; they run again elsewhere.", {.min = 100, .max = 3600e3});
+  config.bind("lease", settings.lease, "A worker that is silent for so long loses its jobs; they run again elsewhere.",
+              {.min = 100, .max = 3600e3});
   config.bind("heartbeat", settings.heartbeat, "How often a worker renews its leases: at most a third of lease.",
               {.min = 50, .max = 1200e3});
   config.bind("orphan_grace", settings.orphan_grace,
-              "A worker without contact for so long makes a checkpoint and stops its jobs.", {.min = 100, .max = 86400e3});
+              "A worker without contact for so long makes a checkpoint and stops its jobs.",
+              {.min = 100, .max = 86400e3});
   config.bind("limits.connections", settings.connections, "Connections at once, workers and browsers together.",
               {.min = 8, .max = 65536});
   config.bind("limits.http_threads", settings.http_threads, "Threads that answer requests.", {.min = 1, .max = 64});
@@ -53,10 +55,12 @@ inline void bind(Config& config, Settings& settings) {
   config.bind("limits.job_log", settings.job_log,
               "What is kept of the log of one attempt: its end, at least half of this.", {.min = 4096, .max = 1 << 30});
   config.bind("limits.disk_reserve", settings.disk_reserve,
-              "New sweeps are refused when the disk has less free than this, so that running jobs can end.", {.min = 0});
+              "New sweeps are refused when the disk has less free than this, so that running jobs can end.",
+              {.min = 0});
   config.bind("log.level", settings.log_level, "trace, debug, info, warn or error.",
               {.choices = {"trace", "debug", "info", "warn", "error"}});
-  config.bind("log.format", settings.log_format, "logfmt, or json: one object a line.", {.choices = {"logfmt", "json"}});
+  config.bind("log.format", settings.log_format, "logfmt, or json: one object a line.",
+              {.choices = {"logfmt", "json"}});
   config.bind("log.file", settings.log_file, "Where the log goes; empty: standard error.");
 }
 

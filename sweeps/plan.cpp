@@ -4,12 +4,18 @@ namespace fathom::sweeps {
 
 const char* name_of(Kind kind) {
   switch (kind) {
-    case Kind::adapter: return "adapter";
-    case Kind::fusion: return "fusion";
-    case Kind::prune: return "prune";
-    case Kind::evaluate: return "evaluate";
-    case Kind::finetune: return "finetune";
-    case Kind::benchmark: return "benchmark";
+    case Kind::adapter:
+      return "adapter";
+    case Kind::fusion:
+      return "fusion";
+    case Kind::prune:
+      return "prune";
+    case Kind::evaluate:
+      return "evaluate";
+    case Kind::finetune:
+      return "finetune";
+    case Kind::benchmark:
+      return "benchmark";
   }
   return "unknown";
 }

@@ -34,35 +34,35 @@ struct Need {
   std::string name;  // of the member in its set (the task's name), or "source"
   std::vector<Contender> contenders;
   std::uint32_t rank = 0;
-  std::uint32_t seed_place = 0;   // index into the winner's jobs
-  bool best_seed = false;         // instead of seed_place: the winner's job with the best objective (`seeds: best`)
-  bool accept_stopped = false;    // a Stopped job's best checkpoint may compete
+  std::uint32_t seed_place = 0;  // index into the winner's jobs
+  bool best_seed = false;        // instead of seed_place: the winner's job with the best objective (`seeds: best`)
+  bool accept_stopped = false;   // a Stopped job's best checkpoint may compete
   Goal goal = Goal::maximize;
   OnMissing on_missing = OnMissing::skip;
 };
 
 struct Job {
-  std::string id;                // 16 hex digits: SHA-256 of the canonical settings (rule 20)
-  std::uint32_t stage = 0;       // index into Plan::stages
+  std::string id;           // 16 hex digits: SHA-256 of the canonical settings (rule 20)
+  std::uint32_t stage = 0;  // index into Plan::stages
   Kind kind = Kind::adapter;
-  std::string task;              // the task that scores; a fusion's target
-  std::string drop;              // "standard", "specialized-NN", "robust-LL-HH"; of the source for prune and evaluate
-  std::string set;               // fusion: members joined by '+', else empty
-  std::uint32_t keep = 0;        // prune: adapters kept in each layer
+  std::string task;        // the task that scores; a fusion's target
+  std::string drop;        // "standard", "specialized-NN", "robust-LL-HH"; of the source for prune and evaluate
+  std::string set;         // fusion: members joined by '+', else empty
+  std::uint32_t keep = 0;  // prune: adapters kept in each layer
   std::int64_t seed = 0;
   std::map<std::string, nlohmann::json> parameters;  // sampled parameters only, by their full name ("train.lr")
-  nlohmann::json settings;       // canonical settings, docs/protocol.md; what the trainer runs and what `id` hashes
+  nlohmann::json settings;  // canonical settings, docs/protocol.md; what the trainer runs and what `id` hashes
   std::vector<Need> needs;
-  std::string group;             // comparison group of the stopping method (rule 7); equal text = same group
-  std::uint32_t epochs = 0;      // full budget; 0 for prune and evaluate
+  std::string group;         // comparison group of the stopping method (rule 7); equal text = same group
+  std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate
 };
 
 // ASHA with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method;            // "asha"
+  std::string method;  // "asha"
   std::uint32_t eta = 4;
-  std::uint32_t min = 1;         // first rung, epochs
-  std::uint32_t max = 0;         // epochs; 0: tasks differ, a group takes Job::epochs of its jobs
+  std::uint32_t min = 1;  // first rung, epochs
+  std::uint32_t max = 0;  // epochs; 0: tasks differ, a group takes Job::epochs of its jobs
   bool ties_continue = true;
 };
 
@@ -70,19 +70,19 @@ struct Stage {
   std::string name;
   Kind kind = Kind::adapter;
   std::optional<StopRule> stop;
-  JobIndex first = 0;            // its jobs are [first, first + count)
+  JobIndex first = 0;  // its jobs are [first, first + count)
   JobIndex count = 0;
 };
 
 struct Limits {
-  std::uint32_t concurrency = 0;    // jobs at once; 0 = no limit
-  std::int64_t wall_seconds = 0;    // 0 = none
+  std::uint32_t concurrency = 0;  // jobs at once; 0 = no limit
+  std::int64_t wall_seconds = 0;  // 0 = none
   std::int64_t job_wall_seconds = 0;
-  std::uint32_t failed = 0;         // the sweep is cancelled when more jobs than this failed; 0 = no limit
+  std::uint32_t failed = 0;  // the sweep is cancelled when more jobs than this failed; 0 = no limit
 };
 
 struct Retry {
-  std::uint32_t max = 3;            // retries after the first attempt
+  std::uint32_t max = 3;  // retries after the first attempt
   std::vector<std::string> not_on = {"config", "diverged"};
 };
 
@@ -93,8 +93,8 @@ struct Plan {
   std::vector<Job> jobs;
   Limits limits;
   Retry retry;
-  std::uint32_t priority = 50;      // 0..100, higher runs first
-  std::vector<std::string> notes;   // warnings for a person: groups smaller than eta, prunes that make no job, …
+  std::uint32_t priority = 50;     // 0..100, higher runs first
+  std::vector<std::string> notes;  // warnings for a person: groups smaller than eta, prunes that make no job, …
 };
 
 }  // namespace fathom::sweeps

@@ -17,9 +17,16 @@ struct JobResult {
   std::optional<double> objective;  // of the best epoch, where there is one
 };
 
-struct Waiting { JobIndex on = 0; };           // the first job that has to end before a choice can be made
-struct Chosen { JobIndex job = 0; double mean = 0; };
-struct Missing { std::string why; };           // no contender qualifies
+struct Waiting {
+  JobIndex on = 0;
+};  // the first job that has to end before a choice can be made
+struct Chosen {
+  JobIndex job = 0;
+  double mean = 0;
+};
+struct Missing {
+  std::string why;
+};  // no contender qualifies
 
 // `result` is asked for every job of the need. Never chooses while a contender is open.
 std::variant<Waiting, Chosen, Missing> select(const Need& need, const std::function<JobResult(JobIndex)>& result);

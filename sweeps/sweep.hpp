@@ -34,8 +34,8 @@ struct Sweep {
 };
 
 struct ParseOptions {
-  std::string file = "sweep.yaml";               // named in diagnostics
-  std::vector<std::string> set;                  // KEY=VALUE overrides of --set, applied before checking
+  std::string file = "sweep.yaml";  // named in diagnostics
+  std::vector<std::string> set;     // KEY=VALUE overrides of --set, applied before checking
   // Reads a file named by `include:`, relative to the file it stands in. Absent: include is an error (the coordinator
   // never opens paths that a user names; the CLI merges before it submits).
   std::function<Result<std::string>(const std::string& path)> read_include;
@@ -47,9 +47,9 @@ struct ParseResult {
 };
 ParseResult parse(const std::string& yaml, const ParseOptions& options);
 
-// The file with what it includes merged in, as one YAML text for the coordinator: `text` itself, comments and all, where
-// it includes nothing. options.set is not applied (it travels beside the text). Errors: only what keeps the files from
-// being read and merged.
+// The file with what it includes merged in, as one YAML text for the coordinator: `text` itself, comments and all,
+// where it includes nothing. options.set is not applied (it travels beside the text). Errors: only what keeps the files
+// from being read and merged.
 struct MergeResult {
   std::vector<Diagnostic> errors;  // empty = yaml is complete
   std::string yaml;

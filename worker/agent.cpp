@@ -111,7 +111,8 @@ void Agent::received(std::uint64_t connection, const std::shared_ptr<wire::Envel
     case wire::Envelope::kStop:
       return runner_->stop(from_wire(envelope->stop().fence()), envelope->stop().cause());
     case wire::Envelope::kItemAck:
-      return runner_->item_ack(fence_of(envelope->item_ack()), envelope->item_ack().sequence(), envelope->item_ack().late());
+      return runner_->item_ack(fence_of(envelope->item_ack()), envelope->item_ack().sequence(),
+                               envelope->item_ack().late());
     case wire::Envelope::kMetricAck:
       return runner_->metric_ack(fence_of(envelope->metric_ack()), envelope->metric_ack().last_sequence());
     case wire::Envelope::kLogAck:

@@ -32,8 +32,8 @@ class ArtifactCache {
 
   const std::filesystem::path folder_;
   const std::uint64_t limit_;
-  std::mutex mutex_;         // protects size_ and orders removals
-  std::uint64_t size_ = 0;   // bytes, as far as this process knows
+  std::mutex mutex_;        // protects size_ and orders removals
+  std::uint64_t size_ = 0;  // bytes, as far as this process knows
 };
 
 }  // namespace fathom::worker

@@ -215,7 +215,8 @@ Status ArtifactClient::get_once(const std::string& sha256, int file, const Cance
       if (!answer) break;  // ask again from where we are
       const wire::ArtifactChunk& chunk = answer->artifact_chunk();
       if (!chunk.error().empty()) {
-        return Error{Errc::not_found, fmt::format("the coordinator cannot give artifact {}: {}", sha256, chunk.error())};
+        return Error{Errc::not_found,
+                     fmt::format("the coordinator cannot give artifact {}: {}", sha256, chunk.error())};
       }
       if (chunk.offset() != written) continue;  // of an earlier request
       FATHOM_TRY(write_at_end(file, chunk.data()));

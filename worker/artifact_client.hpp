@@ -54,7 +54,8 @@ class ArtifactClient {
 
   // Waits for a connection; its number, or nothing when cancelled.
   [[nodiscard]] std::optional<std::uint64_t> wait_connected(const Cancelled& cancelled);
-  // The next answer for `sha256` on connection `number`; null: the connection or the wish is gone, or none came in time.
+  // The next answer for `sha256` on connection `number`; null: the connection or the wish is gone, or none came in
+  // time.
   [[nodiscard]] Message wait_answer(const std::string& key, std::uint64_t number, const Cancelled& cancelled);
   [[nodiscard]] bool send(std::uint64_t number, const wire::Envelope& envelope);
   void pause(Millis time, const Cancelled& cancelled);

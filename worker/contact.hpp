@@ -1,8 +1,8 @@
 // What the worker knows about its contact with the coordinator, on its own monotonic clock: when its leases were last
 // renewed for certain, whether the line is half open, and how long it has been alone. Pure; thread: the worker's loop.
 //
-// A heartbeat renews from the moment it was *sent*, once its acknowledgement is here: the coordinator's own clock started
-// the lease later than that, so the worker always gives up first.
+// A heartbeat renews from the moment it was *sent*, once its acknowledgement is here: the coordinator's own clock
+// started the lease later than that, so the worker always gives up first.
 #pragma once
 
 #include <cstdint>

@@ -69,7 +69,8 @@ Status lay_inputs(ArtifactClient& client, ArtifactCache& cache, wire::Assign& as
                   const ArtifactClient::Cancelled& cancelled) {
   for (const wire::File& file : assign.fetch()) {
     if (!is_safe_relative(file.path())) {
-      return Error{Errc::invalid_argument, fmt::format("an input's path leads out of the job's folder: {}", file.path())};
+      return Error{Errc::invalid_argument,
+                   fmt::format("an input's path leads out of the job's folder: {}", file.path())};
     }
     const fs::path destination = folder / "inputs" / file.path();
     FATHOM_TRY(make_folders(destination.parent_path().string(), 0700));

@@ -54,11 +54,13 @@ void JobRunner::on_item(wire::Item& item) {
 }
 
 void JobRunner::upload_checkpoint(Attempt& attempt, const wire::Item& item) {
-  uploads_.post([this, item = wire::Item(item), fence = attempt.fence, folder = attempt.folder, flag = attempt.cancelled]() mutable {
+  uploads_.post([this, item = wire::Item(item), fence = attempt.fence, folder = attempt.folder,
+                 flag = attempt.cancelled]() mutable {
     wire::Checkpoint& checkpoint = *item.mutable_checkpoint();
     const auto work = [&]() -> Status {
       FATHOM_ASSIGN(const LocalFile file, hash_file(folder, checkpoint.path()));
-      return upload(artifacts_, cache_, {file}, [flag] { return flag->load(); }, [&] { return checkpoint.mutable_file(); });
+      return upload(
+          artifacts_, cache_, {file}, [flag] { return flag->load(); }, [&] { return checkpoint.mutable_file(); });
     };
     const Status done = work();
     checkpoint.clear_path();  // of this worker's disk, nobody else's business
@@ -68,9 +70,12 @@ void JobRunner::upload_checkpoint(Attempt& attempt, const wire::Item& item) {
 
 void JobRunner::upload_last(Attempt& attempt, const wire::Item& item) {
   attempt.phase = Attempt::Phase::closing;
-  uploads_.post([this, item = wire::Item(item), fence = attempt.fence, tree = attempt.folder / "final", flag = attempt.cancelled]() mutable {
+  uploads_.post([this, item = wire::Item(item), fence = attempt.fence, tree = attempt.folder / "final",
+                 flag = attempt.cancelled]() mutable {
     Status done = success();
-    if (!item.has_failed()) done = upload_final(artifacts_, cache_, tree, [flag] { return flag->load(); }, item);
+    if (!item.has_failed())
+      done = upload_final(
+          artifacts_, cache_, tree, [flag] { return flag->load(); }, item);
     loop_.post([this, fence, item = std::move(item), done]() mutable { uploaded(fence, item, done, true); });
   });
 }
@@ -85,7 +90,8 @@ void JobRunner::uploaded(const Fence& fence, wire::Item& item, const Status& sta
   if (status) {
     tell(*attempt, item);
   } else if (last) {
-    return fail(*attempt, status.error().code == Errc::resource_exhausted ? "disk" : "internal", status.error().message);
+    return fail(*attempt, status.error().code == Errc::resource_exhausted ? "disk" : "internal",
+                status.error().message);
   } else {
     // The job goes on without this one; the next epoch brings another.
     spdlog::warn("checkpoint not stored attempt={} error=\"{}\"", describe(fence), status.error().message);
@@ -160,7 +166,8 @@ void JobRunner::fail(Attempt& attempt, const std::string& error_class, const std
 void JobRunner::on_durable(const Fence& fence, std::uint64_t sequence, const Status& status) {
   Attempt* attempt = find(fence);
   if (!status && status.error().code != Errc::resource_exhausted) {
-    return fatal_(fmt::format("the spool cannot be written, nothing may be promised any more: {}", status.error().message));
+    return fatal_(
+        fmt::format("the spool cannot be written, nothing may be promised any more: {}", status.error().message));
   }
   if (attempt == nullptr) return;
   if (!status) {

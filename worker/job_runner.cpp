@@ -81,7 +81,8 @@ void JobRunner::recover() {
       std::filesystem::remove(entry.path(), error);
       continue;
     }
-    auto attempt = std::make_unique<Attempt>(spool->fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
+    auto attempt =
+        std::make_unique<Attempt>(spool->fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
     attempt->phase = Attempt::Phase::ended;
     for (const SpoolRecord& record : spool->records) attempt->outbox.restore(record);
     if (spool->torn) spdlog::warn("spool has a torn tail, the whole records are used file={}", entry.path().string());
@@ -109,7 +110,8 @@ void JobRunner::assign(const wire::Assign& assign) {
   for (const auto& [known, attempt] : attempts_) {
     if (known.job == fence.job && !attempt->abandoned) older.push_back(known);
   }
-  // A newer attempt fences what this worker may still run of the same job; what is spooled of an ended one is still told.
+  // A newer attempt fences what this worker may still run of the same job; what is spooled of an ended one is still
+  // told.
   for (const Fence& known : older) {
     if (find(known)->phase != Attempt::Phase::ended) abandon(known);
   }
@@ -131,7 +133,8 @@ void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
     return fail(attempt, class_of(made.error().code), made.error().message);
   }
   if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
-  downloads_.post([this, assign = wire::Assign(assign), fence = attempt.fence, folder = attempt.folder, flag = attempt.cancelled]() mutable {
+  downloads_.post([this, assign = wire::Assign(assign), fence = attempt.fence, folder = attempt.folder,
+                   flag = attempt.cancelled]() mutable {
     const Status laid = lay_inputs(artifacts_, cache_, assign, folder, [flag] { return flag->load(); });
     loop_.post([this, fence, assign = std::move(assign), laid] { prepared(fence, assign, laid); });
   });
@@ -278,7 +281,8 @@ bool JobRunner::drained() const {
     if (!host->gone()) return false;
   }
   for (const auto& [fence, attempt] : attempts_) {
-    if (!attempt->abandoned && (attempt->phase != Attempt::Phase::ended || !attempt->outbox.items_empty())) return false;
+    if (!attempt->abandoned && (attempt->phase != Attempt::Phase::ended || !attempt->outbox.items_empty()))
+      return false;
   }
   return true;
 }

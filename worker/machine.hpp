@@ -7,8 +7,8 @@
 namespace fathom::worker {
 
 struct Machine {
-  std::string host;       // its name
-  std::string cpu_model;  // e.g. "AMD EPYC 7763"; empty where unknown
+  std::string host;          // its name
+  std::string cpu_model;     // e.g. "AMD EPYC 7763"; empty where unknown
   std::uint64_t memory = 0;  // bytes
 };
 

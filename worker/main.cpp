@@ -61,7 +61,8 @@ std::string beside_this_program(const std::string& name) {
 
 Status check_trainer(const std::string& program) {
   if (::access(program.c_str(), X_OK) == 0 && !fs::is_directory(program)) return success();
-  return Error{Errc::not_found, "there is no trainer program " + program + "; build it, or name another with --trainer"};
+  return Error{Errc::not_found,
+               "there is no trainer program " + program + "; build it, or name another with --trainer"};
 }
 
 Result<AgentSetup> make_setup(Options options) {
@@ -69,7 +70,8 @@ Result<AgentSetup> make_setup(Options options) {
   setup.version = FATHOM_VERSION;
   FATHOM_ASSIGN(setup.devices, parse_devices(options.devices, options.slots));
   FATHOM_ASSIGN(setup.link.coordinator, net::parse_endpoint(options.coordinator));
-  if (options.join_token.empty()) return Error{Errc::invalid_argument, "--join-token FILE is needed: what the coordinator made"};
+  if (options.join_token.empty())
+    return Error{Errc::invalid_argument, "--join-token FILE is needed: what the coordinator made"};
   FATHOM_ASSIGN(const std::string text, read_file(options.join_token, 4096));
   FATHOM_ASSIGN(const net::JoinToken token, net::parse_join_token(text));
   setup.join_secret = token.secret;
@@ -102,7 +104,8 @@ int complain(const Error& error) {
   return error.code == Errc::invalid_argument ? 2 : 1;
 }
 
-// SIGTERM and SIGINT drain; the second one ends at once. Signals are blocked in every thread but this one waits for them.
+// SIGTERM and SIGINT drain; the second one ends at once. Signals are blocked in every thread but this one waits for
+// them.
 int run_until_signal(AgentSetup setup, const StateFolder& state) {
   sigset_t signals;
   ::sigemptyset(&signals);
@@ -125,7 +128,8 @@ int start(const std::string& config_file, const CLI::App& app, const std::vector
   Config config;
   bind_options(config, options);
   if (auto read = read_config(config, config_file, app, flags); !read) return complain(read.error());
-  if (auto log = init_log({"fathom-worker", options.log_level, "", options.log_json}); !log) return complain(log.error());
+  if (auto log = init_log({"fathom-worker", options.log_level, "", options.log_json}); !log)
+    return complain(log.error());
   auto setup = make_setup(options);
   if (!setup) return complain(setup.error());
   auto state = StateFolder::open(setup->options.state);

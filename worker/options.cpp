@@ -25,11 +25,12 @@ Error bad_device(const std::string& text) {
 void bind_trainer(Config& config, Options& o) {
   config.bind("trainer.program", o.trainer, "The trainer program. Empty: fathom-trainer beside fathom-worker.");
   config.bind("trainer.start", o.trainer_start, "How long a trainer may take until it says hello.", {.min = 100});
-  config.bind("trainer.silence", o.trainer_silence, "A trainer that says nothing for so long is ended and started anew.",
-              {.min = 1000});
+  config.bind("trainer.silence", o.trainer_silence,
+              "A trainer that says nothing for so long is ended and started anew.", {.min = 1000});
   config.bind("trainer.progress", o.trainer_progress,
               "A trainer whose jobs make no optimizer step for so long is ended and started anew.", {.min = 1000});
-  config.bind("trainer.restart_first", o.trainer_restart_first, "Pause before a crashed trainer is started again; doubles.");
+  config.bind("trainer.restart_first", o.trainer_restart_first,
+              "Pause before a crashed trainer is started again; doubles.");
   config.bind("trainer.restart_most", o.trainer_restart_most, "The longest such pause.");
 }
 
@@ -46,13 +47,16 @@ void bind_options(Config& config, Options& o) {
   config.bind("name", o.name, "The worker's name for people. Empty: the host's name.");
   config.bind("log.level", o.log_level, "What is logged.", {.choices = {"trace", "debug", "info", "warn", "error"}});
   config.bind("log.json", o.log_json, "One JSON object a line instead of logfmt.");
-  config.bind("reconnect.first", o.reconnect_first, "Pause before the first new try to connect; doubles, with jitter.", {.min = 1});
+  config.bind("reconnect.first", o.reconnect_first, "Pause before the first new try to connect; doubles, with jitter.",
+              {.min = 1});
   config.bind("reconnect.most", o.reconnect_most, "The longest such pause.", {.min = 1});
   config.bind("drain", o.drain, "After SIGTERM: how long trainers may write checkpoints and items may be delivered.");
-  config.bind("cache.limit", o.cache_limit, "Bytes of fetched artifacts that are kept; the least recently used go first.");
-  config.bind("spool.metrics", o.metrics_limit, "Metric points kept per attempt without contact; beyond it the oldest go.",
+  config.bind("cache.limit", o.cache_limit,
+              "Bytes of fetched artifacts that are kept; the least recently used go first.");
+  config.bind("spool.metrics", o.metrics_limit,
+              "Metric points kept per attempt without contact; beyond it the oldest go.", {.min = 65536});
+  config.bind("spool.log", o.log_limit, "Log text kept per attempt without contact; beyond it the oldest goes.",
               {.min = 65536});
-  config.bind("spool.log", o.log_limit, "Log text kept per attempt without contact; beyond it the oldest goes.", {.min = 65536});
   bind_trainer(config, o);
 }
 

@@ -104,7 +104,8 @@ std::vector<wire::Envelope> Outbox::take() {
   while (const Message* message = next(metrics_, kAlways)) {
     out.emplace_back().mutable_metrics()->ParseFromString(message->payload);
   }
-  while (const Message* message = next(log_, kAlways)) out.emplace_back().mutable_log()->ParseFromString(message->payload);
+  while (const Message* message = next(log_, kAlways))
+    out.emplace_back().mutable_log()->ParseFromString(message->payload);
   return out;
 }
 

@@ -21,8 +21,8 @@ class MetricBatch;
 namespace fathom::worker {
 
 struct OutboxLimits {
-  std::uint64_t metrics = 8u << 20;  // bytes of unacknowledged metric batches; beyond it the oldest are dropped
-  std::uint64_t log = 4u << 20;      // bytes of unacknowledged log text
+  std::uint64_t metrics = 8u << 20;    // bytes of unacknowledged metric batches; beyond it the oldest are dropped
+  std::uint64_t log = 4u << 20;        // bytes of unacknowledged log text
   std::uint64_t in_flight = 1u << 20;  // bytes sent and not acknowledged, for each of the three kinds
 };
 

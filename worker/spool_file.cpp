@@ -31,7 +31,9 @@ std::uint32_t read_u32(std::string_view bytes) {
   return value;
 }
 
-std::uint32_t checksum(char kind, std::string_view payload) { return crc32c(payload, crc32c(std::string_view(&kind, 1))); }
+std::uint32_t checksum(char kind, std::string_view payload) {
+  return crc32c(payload, crc32c(std::string_view(&kind, 1)));
+}
 
 void append_record(const SpoolRecord& record, std::string& out) {
   const char kind = static_cast<char>(record.kind);

@@ -37,10 +37,11 @@ Status check_version(const fs::path& folder) {
     return write_file_atomic((folder / "VERSION").string(), std::string(kVersion) + "\n");
   }
   if (trimmed(*text) == kVersion) return success();
-  return Error{Errc::unsupported,
-               fmt::format("{} is a state folder of another version: '{}', this program needs '{}'; give another folder "
-                           "with --state, or use the program it was made by",
-                           folder.string(), trimmed(*text).substr(0, 80), kVersion)};
+  return Error{
+      Errc::unsupported,
+      fmt::format("{} is a state folder of another version: '{}', this program needs '{}'; give another folder "
+                  "with --state, or use the program it was made by",
+                  folder.string(), trimmed(*text).substr(0, 80), kVersion)};
 }
 
 }  // namespace
@@ -52,9 +53,10 @@ Result<StateFolder> StateFolder::open(const fs::path& folder) {
   if (lock < 0) return system_error(errno, "opening", lock_file);
   StateFolder state(fs::absolute(folder), lock);
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    return Error{Errc::failed_precondition,
-                 fmt::format("another fathom-worker uses the state folder {}; stop it or give another folder with --state",
-                             folder.string())};
+    return Error{
+        Errc::failed_precondition,
+        fmt::format("another fathom-worker uses the state folder {}; stop it or give another folder with --state",
+                    folder.string())};
   }
   FATHOM_TRY(state.prepare());
   return state;

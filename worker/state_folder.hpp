@@ -18,8 +18,8 @@ namespace fathom::worker {
 // Owns the lock. Thread: made and destroyed by main; paths may be read from anywhere.
 class StateFolder {
  public:
-  // Makes the folder when there is none. Errors: failed_precondition when another worker holds the lock; unsupported for
-  // a folder of another version; already_exists for a folder that holds something else; those of common/files.hpp.
+  // Makes the folder when there is none. Errors: failed_precondition when another worker holds the lock; unsupported
+  // for a folder of another version; already_exists for a folder that holds something else; those of common/files.hpp.
   [[nodiscard]] static Result<StateFolder> open(const std::filesystem::path& folder);
   StateFolder(StateFolder&& other) noexcept;
   StateFolder& operator=(StateFolder&&) = delete;

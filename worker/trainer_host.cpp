@@ -40,7 +40,9 @@ void TrainerHost::spawn() {
   if (state_ != State::down) return;
   const std::string kind = device_.kind == "cpu" ? "cpu" : device_.name;
   const TrainerCommand command{
-      options_.trainer, {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root}, output_};
+      options_.trainer,
+      {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root},
+      output_};
   const std::uint64_t life = ++life_;
   TrainerProcess::Callbacks callbacks;
   callbacks.on_envelope = [this, life](std::shared_ptr<wire::Envelope> envelope) {
@@ -192,10 +194,13 @@ void TrainerHost::crash(std::vector<Fence> jobs, const std::string& what) {
   TrainerCrash news{std::move(jobs), "crash", {}};
   if (what == "oom") {
     news.error_class = "oom";
-    news.message = fmt::format("the kernel killed the trainer of {} because memory ran out; use fewer slots or a smaller "
-                               "batch", device_.name);
+    news.message = fmt::format(
+        "the kernel killed the trainer of {} because memory ran out; use fewer slots or a smaller "
+        "batch",
+        device_.name);
   } else {
-    news.message = fmt::format("the trainer of {} ended with {}; its last lines are in {}", device_.name, what, output_);
+    news.message =
+        fmt::format("the trainer of {} ended with {}; its last lines are in {}", device_.name, what, output_);
   }
   callbacks_.on_crash(news);
 }

@@ -94,7 +94,8 @@ Result<std::unique_ptr<TrainerProcess>> TrainerProcess::start(const TrainerComma
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
 
-  const ChildPlan plan{command.program.c_str(), arguments.data(), pair.theirs, fds.output, fds.input, fds.report[1], ::getpid()};
+  const ChildPlan plan{command.program.c_str(), arguments.data(), pair.theirs, fds.output, fds.input,
+                       fds.report[1],           ::getpid()};
   const pid_t pid = ::fork();
   if (pid == 0) run_child(plan);
   if (pid < 0) {

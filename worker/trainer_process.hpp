@@ -1,6 +1,6 @@
 // One trainer process: a child in its own process group, joined to the worker by a socketpair. The kernel ends it when
-// the worker's thread that started it dies (the loop's thread, which lives as long as the worker), so no trainer outlives
-// a killed worker.
+// the worker's thread that started it dies (the loop's thread, which lives as long as the worker), so no trainer
+// outlives a killed worker.
 //
 // Thread: start() and send() from the loop's thread, kill() from any. Callbacks run on the process's reader thread.
 // Owner: destruction kills the group, reaps the child and joins the reader.
@@ -34,7 +34,8 @@ class TrainerProcess {
     std::function<void(int wait_status)> on_exit;  // once, last
   };
   // not_found, permission_denied, …: the program cannot be run.
-  [[nodiscard]] static Result<std::unique_ptr<TrainerProcess>> start(const TrainerCommand& command, Callbacks callbacks);
+  [[nodiscard]] static Result<std::unique_ptr<TrainerProcess>> start(const TrainerCommand& command,
+                                                                     Callbacks callbacks);
   ~TrainerProcess();
   TrainerProcess(const TrainerProcess&) = delete;
   TrainerProcess& operator=(const TrainerProcess&) = delete;

@@ -49,7 +49,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
     const bool room = pending_.size() + in_flight_ < limits_.queue_bytes;
     if (!room || !append_frame(envelope, pending_)) {
       closing_ = true;
-      const char* text = room ? "a message is too large for a frame" : "the write queue is full: the peer does not read";
+      const char* text =
+          room ? "a message is too large for a frame" : "the write queue is full: the peer does not read";
       post([self = shared_from_this(), text] { self->end({CloseReason::Kind::overflow, text}); });
       return false;
     }
@@ -163,7 +164,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         return self->end({CloseReason::Kind::local, self->farewell_});
       }
       if (limits.idle.count() > 0 && !self->held_ && now - self->heard_ > limits.idle) {
-        return self->end({CloseReason::Kind::silent, "nothing was heard for " + std::to_string(limits.idle.count()) + " ms"});
+        return self->end(
+            {CloseReason::Kind::silent, "nothing was heard for " + std::to_string(limits.idle.count()) + " ms"});
       }
       if (limits.write.count() > 0 && self->write_began_ != Clock::time_point{} &&
           now - self->write_began_ > limits.write) {
@@ -184,7 +186,9 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   void say_goodbye() {
     if (ended_ || leaving_) return;
     leaving_ = true;
-    stream_->async_shutdown([self = shared_from_this()](error_code) { self->end({CloseReason::Kind::local, self->farewell_}); });
+    stream_->async_shutdown([self = shared_from_this()](error_code) {
+      self->end({CloseReason::Kind::local, self->farewell_});
+    });
   }
 
   void fail(error_code error) {
@@ -235,10 +239,10 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   bool ended_ = false;
 
   mutable std::mutex mutex_;
-  std::string pending_;         // encoded frames that wait
-  std::size_t in_flight_ = 0;   // bytes of sending_
+  std::string pending_;        // encoded frames that wait
+  std::size_t in_flight_ = 0;  // bytes of sending_
   bool writing_ = false;
-  bool closing_ = false;        // nothing more is accepted
+  bool closing_ = false;  // nothing more is accepted
   std::string farewell_;
 };
 

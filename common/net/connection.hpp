@@ -2,8 +2,8 @@
 //
 // Thread: send(), close(), hold(), post() and queued() from any thread; callbacks run one at a time on the connection's
 // strand, never inside a call of send(). Owner: shared; the connection keeps itself alive until it is closed, and drops
-// its callbacks then. Errors: every failure ends the connection, once, with a CloseReason; bytes that are no frame are a
-// `protocol` failure. Bounds: a frame is at most 4 MiB, the write queue at most Limits::queue_bytes.
+// its callbacks then. Errors: every failure ends the connection, once, with a CloseReason; bytes that are no frame are
+// a `protocol` failure. Bounds: a frame is at most 4 MiB, the write queue at most Limits::queue_bytes.
 #pragma once
 
 #include <cstddef>
@@ -49,9 +49,9 @@ class Connection {
     Millis write{30'000};                             // one write without progress; 0: no limit
   };
   struct Callbacks {
-    std::function<void(wire::Envelope&)> on_envelope;      // may be moved from
-    std::function<void(const CloseReason&)> on_close;      // exactly once, nothing follows it
-    std::function<void()> on_writable;                     // after a write, when less than kLowWater bytes wait
+    std::function<void(wire::Envelope&)> on_envelope;  // may be moved from
+    std::function<void(const CloseReason&)> on_close;  // exactly once, nothing follows it
+    std::function<void()> on_writable;                 // after a write, when less than kLowWater bytes wait
   };
   // Bytes that may wait before a sender of chunks should pause until on_writable.
   static constexpr std::size_t kLowWater = std::size_t{2} << 20;
@@ -80,9 +80,9 @@ std::shared_ptr<Connection> adopt(std::unique_ptr<TlsStream> stream, const Conne
 struct ConnectOptions {
   std::string host;
   std::uint16_t port = 0;
-  TlsContext tls;            // client_context(trust, kAlpnWorker)
-  std::string expect_host;   // the name the certificate must have; empty for a pinned CA
-  Millis timeout{10'000};    // for name, TCP and TLS together
+  TlsContext tls;           // client_context(trust, kAlpnWorker)
+  std::string expect_host;  // the name the certificate must have; empty for a pinned CA
+  Millis timeout{10'000};   // for name, TCP and TLS together
   Connection::Limits limits;
 };
 // Connects and calls `done` once on a thread of `io`. unavailable: no answer there; unauthenticated: an answer from

@@ -87,10 +87,11 @@ Error HttpsClient::Impl::failure(const std::string& doing, error_code error) con
 Status HttpsClient::Impl::open() {
   tcp::resolver::results_type found;
   error_code error = run(options_.timeout, [&](auto done) {
-    resolver_.async_resolve(options_.host, std::to_string(options_.port), [&found, done](error_code e, auto results) mutable {
-      found = results;
-      done(e);
-    });
+    resolver_.async_resolve(options_.host, std::to_string(options_.port),
+                            [&found, done](error_code e, auto results) mutable {
+                              found = results;
+                              done(e);
+                            });
   });
   if (error) return failure("finding", error);
   stream_ = std::make_unique<TlsStream>(beast::tcp_stream(io_), *options_.tls);
@@ -240,7 +241,8 @@ Result<Response> HttpsClient::download(const std::string& path, const std::strin
   std::error_code ignored;
   if (!answer || answer->status != 200 || !written) {
     std::filesystem::remove(part, ignored);
-    if (answer && answer->status == 200) return Error{Errc::resource_exhausted, "writing " + part + " failed; is the disk full?"};
+    if (answer && answer->status == 200)
+      return Error{Errc::resource_exhausted, "writing " + part + " failed; is the disk full?"};
     return answer;
   }
   if (std::rename(part.c_str(), file.c_str()) != 0) return system_error(errno, "renaming to", file);

@@ -50,8 +50,8 @@ class HttpsClient {
 
   // GET whose bytes go to `take` as they come; false ends it (that is no error). An answer other than 200 comes back
   // with its body and `take` is not called. `idle`: longest silence, 0 = for ever.
-  Result<Response> stream(const std::string& path, const Headers& headers, const std::function<bool(std::string_view)>& take,
-                          Millis idle);
+  Result<Response> stream(const std::string& path, const Headers& headers,
+                          const std::function<bool(std::string_view)>& take, Millis idle);
 
   // The events of a server-sent event stream until `take` gives false, the server ends it or cancel().
   Result<Response> events(const std::string& path, const std::string& last_event_id,

@@ -148,7 +148,8 @@ Result<Identity> ensure_identity(const std::string& folder, const std::vector<st
   FATHOM_TRY(make_folders(folder, 0700));
   Identity identity{folder + "/ca.pem", folder + "/server.pem", folder + "/server.key", ""};
   const std::string ca_key_file = folder + "/ca.key";
-  // Only a CA that was never finished is made anew: replacing one would lock out every worker and client that trusts it.
+  // Only a CA that was never finished is made anew: replacing one would lock out every worker and client that trusts
+  // it.
   if (is_missing(identity.ca_file)) FATHOM_TRY(make_authority(identity.ca_file, ca_key_file));
   FATHOM_ASSIGN(identity.ca_sha256, certificate_fingerprint(identity.ca_file));
   if (!server_is_good(identity, hostnames)) FATHOM_TRY(make_server(identity, ca_key_file, names));

@@ -15,11 +15,11 @@ struct Identity {
   std::string ca_file;
   std::string certificate_file;  // the server certificate followed by the CA's: the chain that is presented
   std::string key_file;
-  std::string ca_sha256;         // of the CA certificate, hex
+  std::string ca_sha256;  // of the CA certificate, hex
 };
 
-// Makes what is missing in `folder` and returns where everything is. The certificate names localhost, 127.0.0.1, ::1 and
-// `hostnames` (DNS names or IP addresses). Errors: invalid_argument for a name that cannot stand in a certificate;
+// Makes what is missing in `folder` and returns where everything is. The certificate names localhost, 127.0.0.1, ::1
+// and `hostnames` (DNS names or IP addresses). Errors: invalid_argument for a name that cannot stand in a certificate;
 // corrupt for a file that is not a key or certificate; those of common/files.hpp.
 Result<Identity> ensure_identity(const std::string& folder, const std::vector<std::string>& hostnames);
 

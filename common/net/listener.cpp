@@ -25,7 +25,12 @@ constexpr std::chrono::milliseconds kPause{100};
 class Listener::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(asio::io_context& io, TlsContext tls, Take take)
-      : io_(io), strand_(asio::make_strand(io)), acceptor_(strand_), pause_(strand_), tls_(std::move(tls)), take_(std::move(take)) {}
+      : io_(io),
+        strand_(asio::make_strand(io)),
+        acceptor_(strand_),
+        pause_(strand_),
+        tls_(std::move(tls)),
+        take_(std::move(take)) {}
 
   Result<Endpoint> listen(const Endpoint& at) {
     error_code error;
@@ -41,7 +46,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
     if (error == asio::error::address_in_use) {
-      return Error{Errc::already_exists, to_text(at) + " is in use by another program; stop it, or choose another port with --listen"};
+      return Error{Errc::already_exists,
+                   to_text(at) + " is in use by another program; stop it, or choose another port with --listen"};
     }
     if (error) return Error{Errc::invalid_argument, "cannot listen on " + to_text(at) + ": " + error.message()};
     return Endpoint{at.host, acceptor_.local_endpoint(error).port()};
@@ -108,7 +114,8 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<int> handshakes_{0};
 };
 
-Listener::Listener(std::shared_ptr<Impl> impl, Endpoint endpoint) : impl_(std::move(impl)), endpoint_(std::move(endpoint)) {}
+Listener::Listener(std::shared_ptr<Impl> impl, Endpoint endpoint)
+    : impl_(std::move(impl)), endpoint_(std::move(endpoint)) {}
 
 Listener::~Listener() { stop(); }
 

@@ -1,8 +1,9 @@
 // Accepts TCP connections, does the TLS handshake and hands the stream on with the protocol that ALPN agreed on.
 //
 // Thread: open() and stop() from any thread; `take` runs on the stream's own strand, several at once for several
-// streams. Owner: the caller; the io_context must outlive it. Failures: a peer that does not finish its handshake within
-// ten seconds is dropped; when descriptors run out, accepting pauses and goes on. Bounds: at most 256 handshakes at once.
+// streams. Owner: the caller; the io_context must outlive it. Failures: a peer that does not finish its handshake
+// within ten seconds is dropped; when descriptors run out, accepting pauses and goes on. Bounds: at most 256 handshakes
+// at once.
 #pragma once
 
 #include <functional>

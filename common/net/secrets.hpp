@@ -1,5 +1,5 @@
-// Random secrets and join tokens. Secrets are 32 bytes from the system's generator, written in hex; what has to remember
-// one keeps its SHA-256 only. Thread: free functions without state.
+// Random secrets and join tokens. Secrets are 32 bytes from the system's generator, written in hex; what has to
+// remember one keeps its SHA-256 only. Thread: free functions without state.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ Result<std::string> random_hex(std::size_t bytes = 32);
 // not tell how much of a guess was right.
 bool equal_constant_time(std::string_view a, std::string_view b);
 
-// What a worker needs to join: which coordinator to believe (the SHA-256 of its CA certificate) and a secret that proves
-// the worker was invited.
+// What a worker needs to join: which coordinator to believe (the SHA-256 of its CA certificate) and a secret that
+// proves the worker was invited.
 struct JoinToken {
   std::string ca_sha256;  // 64 lower-case hex digits, of the DER form of the certificate
   std::string secret;     // hex

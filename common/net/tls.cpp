@@ -44,8 +44,8 @@ X509* find_authority(STACK_OF(X509) * chain, const std::string& ca_sha256) {
   return nullptr;
 }
 
-// Replaces OpenSSL's chain building: the certificate with the pinned hash, which the server sent along, is the only trust
-// anchor, and the presented certificate has to be signed by it for the use of a server.
+// Replaces OpenSSL's chain building: the certificate with the pinned hash, which the server sent along, is the only
+// trust anchor, and the presented certificate has to be signed by it for the use of a server.
 int verify_pinned(X509_STORE_CTX* presented, void* argument) {
   const auto* pinned = static_cast<const Pinned*>(argument);
   STACK_OF(X509)* chain = X509_STORE_CTX_get0_untrusted(presented);
@@ -124,13 +124,15 @@ std::string negotiated_protocol(const ssl_st* ssl) {
 std::string explain_handshake(const ssl_st* ssl, const std::string& what, const std::string& peer) {
   const long verdict = SSL_get_verify_result(ssl);
   switch (verdict) {
-    case X509_V_OK: return "no TLS connection to " + peer + ": " + what + "; is a Fathom coordinator listening there?";
+    case X509_V_OK:
+      return "no TLS connection to " + peer + ": " + what + "; is a Fathom coordinator listening there?";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return peer + " shows a certificate for other names; start the coordinator with --hostname for this one";
     case X509_V_ERR_CERT_NOT_YET_VALID:
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return "the certificate of " + peer + " is not valid now; compare the clocks of both machines, or restart the "
+      return "the certificate of " + peer +
+             " is not valid now; compare the clocks of both machines, or restart the "
              "coordinator to renew it";
     default:
       return peer + " is not the coordinator that this token or CA file belongs to (" +

@@ -31,8 +31,8 @@ struct Trust {
   std::string ca_sha256;  // hex; the server's chain must hold a CA certificate with this hash that signed the rest
 };
 
-// `alpn` is the one protocol that is offered. invalid_argument: neither or both of `trust` are set; not_found or corrupt
-// for the CA file.
+// `alpn` is the one protocol that is offered. invalid_argument: neither or both of `trust` are set; not_found or
+// corrupt for the CA file.
 Result<TlsContext> client_context(const Trust& trust, const std::string& alpn);
 
 // Makes `ssl` accept only a certificate for `host` (a DNS name or an IP address) and ask for it by SNI. For contexts

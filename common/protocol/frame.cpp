@@ -25,8 +25,9 @@ std::uint8_t byte_at(std::string_view bytes, std::size_t index) { return static_
 Status append_frame(const wire::Envelope& envelope, std::string& out) {
   const std::size_t length = envelope.ByteSizeLong();
   if (length > kFrameBodyLimit) {
-    return Error{Errc::invalid_argument,
-                 fmt::format("a message of {} bytes is larger than the limit of {} bytes a frame", length, kFrameBodyLimit)};
+    return Error{
+        Errc::invalid_argument,
+        fmt::format("a message of {} bytes is larger than the limit of {} bytes a frame", length, kFrameBodyLimit)};
   }
   const std::size_t start = out.size();
   append_header(length, out);
@@ -56,7 +57,8 @@ Result<std::uint32_t> parse_frame_header(std::string_view header) {
     return Error{Errc::corrupt, "a frame's reserved bytes are not zero"};
   }
   std::uint32_t length = 0;
-  for (int index = 3; index >= 0; --index) length = (length << 8) | byte_at(header, 8 + static_cast<std::size_t>(index));
+  for (int index = 3; index >= 0; --index)
+    length = (length << 8) | byte_at(header, 8 + static_cast<std::size_t>(index));
   if (length > kFrameBodyLimit) {
     return Error{Errc::corrupt, fmt::format("a frame says it has {} bytes; the limit is {}", length, kFrameBodyLimit)};
   }

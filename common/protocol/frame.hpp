@@ -8,9 +8,9 @@
 //   12      N     wire::Envelope, protobuf
 //
 // Errors: Errc::corrupt for wrong magic, reserved bytes, an oversize length or a body that is no Envelope,
-// Errc::unsupported for another version, Errc::invalid_argument for an Envelope too large to send. A stream that gave an
-// error cannot be used any more: close it. Nothing is allocated for a length that is refused.
-// Include "common/protocol/wire.pb.h" where Envelope's members are used.
+// Errc::unsupported for another version, Errc::invalid_argument for an Envelope too large to send. A stream that gave
+// an error cannot be used any more: close it. Nothing is allocated for a length that is refused. Include
+// "common/protocol/wire.pb.h" where Envelope's members are used.
 #pragma once
 
 #include <cstddef>
@@ -27,11 +27,11 @@ class Envelope;
 
 namespace fathom {
 
-inline constexpr std::size_t kFrameHeaderSize = 12;                  // bytes
-inline constexpr std::size_t kFrameBodyLimit = 4 * 1024 * 1024;      // bytes
-inline constexpr std::size_t kChunkSize = 1024 * 1024;               // bytes of a file in one ArtifactChunk
+inline constexpr std::size_t kFrameHeaderSize = 12;              // bytes
+inline constexpr std::size_t kFrameBodyLimit = 4 * 1024 * 1024;  // bytes
+inline constexpr std::size_t kChunkSize = 1024 * 1024;           // bytes of a file in one ArtifactChunk
 inline constexpr std::uint8_t kFrameVersion = 1;
-inline constexpr std::uint32_t kProtocolVersion = 1;                 // Hello.protocol, TrainerHello.protocol
+inline constexpr std::uint32_t kProtocolVersion = 1;  // Hello.protocol, TrainerHello.protocol
 
 // The whole frame as bytes.
 [[nodiscard]] Result<std::string> encode_frame(const wire::Envelope& envelope);

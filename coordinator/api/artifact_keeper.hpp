@@ -46,9 +46,9 @@ class ArtifactKeeper {
   const Clock& clock_;
   const Millis grace_;
   std::mutex mutex_;
-  std::unordered_set<std::string> final_;               // the hashes as 32 bytes
-  std::unordered_map<std::string, TimePoint> pinned_;   // until when
-  std::deque<Released> released_;                       // oldest first
+  std::unordered_set<std::string> final_;              // the hashes as 32 bytes
+  std::unordered_map<std::string, TimePoint> pinned_;  // until when
+  std::deque<Released> released_;                      // oldest first
   TimePoint pruned_{};
 };
 

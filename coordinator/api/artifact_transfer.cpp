@@ -17,7 +17,8 @@ ArtifactTransfer::ArtifactTransfer(artifacts::ArtifactStore& store, ArtifactKeep
 
 ArtifactTransfer::~ArtifactTransfer() = default;
 
-void ArtifactTransfer::answer(const std::string& sha256, std::uint64_t offset, bool committed, const std::string& error) {
+void ArtifactTransfer::answer(const std::string& sha256, std::uint64_t offset, bool committed,
+                              const std::string& error) {
   wire::Envelope envelope;
   wire::ArtifactHave& have = *envelope.mutable_artifact_have();
   have.set_sha256(sha256);

@@ -1,6 +1,6 @@
-// Files to and from one worker in chunks of at most 1 MiB. An upload goes on where it stopped, is checked by its hash and
-// answered when it starts, when it is committed and when it fails. Downloads are sent one after another, never more than
-// the connection's low-water mark ahead of the network.
+// Files to and from one worker in chunks of at most 1 MiB. An upload goes on where it stopped, is checked by its hash
+// and answered when it starts, when it is committed and when it fails. Downloads are sent one after another, never more
+// than the connection's low-water mark ahead of the network.
 //
 // Thread: the connection's strand; it reads and writes the artifact store's files there. Owner: the worker's session.
 // Bounds: 256 downloads that wait.

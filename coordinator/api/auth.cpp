@@ -23,7 +23,8 @@ std::string host_of(std::string_view authority) {
   } else {
     host = std::string(authority.substr(0, authority.find(':')));
   }
-  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(host.begin(), host.end(), host.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return host;
 }
 

@@ -1,9 +1,9 @@
 // Who may ask: the admin token of programs, the cookie of a browser that came with a one-time code, and the two checks
 // that keep other web pages out (Host against DNS rebinding, Origin against forged requests).
 //
-// Thread: every method from any thread. Owner: the coordinator. Secrets are kept as SHA-256 only and compared in constant
-// time. Codes and sessions live in memory: after a restart browsers log in again. Bounds: 1000 sessions, 100 open codes;
-// the oldest go.
+// Thread: every method from any thread. Owner: the coordinator. Secrets are kept as SHA-256 only and compared in
+// constant time. Codes and sessions live in memory: after a restart browsers log in again. Bounds: 1000 sessions, 100
+// open codes; the oldest go.
 #pragma once
 
 #include <deque>
@@ -35,7 +35,7 @@ class Auth {
   [[nodiscard]] static std::optional<Answer> refuse_forged(const Request& request);
 
   struct Login {
-    std::string path;  // "/login?code=…", good once
+    std::string path;          // "/login?code=…", good once
     std::int64_t expires = 0;  // Unix milliseconds
   };
   Result<Login> make_login();

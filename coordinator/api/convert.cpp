@@ -11,9 +11,9 @@ namespace {
 
 constexpr int kDevices = 256;
 constexpr std::uint32_t kSlots = 1024;
-constexpr std::size_t kName = 128;    // bytes
-constexpr std::size_t kPath = 512;    // bytes
-constexpr int kFiles = 1000;          // in one final tree
+constexpr std::size_t kName = 128;  // bytes
+constexpr std::size_t kPath = 512;  // bytes
+constexpr int kFiles = 1000;        // in one final tree
 
 Error bad(const std::string& text) { return {Errc::invalid_argument, text}; }
 
@@ -58,7 +58,8 @@ Result<std::vector<core::File>> files_from_wire(const Message& message) {
 
 Result<core::Checkpoint> checkpoint_from_wire(const wire::Checkpoint& checkpoint) {
   FATHOM_ASSIGN(core::File file, file_from_wire(checkpoint.file()));
-  return core::Checkpoint{checkpoint.epoch(), checkpoint.step(), std::move(file), checkpoint.objective(), checkpoint.best()};
+  return core::Checkpoint{checkpoint.epoch(), checkpoint.step(), std::move(file), checkpoint.objective(),
+                          checkpoint.best()};
 }
 
 std::vector<core::Held> held(const google::protobuf::RepeatedPtrField<wire::Held>& list) {
@@ -77,15 +78,19 @@ void set_file(const core::File& from, wire::File& to) {
 }  // namespace
 
 Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello) {
-  if (!is_name(hello.worker_uid()) || !is_name(hello.name())) return bad("a worker needs a uid and a name of 1 to 128 bytes");
+  if (!is_name(hello.worker_uid()) || !is_name(hello.name()))
+    return bad("a worker needs a uid and a name of 1 to 128 bytes");
   if (hello.devices_size() == 0 || hello.devices_size() > kDevices) return bad("a worker needs 1 to 256 devices");
   core::WorkerHello made{hello.worker_uid(), hello.name(), {}, held(hello.held())};
   std::set<std::string> names;
   for (const wire::Device& device : hello.devices()) {
-    if (!is_name(device.name()) || !names.insert(device.name()).second) return bad("device names must differ and not be empty");
+    if (!is_name(device.name()) || !names.insert(device.name()).second)
+      return bad("device names must differ and not be empty");
     if (device.slots() < 1 || device.slots() > kSlots) return bad("device " + device.name() + " needs 1 to 1024 slots");
-    if (device.kind().size() > kName || device.model().size() > kName) return bad("device " + device.name() + " has too long texts");
-    made.devices.push_back({device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()});
+    if (device.kind().size() > kName || device.model().size() > kName)
+      return bad("device " + device.name() + " has too long texts");
+    made.devices.push_back(
+        {device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()});
   }
   return made;
 }
@@ -124,7 +129,8 @@ Result<core::ItemReceived> item_from_wire(const wire::Item& item, WorkerNumber w
       made.what = core::item::Stopped{from.epoch(), from.step(), from.result(), std::move(files)};
       return made;
     }
-    case wire::Item::WHAT_NOT_SET: break;
+    case wire::Item::WHAT_NOT_SET:
+      break;
   }
   return bad("an item says nothing");
 }

@@ -21,7 +21,8 @@ class MetricBatch;
 
 namespace fathom::api {
 
-// invalid_argument: no device, more than 256, two of one name, a slot count outside 1..1024, or a text that is too long.
+// invalid_argument: no device, more than 256, two of one name, a slot count outside 1..1024, or a text that is too
+// long.
 Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello);
 std::vector<core::Held> held_from_wire(const wire::Heartbeat& heartbeat);
 // invalid_argument: no payload, or a file whose hash or path is none.

@@ -136,7 +136,9 @@ class Coordinator::Impl {
         spdlog::error("disk full: new sweeps are refused until there is space error=\"{}\"", status.error().message);
       }
     };
-    hooks.on_commit = [this](const store::CommitStats& stats) { telemetry_.committed(stats.events, stats.bytes, stats.seconds); };
+    hooks.on_commit = [this](const store::CommitStats& stats) {
+      telemetry_.committed(stats.events, stats.bytes, stats.seconds);
+    };
     return hooks;
   }
 
@@ -217,7 +219,8 @@ class Coordinator::Impl {
   asio::io_context io_;       // connections
   asio::io_context pool_io_;  // handlers, which may block
   asio::io_context core_io_;  // the core's strand
-  std::array<Guard, 3> guards_ = {asio::make_work_guard(io_), asio::make_work_guard(pool_io_), asio::make_work_guard(core_io_)};
+  std::array<Guard, 3> guards_ = {asio::make_work_guard(io_), asio::make_work_guard(pool_io_),
+                                  asio::make_work_guard(core_io_)};
   std::optional<StateFolder> folder_;
   std::unique_ptr<artifacts::ArtifactStore> artifacts_;
   std::optional<ArtifactKeeper> keeper_;
@@ -239,7 +242,8 @@ class Coordinator::Impl {
 Coordinator::Coordinator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Coordinator::~Coordinator() = default;
 
-Result<std::unique_ptr<Coordinator>> Coordinator::start(const coordinator::Settings& settings, const std::string& version,
+Result<std::unique_ptr<Coordinator>> Coordinator::start(const coordinator::Settings& settings,
+                                                        const std::string& version,
                                                         std::function<void(const Error&)> fatal) {
   auto impl = std::make_unique<Impl>(settings, version, std::move(fatal));
   FATHOM_TRY(impl->start());

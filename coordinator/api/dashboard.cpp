@@ -27,11 +27,16 @@ const std::map<std::string, Asset, std::less<>>& assets() {
 }  // namespace
 
 std::string media_type(std::string_view path) {
-  static const std::map<std::string_view, const char*> types = {
-      {"html", "text/html; charset=utf-8"}, {"css", "text/css; charset=utf-8"},
-      {"js", "text/javascript; charset=utf-8"}, {"mjs", "text/javascript; charset=utf-8"},
-      {"json", "application/json"}, {"svg", "image/svg+xml"}, {"png", "image/png"}, {"ico", "image/x-icon"},
-      {"woff2", "font/woff2"}, {"txt", "text/plain; charset=utf-8"}};
+  static const std::map<std::string_view, const char*> types = {{"html", "text/html; charset=utf-8"},
+                                                                {"css", "text/css; charset=utf-8"},
+                                                                {"js", "text/javascript; charset=utf-8"},
+                                                                {"mjs", "text/javascript; charset=utf-8"},
+                                                                {"json", "application/json"},
+                                                                {"svg", "image/svg+xml"},
+                                                                {"png", "image/png"},
+                                                                {"ico", "image/x-icon"},
+                                                                {"woff2", "font/woff2"},
+                                                                {"txt", "text/plain; charset=utf-8"}};
   const auto dot = path.rfind('.');
   const auto found = dot == std::string_view::npos ? types.end() : types.find(path.substr(dot + 1));
   return found == types.end() ? "application/octet-stream" : found->second;

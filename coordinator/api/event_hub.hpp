@@ -1,6 +1,6 @@
-// Live updates: who listens to which sweep, and what is new for each. A stream remembers only how far it is; what changed
-// since is asked of the read model when the client can take it. So a slow client gets fewer, newer states instead of a
-// growing queue, and a stream that resumes is the same as one that was slow.
+// Live updates: who listens to which sweep, and what is new for each. A stream remembers only how far it is; what
+// changed since is asked of the read model when the client can take it. So a slow client gets fewer, newer states
+// instead of a growing queue, and a stream that resumes is the same as one that was slow.
 //
 // Thread: every method from any thread; nothing blocks except Stream::take(), which queries the read model on its HTTP
 // session's strand. Owner: the coordinator. Bounds: 500 jobs in one update (their sweep's counts always come), ten
@@ -28,9 +28,9 @@ class EventHub : public std::enable_shared_from_this<EventHub> {
   // A stream of one sweep's events, or of all (empty). `after`: what Last-Event-ID says.
   std::shared_ptr<LiveSource> open(const std::string& sweep, std::optional<std::uint64_t> after);
 
-  void changed(const store::Changes& changes);         // from the read model
-  void points(const std::vector<JobNumber>& jobs);     // from the metric store
-  void flush();                                        // a few times a second: wakes who has something to send
+  void changed(const store::Changes& changes);      // from the read model
+  void points(const std::vector<JobNumber>& jobs);  // from the metric store
+  void flush();                                     // a few times a second: wakes who has something to send
   [[nodiscard]] std::size_t streams() const { return count_; }
 
  private:

@@ -51,15 +51,15 @@ json components() {
                      {"title", {{"type", "string"}}},
                      {"status", {{"type", "integer"}}},
                      {"detail", {{"type", "string"}}}};
-  return {{"securitySchemes",
-           {{"token", {{"type", "http"}, {"scheme", "bearer"}}},
-            {"cookie", {{"type", "apiKey"}, {"in", "cookie"}, {"name", kCookieName}}}}},
-          {"schemas", {{"Problem", {{"type", "object"}, {"properties", properties}}}}},
-          {"responses",
-           {{"Problem",
-             {{"description", "What went wrong (RFC 9457)"},
-              {"content",
-               {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}}}};
+  return {
+      {"securitySchemes",
+       {{"token", {{"type", "http"}, {"scheme", "bearer"}}},
+        {"cookie", {{"type", "apiKey"}, {"in", "cookie"}, {"name", kCookieName}}}}},
+      {"schemas", {{"Problem", {{"type", "object"}, {"properties", properties}}}}},
+      {"responses",
+       {{"Problem",
+         {{"description", "What went wrong (RFC 9457)"},
+          {"content", {{"application/problem+json", {{"schema", {{"$ref", "#/components/schemas/Problem"}}}}}}}}}}}};
 }
 
 }  // namespace
@@ -68,11 +68,15 @@ json openapi_document(const std::vector<Route>& routes, const std::string& versi
   json paths = json::object();
   for (const Route& route : routes) {
     std::string method = route.method;
-    std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     paths[openapi_path(route.pattern)][method] = operation(route);
   }
   return {{"openapi", "3.1.0"},
-          {"info", {{"title", "Fathom coordinator"}, {"version", version}, {"description", "docs/protocol.md explains every object."}}},
+          {"info",
+           {{"title", "Fathom coordinator"},
+            {"version", version},
+            {"description", "docs/protocol.md explains every object."}}},
           {"security", json::array({json{{"token", json::array()}}, json{{"cookie", json::array()}}})},
           {"paths", paths},
           {"components", components()}};

@@ -60,8 +60,9 @@ std::optional<Answer> Router::check(Request& head) const {
   // Whoever is not logged in learns nothing about which paths exist.
   const bool open = route != nullptr && route->access == Access::open;
   if (!open && !auth_.admit(head)) {
-    return problem(401, "this needs the admin token (file \"token\" in the coordinator's state folder) as \"Authorization: "
-                        "Bearer TOKEN\", or a browser that \"fathom dashboard\" logged in");
+    return problem(401,
+                   "this needs the admin token (file \"token\" in the coordinator's state folder) as \"Authorization: "
+                   "Bearer TOKEN\", or a browser that \"fathom dashboard\" logged in");
   }
   if (!open) {
     if (auto forged = Auth::refuse_forged(head)) return forged;
@@ -88,7 +89,8 @@ void Router::handle(Request request, Respond respond) {
     observe_({route->method, route->pattern, answer.status, took.count()});
     respond(std::move(answer));
   };
-  pool_([this, route, request = std::move(request), observed = std::move(observed)] { run(*route, request, observed); });
+  pool_(
+      [this, route, request = std::move(request), observed = std::move(observed)] { run(*route, request, observed); });
 }
 
 void Router::run(const Route& route, const Request& request, Respond respond) const {

@@ -18,15 +18,17 @@ void make_login(Services& services, const Respond& respond) {
 void login(Services& services, const Request& request, const Respond& respond) {
   const auto session = services.auth.redeem(request.value("code"));
   if (!session) {
-    Answer answer = text_answer("This login link was used already or is too old. Run \"fathom dashboard\" for a new one.\n");
+    Answer answer =
+        text_answer("This login link was used already or is too old. Run \"fathom dashboard\" for a new one.\n");
     answer.status = 403;
     return respond(std::move(answer));
   }
   Answer answer = text_answer("");
   answer.status = 303;
   // No Secure: `fathom dashboard` forwards plain HTTP on the loopback to us; this port itself speaks TLS only.
-  answer.headers = {{"Location", "/"},
-                    {"Set-Cookie", std::string(kCookieName) + "=" + *session + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"}};
+  answer.headers = {
+      {"Location", "/"},
+      {"Set-Cookie", std::string(kCookieName) + "=" + *session + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"}};
   respond(std::move(answer));
 }
 

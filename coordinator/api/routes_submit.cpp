@@ -38,9 +38,11 @@ Result<std::string> text_of(const json& body, const char* key, bool required) {
 Status read_includes(const json& body, sweeps::ParseOptions& options) {
   const auto includes = body.find("includes");
   if (includes == body.end() || includes->is_null()) return success();
-  const bool texts = includes->is_object() && std::all_of(includes->begin(), includes->end(), [](const json& text) { return text.is_string(); });
+  const bool texts = includes->is_object() &&
+                     std::all_of(includes->begin(), includes->end(), [](const json& text) { return text.is_string(); });
   if (!texts) return bad("\"includes\" must be texts by file name");
-  options.read_include = [files = includes->get<std::map<std::string, std::string>>()](const std::string& path) -> Result<std::string> {
+  options.read_include =
+      [files = includes->get<std::map<std::string, std::string>>()](const std::string& path) -> Result<std::string> {
     const auto found = files.find(path);
     if (found != files.end()) return found->second;
     return Error{Errc::not_found, "its text did not come with the submission"};
@@ -52,7 +54,8 @@ Result<Submission> read_submission(const Request& request) {
   const json body = json::parse(request.body, nullptr, false);
   if (!body.is_object()) return bad("the body must be a JSON object with \"yaml\": the text of the sweep file");
   for (const auto& [key, value] : body.items()) {
-    if (key != "yaml" && key != "file" && key != "set" && key != "name" && key != "includes") return bad("the body has an unknown key \"" + key + "\"");
+    if (key != "yaml" && key != "file" && key != "set" && key != "name" && key != "includes")
+      return bad("the body has an unknown key \"" + key + "\"");
   }
   Submission made;
   FATHOM_ASSIGN(made.yaml, text_of(body, "yaml", true));
@@ -108,8 +111,9 @@ void submit(Services& services, const Request& request, Respond respond) {
   auto plan = sweeps::expand(parsed.sweep);
   if (!plan) return respond(problem(422, plan.error().message));
   if (plan->jobs.size() > services.max_jobs) {
-    return respond(problem(422, "the sweep has " + std::to_string(plan->jobs.size()) + " jobs; this coordinator takes at most " +
-                                    std::to_string(services.max_jobs) + " (limits.jobs)"));
+    return respond(problem(422, "the sweep has " + std::to_string(plan->jobs.size()) +
+                                    " jobs; this coordinator takes at most " + std::to_string(services.max_jobs) +
+                                    " (limits.jobs)"));
   }
   core::SubmitSweep command;
   command.resolved = canonical_json(parsed.sweep.resolved);
@@ -119,9 +123,11 @@ void submit(Services& services, const Request& request, Respond respond) {
   command.idempotency_key = key;
   command.expander_version = sweeps::kExpanderVersion;
   command.plan = std::make_shared<const sweeps::Plan>(std::move(*plan));
-  services.runtime.apply(core::Command(command), [&services, respond, plan = command.plan](const Result<Applied>& applied) {
-    respond_when_visible(services, applied, respond, [plan](const Applied& done) { return created(done, plan->notes); });
-  });
+  services.runtime.apply(core::Command(command),
+                         [&services, respond, plan = command.plan](const Result<Applied>& applied) {
+                           respond_when_visible(services, applied, respond,
+                                                [plan](const Applied& done) { return created(done, plan->notes); });
+                         });
 }
 
 }  // namespace
@@ -134,7 +140,9 @@ void add_submit_route(std::vector<Route>& routes, Services& services) {
   route.parameters = {{"Idempotency-Key", "The same key gets the same answer and makes no second sweep", true, false}};
   route.success = 201;
   route.body = true;
-  route.handle = [&services](const Request& request, Respond respond) { submit(services, request, std::move(respond)); };
+  route.handle = [&services](const Request& request, Respond respond) {
+    submit(services, request, std::move(respond));
+  };
   routes.push_back(std::move(route));
 }
 

@@ -78,7 +78,8 @@ Result<json> list_curves(Services& services, const Request& request) {
   filter.stage = request.value("stage");
   FATHOM_ASSIGN(const std::uint64_t limit, number_of(request, "limit", 50, 1, 1000));
   FATHOM_ASSIGN(const std::uint64_t most, number_of(request, "max", 200, 4, 2000));
-  FATHOM_ASSIGN(const auto jobs, services.read.curve_jobs(request.parameters[0], filter, static_cast<std::uint32_t>(limit)));
+  FATHOM_ASSIGN(const auto jobs,
+                services.read.curve_jobs(request.parameters[0], filter, static_cast<std::uint32_t>(limit)));
   std::vector<JobNumber> numbers;
   for (const store::CurveJob& job : jobs) numbers.push_back(job.number);
   store::SeriesQuery query;
@@ -140,13 +141,12 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                                           {"sort", "a column of the job object", false, false},
                                           {"order", "asc or desc", false, false}};
   routes.push_back(get("/api/v1/sweeps", "All sweeps", kPaging, services, list_sweeps));
-  routes.push_back(get(sweep, "One sweep with its counts", {}, services, [](Services& s, const Request& request) {
-    return s.read.sweep(request.parameters[0]);
-  }));
+  routes.push_back(get(sweep, "One sweep with its counts", {}, services,
+                       [](Services& s, const Request& request) { return s.read.sweep(request.parameters[0]); }));
   routes.push_back(yaml_route(services));
-  routes.push_back(get(sweep + "/resolved", "The resolved sweep", {}, services, [](Services& s, const Request& request) {
-    return s.read.sweep_resolved(request.parameters[0]);
-  }));
+  routes.push_back(
+      get(sweep + "/resolved", "The resolved sweep", {}, services,
+          [](Services& s, const Request& request) { return s.read.sweep_resolved(request.parameters[0]); }));
   routes.push_back(get(sweep + "/jobs", "The sweep's jobs", with_paging(filters), services, list_jobs));
   routes.push_back(get(sweep + "/results", "Result rows", kPaging, services, list_results));
   routes.push_back(get(sweep + "/curves", "One metric of many jobs, downsampled",
@@ -162,7 +162,9 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
   cancel.pattern = sweep + "/cancel";
   cancel.summary = "Cancel every job that has not ended";
   cancel.success = 202;
-  cancel.handle = [&services](const Request& request, const Respond& respond) { cancel_sweep(services, request, respond); };
+  cancel.handle = [&services](const Request& request, const Respond& respond) {
+    cancel_sweep(services, request, respond);
+  };
   routes.push_back(std::move(cancel));
 }
 

@@ -48,7 +48,8 @@ void artifact(Services& services, const Request& request, const Respond& respond
   Answer answer;
   answer.type = "application/octet-stream";
   // Named by its content: what is fetched once never changes.
-  answer.headers = {{"Cache-Control", "private, max-age=31536000, immutable"}, {"ETag", "\"" + request.parameters[0] + "\""}};
+  answer.headers = {{"Cache-Control", "private, max-age=31536000, immutable"},
+                    {"ETag", "\"" + request.parameters[0] + "\""}};
   answer.source = std::make_unique<ArtifactSource>(std::move(*reader));
   respond(std::move(answer));
 }
@@ -64,7 +65,9 @@ void workers(Services& services, const Respond& respond) {
       auto list = services.read.workers();
       if (list) {
         for (json& worker : list->at("items")) {
-          const auto found = worker.contains("id") && worker["id"].is_number() ? heard.find(worker["id"].get<std::uint64_t>()) : heard.end();
+          const auto found = worker.contains("id") && worker["id"].is_number()
+                                 ? heard.find(worker["id"].get<std::uint64_t>())
+                                 : heard.end();
           if (found != heard.end()) worker["last_seen_ms"] = found->second;
         }
       }
@@ -117,20 +120,24 @@ void prometheus(Services& services, const Respond& respond) {
 }  // namespace
 
 void add_system_routes(std::vector<Route>& routes, Services& services) {
-  routes.push_back(get("/api/v1/artifacts/{sha256}", "The bytes of an artifact", [&services](const Request& request, const Respond& respond) {
-    artifact(services, request, respond);
-  }));
+  routes.push_back(
+      get("/api/v1/artifacts/{sha256}", "The bytes of an artifact",
+          [&services](const Request& request, const Respond& respond) { artifact(services, request, respond); }));
   routes.back().type = "application/octet-stream";
   routes.push_back(get("/api/v1/workers", "Workers and their devices",
                        [&services](const Request&, const Respond& respond) { workers(services, respond); }));
-  routes.push_back(get("/api/v1/events", "Server-sent events: sweep, job, metric, worker",
-                       [&services](const Request& request, const Respond& respond) { events(services, request, respond); }));
-  routes.back().parameters = {{"sweep", "only of this sweep", false, false}, {"Last-Event-ID", "where to go on", true, false}};
+  routes.push_back(
+      get("/api/v1/events", "Server-sent events: sweep, job, metric, worker",
+          [&services](const Request& request, const Respond& respond) { events(services, request, respond); }));
+  routes.back().parameters = {{"sweep", "only of this sweep", false, false},
+                              {"Last-Event-ID", "where to go on", true, false}};
   routes.back().type = "text/event-stream";
-  routes.push_back(get("/metrics", "Prometheus metrics", [&services](const Request&, const Respond& respond) { prometheus(services, respond); }));
+  routes.push_back(get("/metrics", "Prometheus metrics",
+                       [&services](const Request&, const Respond& respond) { prometheus(services, respond); }));
   routes.back().type = "text/plain";
-  routes.push_back(get("/healthz", "Whether the coordinator answers",
-                       [](const Request&, const Respond& respond) { respond(json_answer({{"status", "ok"}})); }));
+  routes.push_back(get("/healthz", "Whether the coordinator answers", [](const Request&, const Respond& respond) {
+    respond(json_answer({{"status", "ok"}}));
+  }));
   routes.back().access = Access::open;
 }
 

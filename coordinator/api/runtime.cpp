@@ -112,7 +112,8 @@ void Runtime::wait(std::vector<core::Effect> effects, std::function<void(const S
 void Runtime::flush() {
   if (!batch_.empty()) {
     appended_ = batch_.back().seq;
-    store_->append(std::exchange(batch_, {}), [this, seq = appended_](const Status& status) { on_durable(seq, status); });
+    store_->append(std::exchange(batch_, {}),
+                   [this, seq = appended_](const Status& status) { on_durable(seq, status); });
   }
   release();
 }
@@ -141,7 +142,8 @@ void Runtime::release() {
 }
 
 void Runtime::deliver(const core::Effect& effect) {
-  if (const auto* released = std::get_if<core::ReleaseArtifact>(&effect)) return hooks_.release_artifact(released->sha256);
+  if (const auto* released = std::get_if<core::ReleaseArtifact>(&effect))
+    return hooks_.release_artifact(released->sha256);
   const auto worker_of = [](const auto& one) {
     if constexpr (requires { one.worker; }) return one.worker;
     return WorkerNumber{};

@@ -1,6 +1,6 @@
-// The one place where the core meets time, disk and network. One strand owns the core: commands are decided there in the
-// order they come, their events go to the store at once, and what leaves the process (answers, frames to workers) waits
-// until everything appended before is durable.
+// The one place where the core meets time, disk and network. One strand owns the core: commands are decided there in
+// the order they come, their events go to the store at once, and what leaves the process (answers, frames to workers)
+// waits until everything appended before is durable.
 //
 // Thread: every method from any thread unless it says otherwise; callbacks run on the strand and must not block. Owner:
 // the coordinator; the io_context must be stopped before destruction. Failures: a broken store ends the process
@@ -53,10 +53,10 @@ class Runtime {
  public:
   struct Hooks {
     std::function<void(const Error&)> fatal;
-    std::function<void(std::uint64_t)> durable;               // events up to this seq are durable
-    std::function<void(const event::Event&)> event;           // every event, replayed and new, before it is durable
+    std::function<void(std::uint64_t)> durable;      // events up to this seq are durable
+    std::function<void(const event::Event&)> event;  // every event, replayed and new, before it is durable
     std::function<void(const std::string&)> release_artifact;
-    std::function<void(const core::State&)> tick;             // a few times a second
+    std::function<void(const core::State&)> tick;  // a few times a second
   };
   struct Options {
     core::Options core;
@@ -84,8 +84,8 @@ class Runtime {
   // Looks at the state on the strand, without waiting for durability.
   void inspect(std::function<void(const core::State&)> look);
 
-  // A worker's hello on a new connection. When `done` has run with success the link gets its effects; one that was there
-  // before is dismissed.
+  // A worker's hello on a new connection. When `done` has run with success the link gets its effects; one that was
+  // there before is dismissed.
   void join(LinkPtr link, core::WorkerHello hello, Done done);
   // The connection ended; ignored when another one has taken over.
   void leave(LinkPtr link, bool drained);

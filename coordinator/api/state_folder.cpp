@@ -20,7 +20,8 @@ constexpr const char* kVersion = "fathom 1\n";
 }  // namespace
 
 std::string default_state_folder() {
-  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') return std::string(state) + "/fathom";
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return std::string(state) + "/fathom";
   const char* home = std::getenv("HOME");
   return std::string(home == nullptr ? "." : home) + "/.local/state/fathom";
 }
@@ -55,8 +56,9 @@ Status StateFolder::check_version() const {
   if (version) {
     if (*version == kVersion) return success();
     const std::string found = version->substr(0, version->find('\n'));
-    return Error{Errc::unsupported, path_ + " was made by another version of Fathom (\"" + found +
-                                        "\", this one reads \"fathom 1\"); use that version, or another folder with --state"};
+    return Error{Errc::unsupported,
+                 path_ + " was made by another version of Fathom (\"" + found +
+                     "\", this one reads \"fathom 1\"); use that version, or another folder with --state"};
   }
   if (version.error().code != Errc::not_found) return version.error();
   // `fathom up` may have put its own files there before; anything else is somebody's folder.
@@ -76,8 +78,8 @@ Status StateFolder::take_lock() {
   if (lock_ < 0) return system_error(errno, "opening", file);
   if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return success();
   if (errno != EWOULDBLOCK) return system_error(errno, "locking", file);
-  return Error{Errc::failed_precondition,
-               "another coordinator is running in " + path_ + "; stop it (fathom down), or use another folder with --state"};
+  return Error{Errc::failed_precondition, "another coordinator is running in " + path_ +
+                                              "; stop it (fathom down), or use another folder with --state"};
 }
 
 Status StateFolder::make_secrets(const std::vector<std::string>& hosts) {

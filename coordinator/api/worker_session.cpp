@@ -67,14 +67,22 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     }
     if (phase_ == Phase::joining) return dismiss("it spoke before it was welcomed");
     switch (envelope.body_case()) {
-      case wire::Envelope::kHeartbeat: return heartbeat(envelope.heartbeat());
-      case wire::Envelope::kItems: return items(envelope.items());
-      case wire::Envelope::kMetrics: return metrics(envelope.metrics());
-      case wire::Envelope::kLog: return log(envelope.log());
-      case wire::Envelope::kArtifactPut: return transfer_.put(envelope.artifact_put());
-      case wire::Envelope::kArtifactChunk: return transfer_.chunk(envelope.artifact_chunk());
-      case wire::Envelope::kArtifactGet: return transfer_.get(envelope.artifact_get());
-      default: return dismiss("it sent a message that workers do not send");
+      case wire::Envelope::kHeartbeat:
+        return heartbeat(envelope.heartbeat());
+      case wire::Envelope::kItems:
+        return items(envelope.items());
+      case wire::Envelope::kMetrics:
+        return metrics(envelope.metrics());
+      case wire::Envelope::kLog:
+        return log(envelope.log());
+      case wire::Envelope::kArtifactPut:
+        return transfer_.put(envelope.artifact_put());
+      case wire::Envelope::kArtifactChunk:
+        return transfer_.chunk(envelope.artifact_chunk());
+      case wire::Envelope::kArtifactGet:
+        return transfer_.get(envelope.artifact_get());
+      default:
+        return dismiss("it sent a message that workers do not send");
     }
   }
 
@@ -90,23 +98,27 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
 
   void hello(const wire::Hello& hello) {
     if (!join_secret_matches(hello.join_token(), services_.join_secret_hash)) {
-      return refuse("unauthenticated", "the join token is not this coordinator's; take it from the file join-token in its state folder");
+      return refuse("unauthenticated",
+                    "the join token is not this coordinator's; take it from the file join-token in its state folder");
     }
     if (hello.protocol() < kProtocolVersion) {
-      return refuse("version", "this coordinator speaks protocol " + std::to_string(kProtocolVersion) + "; update the worker");
+      return refuse("version",
+                    "this coordinator speaks protocol " + std::to_string(kProtocolVersion) + "; update the worker");
     }
     auto command = hello_from_wire(hello);
     if (!command) return refuse("version", command.error().message);
     phase_ = Phase::joining;
     name_ = hello.name();
-    services_.runtime.join(shared_from_this(), std::move(*command), [self = shared_from_this()](const Result<Applied>& applied) {
-      self->answered_hello(applied);
-    });
+    services_.runtime.join(
+        shared_from_this(), std::move(*command),
+        [self = shared_from_this()](const Result<Applied>& applied) { self->answered_hello(applied); });
   }
 
   // On the runtime's strand: the welcome is queued before any effect can follow it.
   void answered_hello(const Result<Applied>& applied) {
-    if (!applied) return connection_->post([self = shared_from_this(), error = applied.error()] { self->refuse("busy", error.message); });
+    if (!applied)
+      return connection_->post(
+          [self = shared_from_this(), error = applied.error()] { self->refuse("busy", error.message); });
     const auto& joined = std::get<core::Joined>(applied->answer);
     wire::Envelope envelope;
     wire::Welcome& welcome = *envelope.mutable_welcome();
@@ -163,7 +175,8 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     const Fence fence = from_wire(batch.fence());
     services_.telemetry.points(static_cast<std::size_t>(batch.points_size()));
     const auto acknowledge = [self = shared_from_this(), fence](const Result<std::uint64_t>& sequence) {
-      if (!sequence) return spdlog::warn("metric points not stored job={} error=\"{}\"", describe(fence), sequence.error().message);
+      if (!sequence)
+        return spdlog::warn("metric points not stored job={} error=\"{}\"", describe(fence), sequence.error().message);
       self->send_metric_ack(fence, *sequence);
     };
     const std::uint64_t last = batch.first_sequence() + static_cast<std::uint64_t>(batch.points_size()) - 1;
@@ -198,7 +211,8 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
   void log(const wire::LogChunk& chunk) {
     const Fence fence = from_wire(chunk.fence());
     const auto stored = services_.logs.append(fence, chunk.offset(), chunk.text());
-    if (!stored) return spdlog::warn("log text not stored job={} error=\"{}\"", describe(fence), stored.error().message);
+    if (!stored)
+      return spdlog::warn("log text not stored job={} error=\"{}\"", describe(fence), stored.error().message);
     wire::Envelope envelope;
     wire::LogAck& ack = *envelope.mutable_log_ack();
     ack.set_job(fence.job.value());

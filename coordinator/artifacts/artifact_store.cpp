@@ -30,7 +30,8 @@ constexpr std::uint64_t kReserveBytes = 64U << 20;
 Status check_name(const std::string& sha256) {
   if (is_sha256(sha256)) return success();
   return Error{Errc::invalid_argument, fmt::format("\"{}\" is no artifact: 64 lower-case hex digits (a SHA-256) were "
-                                                   "expected", sha256.substr(0, 80))};
+                                                   "expected",
+                                                   sha256.substr(0, 80))};
 }
 
 class DirectoryStore final : public ArtifactStore {
@@ -58,8 +59,8 @@ class DirectoryStore final : public ArtifactStore {
   Status check_space(std::uint64_t bytes) const;
 
   fs::path folder_;
-  std::mutex mutex_;                                         // uploads_, and renames into place
-  std::map<std::string, std::shared_ptr<Upload>> uploads_;   // mutex_
+  std::mutex mutex_;                                        // uploads_, and renames into place
+  std::map<std::string, std::shared_ptr<Upload>> uploads_;  // mutex_
   std::atomic<std::uint64_t> total_ = 0;
 };
 
@@ -81,9 +82,10 @@ Status DirectoryStore::check_space(std::uint64_t bytes) const {
   if (statvfs(folder_.c_str(), &disk) != 0) return success();  // unknown: the write will tell
   const std::uint64_t free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
   if (free >= kReserveBytes && free - kReserveBytes >= bytes) return success();
-  return Error{Errc::resource_exhausted, fmt::format("the disk of {} has {} MiB free, the artifact needs {} MiB and {} MiB "
-                                                     "are kept: free some space; the upload goes on by itself",
-                                                     folder_.string(), free >> 20, (bytes >> 20) + 1, kReserveBytes >> 20)};
+  return Error{Errc::resource_exhausted,
+               fmt::format("the disk of {} has {} MiB free, the artifact needs {} MiB and {} MiB "
+                           "are kept: free some space; the upload goes on by itself",
+                           folder_.string(), free >> 20, (bytes >> 20) + 1, kReserveBytes >> 20)};
 }
 
 void DirectoryStore::close_idle() {
@@ -230,7 +232,8 @@ Result<std::string> ArtifactReader::read(std::uint64_t offset, std::size_t bytes
   return data;
 }
 
-Result<std::unique_ptr<ArtifactStore>> open_artifact_store(const fs::path& folder, const ArtifactStoreOptions& options) {
+Result<std::unique_ptr<ArtifactStore>> open_artifact_store(const fs::path& folder,
+                                                           const ArtifactStoreOptions& options) {
   auto store = std::make_unique<DirectoryStore>(folder);
   FATHOM_TRY(store->prepare(options));
   return std::unique_ptr<ArtifactStore>(std::move(store));

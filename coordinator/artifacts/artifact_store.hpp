@@ -15,7 +15,7 @@ namespace fathom::artifacts {
 
 struct ArtifactInfo {
   std::string sha256;
-  std::uint64_t size = 0;      // bytes
+  std::uint64_t size = 0;        // bytes
   std::int64_t modified_ms = 0;  // Unix milliseconds of the commit
 };
 
@@ -50,9 +50,9 @@ class ArtifactStore {
   // Starts or resumes an upload. Another announced size is another upload and replaces this one. resource_exhausted:
   // the disk cannot hold it.
   virtual Result<UploadState> begin(const std::string& sha256, std::uint64_t size) = 0;
-  // Takes a chunk at `offset`; the answer says where to go on. The chunk that completes the file commits it: hash checked,
-  // synced, renamed, folder synced; a wrong hash removes the upload and is `corrupt`. A gap is failed_precondition
-  // with the wanted offset in the text.
+  // Takes a chunk at `offset`; the answer says where to go on. The chunk that completes the file commits it: hash
+  // checked, synced, renamed, folder synced; a wrong hash removes the upload and is `corrupt`. A gap is
+  // failed_precondition with the wanted offset in the text.
   virtual Result<UploadState> write(const std::string& sha256, std::uint64_t offset, std::string_view bytes) = 0;
 
   virtual Result<std::unique_ptr<ArtifactReader>> open(const std::string& sha256) = 0;  // not_found

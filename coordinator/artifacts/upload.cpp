@@ -59,7 +59,8 @@ Result<std::uint64_t> Upload::write(std::uint64_t offset, std::string_view bytes
                  fmt::format("upload of {}: a chunk at {} came, {} was expected", sha256_, offset, offset_)};
   }
   if (bytes.size() > size_ - offset) {
-    return Error{Errc::invalid_argument, fmt::format("upload of {}: more than the announced {} bytes came", sha256_, size_)};
+    return Error{Errc::invalid_argument,
+                 fmt::format("upload of {}: more than the announced {} bytes came", sha256_, size_)};
   }
   const std::uint64_t known = offset_ - offset;  // another sender was faster
   if (known >= bytes.size()) return offset_;
@@ -81,12 +82,15 @@ Status Upload::verify() {
   if (found_.empty()) found_ = hash_.hex();
   if (found_ == sha256_) return success();
   // Unlinked under its name only if it is still this file's: a new upload may have begun after another's verdict.
-  struct stat mine {}, named {};
+  struct stat mine {
+  }, named{};
   if (fstat(file_, &mine) == 0 && ::stat(path_.c_str(), &named) == 0 && mine.st_ino == named.st_ino) {
     ::unlink(path_.c_str());
   }
-  return Error{Errc::corrupt, fmt::format("upload of {}: the bytes have the hash {}, the upload was removed: send it again "
-                                          "from the start", sha256_, found_)};
+  return Error{Errc::corrupt,
+               fmt::format("upload of {}: the bytes have the hash {}, the upload was removed: send it again "
+                           "from the start",
+                           sha256_, found_)};
 }
 
 Status Upload::sync() {

@@ -42,11 +42,11 @@ class Upload {
   const int file_;  // owned descriptor
   const std::filesystem::path path_;
   const std::string sha256_;
-  const std::uint64_t size_;   // as announced, bytes
+  const std::uint64_t size_;  // as announced, bytes
   std::mutex mutex_;
-  std::uint64_t offset_ = 0;   // mutex_: bytes that are there and hashed
-  Sha256 hash_;                // mutex_
-  std::string found_;          // mutex_: the finished hash, empty before
+  std::uint64_t offset_ = 0;  // mutex_: bytes that are there and hashed
+  Sha256 hash_;               // mutex_
+  std::string found_;         // mutex_: the finished hash, empty before
 };
 
 }  // namespace fathom::artifacts

@@ -1,6 +1,6 @@
 // Which job gets which slot. Jobs first: sweeps by priority, then the one with the fewest running (fair share), then
-// the older; inside a sweep in the plan's order. Then the device: the emptiest, and among those one whose trainer holds the
-// model and the task, or the model.
+// the older; inside a sweep in the plan's order. Then the device: the emptiest, and among those one whose trainer holds
+// the model and the task, or the model.
 #include <algorithm>
 
 #include "coordinator/core/core.hpp"

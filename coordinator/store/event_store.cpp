@@ -35,17 +35,23 @@ std::string random_id() {
 }
 
 Error damaged(const std::filesystem::path& file, const std::string& what) {
-  return {Errc::corrupt, fmt::format("event log {}: {}. Stop the coordinator, keep a copy of the folder, and restore the "
-                                     "file from a backup; without one, move it away and start an empty log (finished "
-                                     "checkpoints stay in artifacts/)", file.string(), what)};
+  return {Errc::corrupt,
+          fmt::format("event log {}: {}. Stop the coordinator, keep a copy of the folder, and restore the "
+                      "file from a backup; without one, move it away and start an empty log (finished "
+                      "checkpoints stay in artifacts/)",
+                      file.string(), what)};
 }
 
 class SqliteEventStore final : public EventStore {
  public:
   SqliteEventStore(Database database, std::filesystem::path file, std::string id, std::uint64_t last,
                    EventStoreHooks hooks, const SqliteEventStoreOptions& options)
-      : file_(std::move(file)), id_(std::move(id)), reserve_(options.reserve_bytes), last_queued_(last),
-        last_durable_(last), writing_(last),
+      : file_(std::move(file)),
+        id_(std::move(id)),
+        reserve_(options.reserve_bytes),
+        last_queued_(last),
+        last_durable_(last),
+        writing_(last),
         commit_(std::move(database), GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0},
                                                         std::move(hooks), [this] { last_durable_ = writing_; }}) {}
 
@@ -62,11 +68,11 @@ class SqliteEventStore final : public EventStore {
   std::filesystem::path file_;
   std::string id_;
   std::uint64_t reserve_;
-  std::mutex append_mutex_;                  // keeps seq and queue order the same
-  std::uint64_t last_queued_;                // append_mutex_
+  std::mutex append_mutex_;    // keeps seq and queue order the same
+  std::uint64_t last_queued_;  // append_mutex_
   std::atomic<std::uint64_t> last_durable_;
-  std::uint64_t writing_;                    // the store's thread: last seq of the open transaction
-  GroupCommit commit_;                       // last: its thread uses what stands above
+  std::uint64_t writing_;  // the store's thread: last seq of the open transaction
+  GroupCommit commit_;     // last: its thread uses what stands above
 };
 
 void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable) {
@@ -78,7 +84,9 @@ void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable
     if (record.seq != ++next) {
       const Error error{Errc::internal, fmt::format("event {} was appended where {} belongs", record.seq, next)};
       item.write = [](Database&) { return success(); };
-      item.done = [done = std::move(item.done), error](const Status&) { if (done) done(error); };
+      item.done = [done = std::move(item.done), error](const Status&) {
+        if (done) done(error);
+      };
       return commit_.add(std::move(item));
     }
     item.bytes += record.bytes.size();
@@ -141,9 +149,11 @@ Status SqliteEventStore::admit() {
   const bool known = statvfs(file_.parent_path().c_str(), &disk) == 0;
   const std::uint64_t free = known ? std::uint64_t{disk.f_bavail} * disk.f_frsize : reserve_;
   if (!commit_.full() && free >= reserve_) return success();
-  return Error{Errc::resource_exhausted,
-               fmt::format("the disk of {} is full ({} MiB free, {} MiB are kept for running jobs): free some space and "
-                           "send this again", file_.parent_path().string(), free >> 20, reserve_ >> 20)};
+  return Error{
+      Errc::resource_exhausted,
+      fmt::format("the disk of {} is full ({} MiB free, {} MiB are kept for running jobs): free some space and "
+                  "send this again",
+                  file_.parent_path().string(), free >> 20, reserve_ >> 20)};
 }
 
 Result<std::string> store_id(Database& database) {
@@ -157,7 +167,8 @@ Result<std::string> store_id(Database& database) {
 Error explain_open(const std::filesystem::path& file, const Error& error) {
   if (error.code == Errc::failed_precondition) {
     return {error.code, fmt::format("{} is in use: another coordinator runs on this state folder; stop it, or name "
-                                    "another folder with --state", file.string())};
+                                    "another folder with --state",
+                                    file.string())};
   }
   return error.code == Errc::corrupt ? damaged(file, error.message) : error;
 }

@@ -1,13 +1,14 @@
 // The event log: the only truth of a coordinator. Everything else (state, read model) is made from it again.
 //
-// A record is `seq` (1, 2, 3, … without a gap, given by the core) and the serialized fathom.event.Event. The store knows
-// nothing of what is inside. What append() took is either durable, or still queued, or the store is broken for good
-// (below); it never forgets one record in the middle.
+// A record is `seq` (1, 2, 3, … without a gap, given by the core) and the serialized fathom.event.Event. The store
+// knows nothing of what is inside. What append() took is either durable, or still queued, or the store is broken for
+// good (below); it never forgets one record in the middle.
 //
 // Faults:
 //  - disk full: nothing is dropped. The records stay queued and are tried again every `retry`; no callback runs
 //    meanwhile, admit() refuses new work with resource_exhausted, and on_health tells the owner both edges.
-//  - a failing write or fsync: what the disk holds is unknown, so the store stops: on_fatal once, every queued and later
+//  - a failing write or fsync: what the disk holds is unknown, so the store stops: on_fatal once, every queued and
+//  later
 //    append is answered with the error. The process has to restart and read the log again.
 #pragma once
 
@@ -34,9 +35,9 @@ using Executor = std::function<void(std::function<void()>)>;
 // One committed transaction, for telemetry.
 struct CommitStats {
   std::size_t events = 0;
-  std::size_t bytes = 0;      // of the events
-  double seconds = 0;         // of the commit with its fsync
-  std::size_t queued = 0;     // appends that came meanwhile
+  std::size_t bytes = 0;   // of the events
+  double seconds = 0;      // of the commit with its fsync
+  std::size_t queued = 0;  // appends that came meanwhile
 };
 
 struct EventStoreHooks {

@@ -18,13 +18,20 @@ std::string seconds(std::int64_t ms) {
 
 std::string where(const event::Event& event) {
   switch (event.phase()) {
-    case event::READY: return "waits for a slot again";
-    case event::BACKOFF: return "tries again";
-    case event::STOPPED: return "stopped with what it had";
-    case event::FAILED: return "failed";
-    case event::CANCELLED: return "cancelled";
-    case event::DIVERGED: return "diverged";
-    default: return "goes on";
+    case event::READY:
+      return "waits for a slot again";
+    case event::BACKOFF:
+      return "tries again";
+    case event::STOPPED:
+      return "stopped with what it had";
+    case event::FAILED:
+      return "failed";
+    case event::CANCELLED:
+      return "cancelled";
+    case event::DIVERGED:
+      return "diverged";
+    default:
+      return "goes on";
   }
 }
 
@@ -35,24 +42,28 @@ std::string granted(const event::LeaseGranted& e, const EventNames& names) {
 
 std::string expired(const event::Event& event) {
   const auto& e = event.lease_expired();
-  std::string text = fmt::format("attempt {}: its worker was not heard of in time; {}", e.fence().attempt(), where(event));
+  std::string text =
+      fmt::format("attempt {}: its worker was not heard of in time; {}", e.fence().attempt(), where(event));
   if (event.phase() == event::BACKOFF && e.delay_ms() > 0) text += " in " + seconds(e.delay_ms());
   return text;
 }
 
 std::string resolved(const event::NeedsResolved& e, const EventNames& names) {
   std::vector<std::string> inputs;
-  for (const auto& input : e.inputs()) inputs.push_back(fmt::format("{} ({:.4g})", names.job(input.job()), input.mean()));
+  for (const auto& input : e.inputs())
+    inputs.push_back(fmt::format("{} ({:.4g})", names.job(input.job()), input.mean()));
   return fmt::format("inputs chosen: {}", fmt::join(inputs, ", "));
 }
 
 std::string started(const event::JobStarted& e) {
   if (e.resumed_epoch() == 0) return fmt::format("attempt {} runs on {}", e.fence().attempt(), e.device());
-  return fmt::format("attempt {} runs on {}, resumed after epoch {}", e.fence().attempt(), e.device(), e.resumed_epoch());
+  return fmt::format("attempt {} runs on {}, resumed after epoch {}", e.fence().attempt(), e.device(),
+                     e.resumed_epoch());
 }
 
 std::string backed_off(const event::JobBackedOff& e) {
-  std::string text = fmt::format("attempt {} failed ({}): {}; tries again", e.fence().attempt(), e.error_class(), e.message());
+  std::string text =
+      fmt::format("attempt {} failed ({}): {}; tries again", e.fence().attempt(), e.error_class(), e.message());
   if (e.delay_ms() > 0) text += " in " + seconds(e.delay_ms());
   if (e.suspect()) text += ", alone";
   if (!e.counted()) text += "; not counted as a retry";
@@ -72,7 +83,8 @@ std::string stopped(const event::Event& event) {
 }
 
 std::string rung(const event::RungEntered& e) {
-  return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(), e.keep_going() ? "goes on" : "stops");
+  return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(),
+                     e.keep_going() ? "goes on" : "stops");
 }
 
 }  // namespace
@@ -86,31 +98,45 @@ std::string type_of(const event::Event& event) {
 std::string text_of(const event::Event& event, const EventNames& names) {
   using E = event::Event;
   switch (event.payload_case()) {
-    case E::kJobCancelRequested: return event.job_cancel_requested().cause();
-    case E::kNeedsResolved: return resolved(event.needs_resolved(), names);
-    case E::kJobSkipped: return (event.job_skipped().fail() ? "failed: " : "skipped: ") + event.job_skipped().why();
-    case E::kJobReady: return "the wait is over: waits for a slot";
-    case E::kLeaseGranted: return granted(event.lease_granted(), names);
-    case E::kLeaseExpired: return expired(event);
-    case E::kLeaseReleased: return fmt::format("given back: {}; {}", event.lease_released().why(), where(event));
-    case E::kJobStarted: return started(event.job_started());
+    case E::kJobCancelRequested:
+      return event.job_cancel_requested().cause();
+    case E::kNeedsResolved:
+      return resolved(event.needs_resolved(), names);
+    case E::kJobSkipped:
+      return (event.job_skipped().fail() ? "failed: " : "skipped: ") + event.job_skipped().why();
+    case E::kJobReady:
+      return "the wait is over: waits for a slot";
+    case E::kLeaseGranted:
+      return granted(event.lease_granted(), names);
+    case E::kLeaseExpired:
+      return expired(event);
+    case E::kLeaseReleased:
+      return fmt::format("given back: {}; {}", event.lease_released().why(), where(event));
+    case E::kJobStarted:
+      return started(event.job_started());
     case E::kReportRecorded:
       return fmt::format("epoch {}, step {}: {:.6g}", event.report_recorded().epoch(), event.report_recorded().step(),
                          event.report_recorded().objective());
-    case E::kRungEntered: return rung(event.rung_entered());
-    case E::kStopWished: return fmt::format("asked to stop: {}", event.stop_wished().text());
+    case E::kRungEntered:
+      return rung(event.rung_entered());
+    case E::kStopWished:
+      return fmt::format("asked to stop: {}", event.stop_wished().text());
     case E::kCheckpointCommitted:
       return fmt::format("checkpoint after epoch {} stored{}", event.checkpoint_committed().epoch(),
                          event.checkpoint_committed().best() ? ", the best so far" : "");
-    case E::kJobFinished: return finished(event.job_finished());
+    case E::kJobFinished:
+      return finished(event.job_finished());
     case E::kJobFailed:
       return fmt::format("{} ({}): {}", where(event), event.job_failed().error_class(), event.job_failed().message());
-    case E::kJobBackedOff: return backed_off(event.job_backed_off());
-    case E::kJobStopped: return stopped(event);
+    case E::kJobBackedOff:
+      return backed_off(event.job_backed_off());
+    case E::kJobStopped:
+      return stopped(event);
     case E::kLateItem:
       return fmt::format("came too late and was not used: {} of attempt {} ({})", event.late_item().what(),
                          event.late_item().fence().attempt(), event.late_item().why());
-    default: return type_of(event);
+    default:
+      return type_of(event);
   }
 }
 

@@ -1,6 +1,6 @@
 // Group commit: one thread writes everything that queued up during the last transaction in the next one, so that one
-// fsync serves many appends, however slow the disk is. Shared by the event store and the metric store, which say what an
-// item writes. Faults as described in event_store.hpp.
+// fsync serves many appends, however slow the disk is. Shared by the event store and the metric store, which say what
+// an item writes. Faults as described in event_store.hpp.
 #pragma once
 
 #include <atomic>
@@ -24,9 +24,9 @@ struct GroupItem {
 };
 
 struct GroupCommitOptions {
-  std::string name;         // for messages: "event log"
-  Millis retry{1000};       // between attempts while the disk is full
-  Millis linger{0};         // wait so long for company before a transaction
+  std::string name;    // for messages: "event log"
+  Millis retry{1000};  // between attempts while the disk is full
+  Millis linger{0};    // wait so long for company before a transaction
   EventStoreHooks hooks;
   // After a durable transaction, on the store's thread, before the items' callbacks.
   std::function<void()> committed;
@@ -56,16 +56,16 @@ class GroupCommit {
 
   GroupCommitOptions options_;
   std::mutex database_mutex_;
-  Database database_;          // database_mutex_
+  Database database_;             // database_mutex_
   std::vector<GroupItem> group_;  // the store's thread only: taken from queue_, not yet durable
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<GroupItem> queue_;   // mutex_
-  bool stopping_ = false;         // mutex_
-  std::optional<Error> broken_;   // mutex_
+  std::deque<GroupItem> queue_;  // mutex_
+  bool stopping_ = false;        // mutex_
+  std::optional<Error> broken_;  // mutex_
   std::atomic<bool> full_ = false;
-  std::thread thread_;            // last: starts when everything above exists
+  std::thread thread_;  // last: starts when everything above exists
 };
 
 }  // namespace fathom::store

@@ -1,5 +1,6 @@
-// An event store in memory for tests and the simulation: what is committed, when, and how it fails is the test's choice.
-// Thread: one thread only; callbacks run inside commit() (or inside append() with auto-commit) through the executor.
+// An event store in memory for tests and the simulation: what is committed, when, and how it fails is the test's
+// choice. Thread: one thread only; callbacks run inside commit() (or inside append() with auto-commit) through the
+// executor.
 #pragma once
 
 #include <deque>
@@ -25,11 +26,11 @@ class MemoryEventStore final : public EventStore {
   // Power loss: what is queued is gone and its callbacks never run; what is durable stays. Faults are cleared.
   void crash();
 
-  void set_disk_full(bool full);     // while true commit() keeps everything queued
-  void fail(Error error);            // the next commit() breaks the store for good
-  [[nodiscard]] std::size_t queued() const { return queue_.size(); }             // appends
+  void set_disk_full(bool full);                                      // while true commit() keeps everything queued
+  void fail(Error error);                                             // the next commit() breaks the store for good
+  [[nodiscard]] std::size_t queued() const { return queue_.size(); }  // appends
   [[nodiscard]] std::size_t transactions() const { return transactions_; }
-  std::vector<EventRecord>& durable() { return durable_; }                       // to bend bytes in a test
+  std::vector<EventRecord>& durable() { return durable_; }  // to bend bytes in a test
 
  private:
   struct Append {

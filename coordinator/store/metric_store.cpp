@@ -54,7 +54,8 @@ Status insert_points(Database& database, const MetricBatch& batch) {
 
 // Moves the cumulative acknowledgement on, but never over a hole: the worker sends again from there.
 Result<std::uint64_t> advance(Database& database, const MetricBatch& batch) {
-  FATHOM_ASSIGN(Statement * select, database.cached("SELECT last FROM progress WHERE job = ? AND generation = ? AND attempt = ?"));
+  FATHOM_ASSIGN(Statement * select,
+                database.cached("SELECT last FROM progress WHERE job = ? AND generation = ? AND attempt = ?"));
   select->bind_all(sql(batch.job.value()), std::int64_t{batch.generation}, std::int64_t{batch.attempt});
   FATHOM_ASSIGN(const bool row, select->step());
   std::uint64_t last = row ? static_cast<std::uint64_t>(select->integer(0)) : 0;
@@ -83,9 +84,9 @@ class SqliteMetricStore final : public MetricStore {
 
   MetricStoreHooks hooks_;
   std::mutex reader_mutex_;
-  Database reader_;             // reader_mutex_; its own connection, so that a long curve does not hold up commits
+  Database reader_;               // reader_mutex_; its own connection, so that a long curve does not hold up commits
   std::vector<JobNumber> fresh_;  // the store's thread: jobs of the open transaction
-  GroupCommit commit_;          // last: its thread uses what stands above
+  GroupCommit commit_;            // last: its thread uses what stands above
 };
 
 GroupCommitOptions SqliteMetricStore::commit_options(const std::string& name) {
@@ -109,7 +110,9 @@ void SqliteMetricStore::committed() {
 void SqliteMetricStore::append(MetricBatch batch, Acknowledge acknowledge) {
   if (commit_.full() && commit_.queued() >= kMaxQueued) {
     const Error full{Errc::resource_exhausted, "metric points cannot be stored: the disk is full; keep them"};
-    auto answer = [acknowledge = std::move(acknowledge), full] { if (acknowledge) acknowledge(full); };
+    auto answer = [acknowledge = std::move(acknowledge), full] {
+      if (acknowledge) acknowledge(full);
+    };
     return hooks_.executor ? hooks_.executor(std::move(answer)) : answer();
   }
   GroupItem item;
@@ -128,7 +131,8 @@ void SqliteMetricStore::append(MetricBatch batch, Acknowledge acknowledge) {
 }
 
 Result<std::vector<Series>> SqliteMetricStore::read(JobNumber job, const SeriesQuery& query) {
-  std::string text = "SELECT n.name, p.depth, p.step, p.value, p.wall FROM points p JOIN names n ON n.id = p.name WHERE p.job = ?1";
+  std::string text =
+      "SELECT n.name, p.depth, p.step, p.value, p.wall FROM points p JOIN names n ON n.id = p.name WHERE p.job = ?1";
   if (!query.name.empty()) text += " AND p.name = (SELECT id FROM names WHERE name = ?2)";
   if (query.depth) text += " AND p.depth = ?3";
   text += " ORDER BY p.name, p.depth, p.step, p.generation, p.attempt";
@@ -142,7 +146,8 @@ Result<std::vector<Series>> SqliteMetricStore::read(JobNumber job, const SeriesQ
     if (!row) return all;
     std::string name = select.text(0);
     const auto depth = static_cast<std::int32_t>(select.integer(1));
-    if (all.empty() || all.back().name != name || all.back().depth != depth) all.push_back({std::move(name), depth, {}});
+    if (all.empty() || all.back().name != name || all.back().depth != depth)
+      all.push_back({std::move(name), depth, {}});
     std::vector<SeriesPoint>& points = all.back().points;
     const SeriesPoint point{static_cast<std::uint64_t>(select.integer(2)), select.real(3), select.integer(4)};
     // A later row of the same step comes from a higher attempt: it replaces.
@@ -154,9 +159,8 @@ Result<std::vector<Series>> SqliteMetricStore::read(JobNumber job, const SeriesQ
 Result<std::vector<Series>> SqliteMetricStore::series(JobNumber job, const SeriesQuery& query) {
   const std::lock_guard lock(reader_mutex_);
   FATHOM_ASSIGN(std::vector<Series> all, read(job, query));
-  std::sort(all.begin(), all.end(), [](const Series& a, const Series& b) {
-    return std::tie(a.name, a.depth) < std::tie(b.name, b.depth);
-  });
+  std::sort(all.begin(), all.end(),
+            [](const Series& a, const Series& b) { return std::tie(a.name, a.depth) < std::tie(b.name, b.depth); });
   for (Series& series : all) series.points = downsample(series.points, query.max_points);
   return all;
 }

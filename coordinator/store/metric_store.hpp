@@ -17,11 +17,11 @@
 namespace fathom::store {
 
 struct MetricPoint {
-  std::string name;         // "train/loss", "eval/accuracy"
-  std::uint64_t step = 0;   // optimizer steps
-  double value = 0;         // NaN is kept and read back as NaN
-  std::int64_t wall_ms = 0; // Unix milliseconds
-  std::int32_t depth = -1;  // drop depth n; -1: has no meaning here
+  std::string name;          // "train/loss", "eval/accuracy"
+  std::uint64_t step = 0;    // optimizer steps
+  double value = 0;          // NaN is kept and read back as NaN
+  std::int64_t wall_ms = 0;  // Unix milliseconds
+  std::int32_t depth = -1;   // drop depth n; -1: has no meaning here
 };
 
 struct MetricBatch {
@@ -45,9 +45,9 @@ struct Series {
 };
 
 struct SeriesQuery {
-  std::string name;                    // empty: every name
-  std::optional<std::int32_t> depth;   // absent: every depth
-  std::size_t max_points = 1000;       // a series; fewer by downsample()
+  std::string name;                   // empty: every name
+  std::optional<std::int32_t> depth;  // absent: every depth
+  std::size_t max_points = 1000;      // a series; fewer by downsample()
 };
 
 struct Curve {
@@ -56,8 +56,8 @@ struct Curve {
 };
 
 struct MetricStoreHooks {
-  Executor executor;                              // where acknowledgements run; empty: on the store's thread
-  std::function<void(const Error&)> on_fatal;     // as in EventStoreHooks
+  Executor executor;                           // where acknowledgements run; empty: on the store's thread
+  std::function<void(const Error&)> on_fatal;  // as in EventStoreHooks
   std::function<void(const CommitStats&)> on_commit;
   // After a commit, on the store's thread: which jobs have new points (for live updates). Must not block.
   std::function<void(const std::vector<JobNumber>&)> on_points;

@@ -26,7 +26,8 @@ bool is_terminal(const event::Event& event) {
 template <class Files>
 std::string files_json(const Files& files) {
   nlohmann::json all = nlohmann::json::array();
-  for (const auto& file : files) all.push_back({{"path", file.path()}, {"sha256", file.sha256()}, {"size", file.size()}});
+  for (const auto& file : files)
+    all.push_back({{"path", file.path()}, {"sha256", file.sha256()}, {"size", file.size()}});
   return all.dump();
 }
 
@@ -77,11 +78,14 @@ Status Projector::apply(const event::Event& event, Changes& changes) {
   switch (event.payload_case()) {
     case E::kSweepSubmitted:
     case E::kSweepCancelRequested:
-    case E::kSweepEnded: return apply_sweep(event, changes);
+    case E::kSweepEnded:
+      return apply_sweep(event, changes);
     case E::kWorkerJoined:
     case E::kWorkerDraining:
-    case E::kWorkerGone: return apply_worker(event, changes);
-    default: return success();
+    case E::kWorkerGone:
+      return apply_worker(event, changes);
+    default:
+      return success();
   }
 }
 
@@ -101,8 +105,8 @@ Status Projector::apply_sweep(const event::Event& event, Changes& changes) {
     FATHOM_TRY(cancel_sweep(event));
   } else {
     sweep = event.sweep_ended().sweep();
-    FATHOM_TRY(run("UPDATE sweeps SET state = ?, ended = ?, changed = ? WHERE number = ?", event.sweep_ended().outcome(),
-                   I{event.wall_ms()}, sql(event.seq()), sweep));
+    FATHOM_TRY(run("UPDATE sweeps SET state = ?, ended = ?, changed = ? WHERE number = ?",
+                   event.sweep_ended().outcome(), I{event.wall_ms()}, sql(event.seq()), sweep));
   }
   FATHOM_ASSIGN(std::string id, sweep_id(sweep));
   changes.sweeps.push_back(std::move(id));
@@ -114,15 +118,22 @@ Status Projector::cancel_sweep(const event::Event& event) {
   const auto& e = event.sweep_cancel_requested();
   const I sweep = e.sweep();
   const I seq = sql(event.seq());
-  FATHOM_TRY(run("UPDATE jobs SET state = 'cancelled', cause = ?, ended = ?, changed = ? WHERE sweep = ? AND state IN "
-                 "('blocked', 'ready', 'backoff', 'paused')", e.cause(), I{event.wall_ms()}, seq, sweep));
-  FATHOM_TRY(run("UPDATE jobs SET state = 'stopping', cause = ?, changed = ? WHERE sweep = ? AND state IN "
-                 "('leased', 'running', 'stopping')", e.cause(), seq, sweep));
-  FATHOM_TRY(run("INSERT INTO job_events SELECT number, ?1, ?2, 'sweep_cancel_requested', ?3 FROM jobs "
-                 "WHERE sweep = ?4 AND changed = ?1", seq, I{event.wall_ms()}, e.cause(), sweep));
+  FATHOM_TRY(
+      run("UPDATE jobs SET state = 'cancelled', cause = ?, ended = ?, changed = ? WHERE sweep = ? AND state IN "
+          "('blocked', 'ready', 'backoff', 'paused')",
+          e.cause(), I{event.wall_ms()}, seq, sweep));
+  FATHOM_TRY(
+      run("UPDATE jobs SET state = 'stopping', cause = ?, changed = ? WHERE sweep = ? AND state IN "
+          "('leased', 'running', 'stopping')",
+          e.cause(), seq, sweep));
+  FATHOM_TRY(
+      run("INSERT INTO job_events SELECT number, ?1, ?2, 'sweep_cancel_requested', ?3 FROM jobs "
+          "WHERE sweep = ?4 AND changed = ?1",
+          seq, I{event.wall_ms()}, e.cause(), sweep));
   FATHOM_TRY(run("DELETE FROM counts WHERE sweep = ?", sweep));
-  FATHOM_TRY(run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
-                 sweep));
+  FATHOM_TRY(
+      run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
+          sweep));
   return run("UPDATE sweeps SET cause = ?, changed = ? WHERE number = ?", e.cause(), seq, sweep);
 }
 
@@ -138,12 +149,17 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
   const auto& e = event.worker_joined();
   nlohmann::json devices = nlohmann::json::array();
   for (const auto& device : e.devices()) {
-    devices.push_back({{"name", device.name()}, {"kind", device.kind()}, {"slots", device.slots()},
-                       {"threads", device.threads()}, {"model", device.model()}, {"memory", device.memory()}});
+    devices.push_back({{"name", device.name()},
+                       {"kind", device.kind()},
+                       {"slots", device.slots()},
+                       {"threads", device.threads()},
+                       {"model", device.model()},
+                       {"memory", device.memory()}});
   }
-  return run("INSERT OR REPLACE INTO workers(number, uid, name, state, devices, joined, changed) "
-             "VALUES(?, ?, ?, 'ready', ?, ?, ?)",
-             I{e.worker()}, e.uid(), e.name(), devices.dump(), I{event.wall_ms()}, seq);
+  return run(
+      "INSERT OR REPLACE INTO workers(number, uid, name, state, devices, joined, changed) "
+      "VALUES(?, ?, ?, 'ready', ?, ?, ?)",
+      I{e.worker()}, e.uid(), e.name(), devices.dump(), I{event.wall_ms()}, seq);
 }
 
 Status Projector::apply_job(const event::Event& event, Changes& changes) {
@@ -151,13 +167,19 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
   switch (event.payload_case()) {
     case E::kLeaseGranted:
     case E::kLeaseExpired:
-    case E::kLeaseReleased: FATHOM_TRY(apply_lease(event)); break;
+    case E::kLeaseReleased:
+      FATHOM_TRY(apply_lease(event));
+      break;
     case E::kJobFinished:
     case E::kJobFailed:
     case E::kJobBackedOff:
     case E::kJobStopped:
-    case E::kJobSkipped: FATHOM_TRY(apply_end(event)); break;
-    default: FATHOM_TRY(apply_progress(event)); break;
+    case E::kJobSkipped:
+      FATHOM_TRY(apply_end(event));
+      break;
+    default:
+      FATHOM_TRY(apply_progress(event));
+      break;
   }
   return remember(event);
 }
@@ -165,7 +187,9 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
 Status Projector::move_job(const event::Event& event, Changes& changes) {
   FATHOM_ASSIGN(Statement * select, database_.cached("SELECT sweep, stage, state FROM jobs WHERE number = ?"));
   FATHOM_ASSIGN(const bool known, select->bind(1, sql(event.job())).step());
-  if (!known) return Error{Errc::internal, fmt::format("event {} speaks of job {}, which no event made", event.seq(), event.job())};
+  if (!known)
+    return Error{Errc::internal,
+                 fmt::format("event {} speaks of job {}, which no event made", event.seq(), event.job())};
   const I sweep = select->integer(0);
   const std::string stage = select->text(1);
   const std::string before = select->text(2);
@@ -178,7 +202,8 @@ Status Projector::move_job(const event::Event& event, Changes& changes) {
   FATHOM_TRY(run("UPDATE counts SET n = n - 1 WHERE sweep = ? AND stage = ? AND state = ?", sweep, stage, before));
   FATHOM_TRY(run("INSERT INTO counts VALUES(?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", sweep, stage, after));
   FATHOM_TRY(run("UPDATE sweeps SET changed = ? WHERE number = ?", sql(event.seq()), sweep));
-  if (is_terminal(event)) FATHOM_TRY(run("UPDATE jobs SET ended = ? WHERE number = ?", I{event.wall_ms()}, sql(event.job())));
+  if (is_terminal(event))
+    FATHOM_TRY(run("UPDATE jobs SET ended = ? WHERE number = ?", I{event.wall_ms()}, sql(event.job())));
   FATHOM_ASSIGN(std::string id, sweep_id(sweep));
   // A batch is mostly of one sweep: looking at the last one is enough to keep the list short.
   if (std::find(changes.sweeps.begin(), changes.sweeps.end(), id) == changes.sweeps.end()) changes.sweeps.push_back(id);
@@ -196,17 +221,21 @@ Status Projector::apply_lease(const event::Event& event) {
 Status Projector::granted(const event::Event& event) {
   const auto& e = event.lease_granted();
   const I job = sql(event.job());
-  FATHOM_TRY(run("UPDATE jobs SET generation = ?, attempt = ?, attempts = attempts + 1, worker = ?, device = ?, cause = '' "
-                 "WHERE number = ?", I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), job));
-  return run("INSERT OR REPLACE INTO attempts(job, generation, attempt, worker, device, granted, outcome, text) "
-             "VALUES(?, ?, ?, ?, ?, ?, 'leased', '')",
-             job, I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), I{event.wall_ms()});
+  FATHOM_TRY(
+      run("UPDATE jobs SET generation = ?, attempt = ?, attempts = attempts + 1, worker = ?, device = ?, cause = '' "
+          "WHERE number = ?",
+          I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), job));
+  return run(
+      "INSERT OR REPLACE INTO attempts(job, generation, attempt, worker, device, granted, outcome, text) "
+      "VALUES(?, ?, ?, ?, ?, ?, 'leased', '')",
+      job, I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), I{event.wall_ms()});
 }
 
 Status Projector::apply_progress(const event::Event& event) {
   const I job = sql(event.job());
   switch (event.payload_case()) {
-    case E::kJobStarted: return started(event);
+    case E::kJobStarted:
+      return started(event);
     case E::kReportRecorded: {
       const auto& e = event.report_recorded();
       FATHOM_TRY(run("UPDATE jobs SET epoch = ?, step = ?, objective = ? WHERE number = ?", I{e.epoch()}, sql(e.step()),
@@ -214,14 +243,18 @@ Status Projector::apply_progress(const event::Event& event) {
       return run("UPDATE attempts SET epoch = ? WHERE job = ? AND generation = ? AND attempt = ?", I{e.epoch()}, job,
                  I{e.fence().generation()}, I{e.fence().attempt()});
     }
-    case E::kStopWished: return set_cause(job, event.stop_wished().text());
-    case E::kJobCancelRequested: return set_cause(job, event.job_cancel_requested().cause());
+    case E::kStopWished:
+      return set_cause(job, event.stop_wished().text());
+    case E::kJobCancelRequested:
+      return set_cause(job, event.job_cancel_requested().cause());
     case E::kNeedsResolved: {
       nlohmann::json chosen = nlohmann::json::array();
-      for (const auto& input : event.needs_resolved().inputs()) chosen.push_back({{"job", input.job()}, {"mean", input.mean()}});
+      for (const auto& input : event.needs_resolved().inputs())
+        chosen.push_back({{"job", input.job()}, {"mean", input.mean()}});
       return run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), job);
     }
-    default: return success();
+    default:
+      return success();
   }
 }
 
@@ -230,18 +263,22 @@ Status Projector::started(const event::Event& event) {
   const I job = sql(event.job());
   FATHOM_TRY(run("UPDATE jobs SET started = coalesce(started, ?), epoch = ? WHERE number = ?", I{event.wall_ms()},
                  I{e.resumed_epoch()}, job));
-  return run("UPDATE attempts SET started = ?, outcome = 'running', resumed_epoch = ?, data_sha256 = ?, base_sha256 = ? "
-             "WHERE job = ? AND generation = ? AND attempt = ?",
-             I{event.wall_ms()}, I{e.resumed_epoch()}, e.data_sha256(), e.base_sha256(), job, I{e.fence().generation()},
-             I{e.fence().attempt()});
+  return run(
+      "UPDATE attempts SET started = ?, outcome = 'running', resumed_epoch = ?, data_sha256 = ?, base_sha256 = ? "
+      "WHERE job = ? AND generation = ? AND attempt = ?",
+      I{event.wall_ms()}, I{e.resumed_epoch()}, e.data_sha256(), e.base_sha256(), job, I{e.fence().generation()},
+      I{e.fence().attempt()});
 }
 
 Status Projector::apply_end(const event::Event& event) {
   const I job = sql(event.job());
   switch (event.payload_case()) {
-    case E::kJobSkipped: return set_cause(job, event.job_skipped().why());
-    case E::kJobFinished: return finished(event);
-    case E::kJobStopped: return stopped(event);
+    case E::kJobSkipped:
+      return set_cause(job, event.job_skipped().why());
+    case E::kJobFinished:
+      return finished(event);
+    case E::kJobStopped:
+      return stopped(event);
     case E::kJobFailed: {
       const auto& e = event.job_failed();
       FATHOM_TRY(set_cause(job, fmt::format("{}: {}", e.error_class(), e.message())));
@@ -258,16 +295,19 @@ Status Projector::apply_end(const event::Event& event) {
 Status Projector::finished(const event::Event& event) {
   const auto& e = event.job_finished();
   FATHOM_TRY(store_result(event, e.result(), files_json(e.files()), weights_of(e.files())));
-  if (e.has_objective()) FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
+  if (e.has_objective())
+    FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
   FATHOM_TRY(set_cause(sql(event.job()), ""));
   return end_attempt(event, "succeeded", "");
 }
 
 Status Projector::stopped(const event::Event& event) {
   const auto& e = event.job_stopped();
-  FATHOM_TRY(run("UPDATE jobs SET epoch = ?, step = ? WHERE number = ?", I{e.epoch()}, sql(e.step()), sql(event.job())));
+  FATHOM_TRY(
+      run("UPDATE jobs SET epoch = ?, step = ? WHERE number = ?", I{e.epoch()}, sql(e.step()), sql(event.job())));
   if (!e.result().empty()) FATHOM_TRY(store_result(event, e.result(), files_json(e.files()), weights_of(e.files())));
-  if (e.has_objective()) FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
+  if (e.has_objective())
+    FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
   return end_attempt(event, "stopped", "");
 }
 
@@ -287,8 +327,8 @@ Status Projector::store_result(const event::Event& event, const std::string& tex
     for (const auto& row : result.value("rows", nlohmann::json::array())) {
       const auto value = row.contains("value") && row["value"].is_number() ? row["value"].get<double>() : std::nan("");
       FATHOM_TRY(run("INSERT INTO result_rows VALUES(?, ?, ?, ?, ?, ?, ?, ?)", job, place++, row.value("epoch", I{0}),
-                     row.value("depth", I{0}), row.value("split", std::string{}), row.value("metric", std::string{}), value,
-                     I{row.value("primary", false) ? 1 : 0}));
+                     row.value("depth", I{0}), row.value("split", std::string{}), row.value("metric", std::string{}),
+                     value, I{row.value("primary", false) ? 1 : 0}));
     }
   } catch (const nlohmann::json::exception&) {
     // A row of another shape comes from a worker of another version; the result itself is kept as it came.

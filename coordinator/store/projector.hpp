@@ -1,5 +1,5 @@
-// Turns events into the rows of read_schema.hpp, one at a time, inside a transaction of its caller. Decides nothing: the
-// state of a job after an event stands in the event.
+// Turns events into the rows of read_schema.hpp, one at a time, inside a transaction of its caller. Decides nothing:
+// the state of a job after an event stands in the event.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ class Projector {
  public:
   explicit Projector(Database& database);
 
-  // Applies one event and adds what it changed. internal: it speaks of a job or sweep that no event made. After an error
-  // the caller rolls back.
+  // Applies one event and adds what it changed. internal: it speaks of a job or sweep that no event made. After an
+  // error the caller rolls back.
   Status apply(const event::Event& event, Changes& changes);
 
  private:
@@ -30,7 +30,7 @@ class Projector {
   Status apply_progress(const event::Event& event);
   Status apply_end(const event::Event& event);
 
-  Status submit(const event::Event& event);           // projector_submit.cpp
+  Status submit(const event::Event& event);  // projector_submit.cpp
   Status cancel_sweep(const event::Event& event);
   Status granted(const event::Event& event);
   Status started(const event::Event& event);

@@ -45,11 +45,11 @@ nlohmann::json tasks_json(const sweeps::Plan& plan) {
   return tasks;
 }
 
-Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan,
-                  I number, I sweep, std::uint64_t first_job) {
-  insert.bind_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)), job.task,
-                  job.drop, job.set, I{job.keep}, job.seed, nlohmann::json(job.parameters).dump(), I{job.epochs},
-                  std::string_view(job.needs.empty() ? "ready" : "blocked"));
+Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan, I number,
+                  I sweep, std::uint64_t first_job) {
+  insert.bind_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
+                  job.task, job.drop, job.set, I{job.keep}, job.seed, nlohmann::json(job.parameters).dump(),
+                  I{job.epochs}, std::string_view(job.needs.empty() ? "ready" : "blocked"));
   FATHOM_TRY(insert.run());
   return settings.bind_all(number, job.settings.dump(), needs_json(job, first_job)).run();
 }
@@ -61,27 +61,32 @@ Status Projector::submit(const event::Event& event) {
   const I sweep = e.sweep();
   sweeps::Sweep resolved;
   resolved.resolved = nlohmann::json::parse(e.resolved(), nullptr, false);
-  if (resolved.resolved.is_discarded()) return Error{Errc::corrupt, fmt::format("sweep {} in the log is no JSON", e.id())};
+  if (resolved.resolved.is_discarded())
+    return Error{Errc::corrupt, fmt::format("sweep {} in the log is no JSON", e.id())};
   FATHOM_ASSIGN(const sweeps::Plan plan, sweeps::expand(resolved));
   if (plan.jobs.size() != e.jobs()) {
-    return Error{Errc::corrupt, fmt::format("sweep {} made {} jobs when it was submitted and {} now: this program's expander "
-                                            "differs (version {} in the log)", e.id(), e.jobs(), plan.jobs.size(),
-                                            e.expander_version())};
+    return Error{Errc::corrupt,
+                 fmt::format("sweep {} made {} jobs when it was submitted and {} now: this program's expander "
+                             "differs (version {} in the log)",
+                             e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sweep, e.id(),
-                 plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()), I{plan.priority},
-                 std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
-                 stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(), e.resolved(),
-                 static_cast<I>(event.seq())));
-  FATHOM_ASSIGN(Statement insert,
-                database_.prepare("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "
-                                  "parameters, epochs, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  FATHOM_ASSIGN(Statement settings, database_.prepare("INSERT INTO job_settings(number, settings, needs) VALUES(?, ?, ?)"));
+  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sweep,
+                 e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
+                 I{plan.priority}, std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"),
+                 tasks_json(plan).dump(), stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(),
+                 e.resolved(), static_cast<I>(event.seq())));
+  FATHOM_ASSIGN(
+      Statement insert,
+      database_.prepare("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "
+                        "parameters, epochs, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  FATHOM_ASSIGN(Statement settings,
+                database_.prepare("INSERT INTO job_settings(number, settings, needs) VALUES(?, ?, ?)"));
   I number = static_cast<I>(e.first_job());
   for (const sweeps::Job& job : plan.jobs) {
     FATHOM_TRY(insert_job(insert, settings, job, plan, number++, sweep, e.first_job()));
   }
-  return run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state", sweep);
+  return run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
+             sweep);
 }
 
 }  // namespace fathom::store

@@ -48,7 +48,8 @@ Result<nlohmann::json> results(Database& database, const std::string& sweep, con
 Result<nlohmann::json> workers(Database& database);
 Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& sweep, const JobsQuery& filter,
                                          std::uint32_t limit);
-Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, const std::string& sweep, std::uint32_t limit);
+Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, const std::string& sweep,
+                                     std::uint32_t limit);
 
 // Cursors are a letter and whole numbers with '.' between: "n120", "r17.3.980". invalid_argument for anything else.
 Result<std::vector<std::int64_t>> read_cursor(const std::string& cursor, char letter, std::size_t numbers);

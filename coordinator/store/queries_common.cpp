@@ -28,8 +28,10 @@ void Filter::bind(Statement& statement, int first) const {
 std::int64_t clamp_limit(std::uint32_t limit) { return std::clamp<std::int64_t>(limit, 1, 1000); }
 
 Result<std::vector<std::int64_t>> read_cursor(const std::string& cursor, char letter, std::size_t numbers) {
-  const Error bad{Errc::invalid_argument, fmt::format("cursor \"{}\" is none of this list: use \"next\" of the page before, "
-                                                      "with the same sort", cursor.substr(0, 60))};
+  const Error bad{Errc::invalid_argument,
+                  fmt::format("cursor \"{}\" is none of this list: use \"next\" of the page before, "
+                              "with the same sort",
+                              cursor.substr(0, 60))};
   if (cursor.empty() || cursor.front() != letter) return bad;
   std::vector<std::int64_t> values;
   const char* at = cursor.data() + 1;
@@ -65,7 +67,8 @@ Result<std::int64_t> find_job(Database& database, const std::string& sweep, cons
 }
 
 const char* const kSelectJob =
-    "SELECT j.number, j.id, s.id, j.stage, j.kind, j.task, j.drop_label, j.set_label, j.keep, j.seed, j.parameters, j.state, "
+    "SELECT j.number, j.id, s.id, j.stage, j.kind, j.task, j.drop_label, j.set_label, j.keep, j.seed, j.parameters, "
+    "j.state, "
     "j.cause, j.generation, j.attempt, j.attempts, j.epoch, j.epochs, j.step, j.objective, "
     "(SELECT name FROM workers w WHERE w.number = j.worker), j.device, j.started, j.ended, j.stats "
     "FROM jobs j JOIN sweeps s ON s.number = j.sweep";
@@ -76,14 +79,17 @@ nlohmann::json parse_or(const std::string& text, const char* fallback) {
 }
 
 nlohmann::json job_object(const Statement& row) {
-  const auto integer = [&](int column) { return row.is_null(column) ? nlohmann::json() : nlohmann::json(row.integer(column)); };
-  nlohmann::json job = {
-      {"number", row.integer(0)},     {"id", row.text(1)},         {"sweep", row.text(2)},       {"stage", row.text(3)},
-      {"kind", row.text(4)},          {"task", row.text(5)},       {"drop", row.text(6)},        {"set", row.text(7)},
-      {"keep", integer(8)},           {"seed", row.integer(9)},    {"state", row.text(11)},      {"cause", row.text(12)},
-      {"generation", row.integer(13)}, {"attempt", row.integer(14)}, {"attempts", row.integer(15)},
-      {"epoch", row.integer(16)},     {"epochs", row.integer(17)}, {"step", row.integer(18)},    {"worker", row.text(20)},
-      {"device", row.text(21)},       {"started", integer(22)},    {"ended", integer(23)}};
+  const auto integer = [&](int column) {
+    return row.is_null(column) ? nlohmann::json() : nlohmann::json(row.integer(column));
+  };
+  nlohmann::json job = {{"number", row.integer(0)},      {"id", row.text(1)},          {"sweep", row.text(2)},
+                        {"stage", row.text(3)},          {"kind", row.text(4)},        {"task", row.text(5)},
+                        {"drop", row.text(6)},           {"set", row.text(7)},         {"keep", integer(8)},
+                        {"seed", row.integer(9)},        {"state", row.text(11)},      {"cause", row.text(12)},
+                        {"generation", row.integer(13)}, {"attempt", row.integer(14)}, {"attempts", row.integer(15)},
+                        {"epoch", row.integer(16)},      {"epochs", row.integer(17)},  {"step", row.integer(18)},
+                        {"worker", row.text(20)},        {"device", row.text(21)},     {"started", integer(22)},
+                        {"ended", integer(23)}};
   if (row.integer(8) == 0) job["keep"] = nullptr;  // only pruned fusions keep a number of adapters
   job["objective"] = row.is_null(19) ? nlohmann::json() : nlohmann::json(row.real(19));
   job["parameters"] = parse_or(row.text(10), "{}");

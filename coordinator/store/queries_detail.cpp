@@ -12,20 +12,30 @@ using nlohmann::json;
 constexpr std::size_t kMaxContenders = 100;  // named in an answer; a selector over thousands is only counted
 
 Result<json> attempts_of(Database& database, std::int64_t number) {
-  FATHOM_ASSIGN(Statement select,
-                database.prepare("SELECT generation, attempt, (SELECT name FROM workers w WHERE w.number = a.worker), device, "
-                                 "granted, started, ended, outcome, text, resumed_epoch, epoch, data_sha256, base_sha256 "
-                                 "FROM attempts a WHERE job = ? ORDER BY generation, attempt"));
+  FATHOM_ASSIGN(
+      Statement select,
+      database.prepare("SELECT generation, attempt, (SELECT name FROM workers w WHERE w.number = a.worker), device, "
+                       "granted, started, ended, outcome, text, resumed_epoch, epoch, data_sha256, base_sha256 "
+                       "FROM attempts a WHERE job = ? ORDER BY generation, attempt"));
   select.bind(1, number);
   const auto time = [&](int column) { return select.is_null(column) ? json() : json(select.integer(column)); };
   json attempts = json::array();
   while (true) {
     FATHOM_ASSIGN(const bool row, select.step());
     if (!row) return attempts;
-    attempts.push_back({{"generation", select.integer(0)}, {"attempt", select.integer(1)}, {"worker", select.text(2)},
-                        {"device", select.text(3)}, {"granted", time(4)}, {"started", time(5)}, {"ended", time(6)},
-                        {"outcome", select.text(7)}, {"text", select.text(8)}, {"resumed_epoch", select.integer(9)},
-                        {"epoch", select.integer(10)}, {"data_sha256", select.text(11)}, {"base_sha256", select.text(12)}});
+    attempts.push_back({{"generation", select.integer(0)},
+                        {"attempt", select.integer(1)},
+                        {"worker", select.text(2)},
+                        {"device", select.text(3)},
+                        {"granted", time(4)},
+                        {"started", time(5)},
+                        {"ended", time(6)},
+                        {"outcome", select.text(7)},
+                        {"text", select.text(8)},
+                        {"resumed_epoch", select.integer(9)},
+                        {"epoch", select.integer(10)},
+                        {"data_sha256", select.text(11)},
+                        {"base_sha256", select.text(12)}});
   }
 }
 
@@ -43,8 +53,8 @@ Result<JobBrief> brief(Database& database, std::int64_t number) {
 }
 
 bool ended(const std::string& state) {
-  return state == "succeeded" || state == "failed" || state == "diverged" || state == "stopped" || state == "cancelled" ||
-         state == "skipped";
+  return state == "succeeded" || state == "failed" || state == "diverged" || state == "stopped" ||
+         state == "cancelled" || state == "skipped";
 }
 
 // Stored needs speak in job numbers; people read ids. `open` counts what has not ended.
@@ -61,8 +71,12 @@ Result<json> needs_of(Database& database, const json& stored, const json& chosen
         if (jobs.size() < kMaxContenders) jobs.push_back({{"job", job.id}, {"state", job.state}});
       }
     }
-    json need = {{"name", stored[place]["name"]}, {"rank", stored[place]["rank"]}, {"of", contenders},
-                 {"jobs", std::move(jobs)}, {"chosen", nullptr}, {"mean", nullptr}};
+    json need = {{"name", stored[place]["name"]},
+                 {"rank", stored[place]["rank"]},
+                 {"of", contenders},
+                 {"jobs", std::move(jobs)},
+                 {"chosen", nullptr},
+                 {"mean", nullptr}};
     if (place < chosen.size()) {
       FATHOM_ASSIGN(const JobBrief job, brief(database, chosen[place]["job"].get<std::int64_t>()));
       need["chosen"] = job.id;
@@ -85,7 +99,8 @@ Status add_result(Database& database, std::int64_t number, json& job) {
 Result<std::string> explain(Database& database, const json& job, std::int64_t open) {
   const std::string state = job["state"];
   const std::string cause = job["cause"];
-  if (state == "blocked") return fmt::format("waits for {} job{} that its inputs come from", open, open == 1 ? "" : "s");
+  if (state == "blocked")
+    return fmt::format("waits for {} job{} that its inputs come from", open, open == 1 ? "" : "s");
   if (state == "backoff") return fmt::format("waits before the next attempt: {}", cause);
   if (state == "leased") return std::string("given to a worker that has not begun yet");
   if (state != "ready") return cause;
@@ -101,7 +116,8 @@ Result<std::string> explain(Database& database, const json& job, std::int64_t op
 
 Result<json> job_detail(Database& database, std::int64_t number) {
   FATHOM_ASSIGN(json job, job_by_number(database, number));
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT settings, needs, chosen FROM job_settings WHERE number = ?"));
+  FATHOM_ASSIGN(Statement select,
+                database.prepare("SELECT settings, needs, chosen FROM job_settings WHERE number = ?"));
   FATHOM_TRY(select.bind(1, number).step());
   job["settings"] = parse_or(select.text(0), "{}");
   std::int64_t open = 0;
@@ -119,8 +135,9 @@ Result<json> job_events(Database& database, std::int64_t number, const Page& pag
     after = cursor[0];
   }
   const std::int64_t limit = clamp_limit(page.limit);
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT seq, time, type, text FROM job_events WHERE job = ? AND seq > ? "
-                                                   "ORDER BY seq LIMIT ?"));
+  FATHOM_ASSIGN(Statement select,
+                database.prepare("SELECT seq, time, type, text FROM job_events WHERE job = ? AND seq > ? "
+                                 "ORDER BY seq LIMIT ?"));
   select.bind_all(number, after, limit + 1);
   json items = json::array();
   json next;
@@ -131,7 +148,8 @@ Result<json> job_events(Database& database, std::int64_t number, const Page& pag
       next = fmt::format("n{}", items.back()["seq"].get<std::int64_t>());
       break;
     }
-    items.push_back({{"seq", select.integer(0)}, {"time", select.integer(1)}, {"type", select.text(2)}, {"text", select.text(3)}});
+    items.push_back(
+        {{"seq", select.integer(0)}, {"time", select.integer(1)}, {"type", select.text(2)}, {"text", select.text(3)}});
   }
   FATHOM_ASSIGN(Statement count, database.prepare("SELECT count(*) FROM job_events WHERE job = ?"));
   FATHOM_TRY(count.bind(1, number).step());

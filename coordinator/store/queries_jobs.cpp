@@ -14,11 +14,11 @@ namespace {
 // Columns by the names of the job object. Only these reach an ORDER BY.
 const std::map<std::string, std::string>& sort_columns() {
   static const std::map<std::string, std::string> columns = {
-      {"number", "j.number"},   {"id", "j.id"},           {"stage", "j.stage"},     {"kind", "j.kind"},
-      {"task", "j.task"},       {"drop", "j.drop_label"}, {"set", "j.set_label"},   {"keep", "j.keep"},
-      {"seed", "j.seed"},       {"state", "j.state"},     {"attempt", "j.attempt"}, {"attempts", "j.attempts"},
-      {"epoch", "j.epoch"},     {"step", "j.step"},       {"objective", "j.objective"}, {"worker", "j.worker"},
-      {"device", "j.device"},   {"started", "j.started"}, {"ended", "j.ended"}};
+      {"number", "j.number"}, {"id", "j.id"},           {"stage", "j.stage"},         {"kind", "j.kind"},
+      {"task", "j.task"},     {"drop", "j.drop_label"}, {"set", "j.set_label"},       {"keep", "j.keep"},
+      {"seed", "j.seed"},     {"state", "j.state"},     {"attempt", "j.attempt"},     {"attempts", "j.attempts"},
+      {"epoch", "j.epoch"},   {"step", "j.step"},       {"objective", "j.objective"}, {"worker", "j.worker"},
+      {"device", "j.device"}, {"started", "j.started"}, {"ended", "j.ended"}};
   return columns;
 }
 
@@ -52,7 +52,7 @@ std::string like_pattern(const std::string& text) {
 }
 
 struct Order {
-  std::string sql;      // ORDER BY …
+  std::string sql;  // ORDER BY …
   bool by_number = false;
 };
 
@@ -69,12 +69,16 @@ Result<Order> order_of(const JobsQuery& query) {
                      query.sort.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos;
   if (plain && query.sort.find('.') != std::string::npos) {
     return Order{fmt::format(" ORDER BY json_extract(j.parameters, '$.\"{0}\"') IS NULL, json_extract(j.parameters, "
-                             "'$.\"{0}\"') {1}, j.number", query.sort, direction), false};
+                             "'$.\"{0}\"') {1}, j.number",
+                             query.sort, direction),
+                 false};
   }
   std::vector<std::string> names;
   for (const auto& [name, column] : sort_columns()) names.push_back(name);
-  return Error{Errc::invalid_argument, fmt::format("jobs cannot be sorted by \"{}\": expected one of {}, or a parameter such as "
-                                                   "train.lr", query.sort.substr(0, 60), fmt::join(names, ", "))};
+  return Error{Errc::invalid_argument,
+               fmt::format("jobs cannot be sorted by \"{}\": expected one of {}, or a parameter such as "
+                           "train.lr",
+                           query.sort.substr(0, 60), fmt::join(names, ", "))};
 }
 
 Result<std::int64_t> count_jobs(Database& database, const Filter& filter) {
@@ -89,7 +93,8 @@ std::string label_of(const nlohmann::json& job) {
   std::string label = fmt::format("{} {}", job["task"].get<std::string>(), job["drop"].get<std::string>());
   if (const auto set = job["set"].get<std::string>(); !set.empty()) label += " " + set;
   for (const auto& [name, value] : job["parameters"].items()) {
-    label += fmt::format(" {}={}", name.substr(name.rfind('.') + 1), value.is_string() ? value.get<std::string>() : value.dump());
+    label += fmt::format(" {}={}", name.substr(name.rfind('.') + 1),
+                         value.is_string() ? value.get<std::string>() : value.dump());
   }
   return label + fmt::format(" seed {}", job["seed"].get<std::int64_t>());
 }
@@ -106,8 +111,9 @@ Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query) {
   one_of(filter, "j.drop_label", query.drop);
   if (filter.values.size() > 200) return Error{Errc::invalid_argument, "too many values in a filter"};
   if (!query.q.empty()) {
-    filter.also("(j.id LIKE ? ESCAPE '\\' OR j.task LIKE ? ESCAPE '\\' OR j.drop_label LIKE ? ESCAPE '\\' OR "
-                "j.set_label LIKE ? ESCAPE '\\' OR j.parameters LIKE ? ESCAPE '\\')");
+    filter.also(
+        "(j.id LIKE ? ESCAPE '\\' OR j.task LIKE ? ESCAPE '\\' OR j.drop_label LIKE ? ESCAPE '\\' OR "
+        "j.set_label LIKE ? ESCAPE '\\' OR j.parameters LIKE ? ESCAPE '\\')");
     for (int i = 0; i < 5; ++i) filter.values.emplace_back(like_pattern(query.q));
   }
   return filter;
@@ -134,8 +140,8 @@ Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const 
       offset = cursor[0];
     }
   }
-  FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {}{} LIMIT {} OFFSET {}", kSelectJob, filter.where,
-                                                               order.sql, limit + 1, offset)));
+  FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {}{} LIMIT {} OFFSET {}", kSelectJob,
+                                                               filter.where, order.sql, limit + 1, offset)));
   filter.bind(select);
   nlohmann::json items = nlohmann::json::array();
   nlohmann::json next;

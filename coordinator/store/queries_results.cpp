@@ -12,7 +12,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kSelectRows =
-    "SELECT r.job, r.place, j.stage, j.kind, j.task, j.drop_label, r.depth, j.set_label, j.keep, j.seed, r.split, r.metric, "
+    "SELECT r.job, r.place, j.stage, j.kind, j.task, j.drop_label, r.depth, j.set_label, j.keep, j.seed, r.split, "
+    "r.metric, "
     "r.value, r.is_primary, r.epoch, j.state, j.parameters, json_extract(c.settings, '$.recipe'), "
     "json_extract(c.settings, '$.precision'), j.device, j.id, x.generation, x.attempt, x.sha256 "
     "FROM result_rows r JOIN jobs j ON j.number = r.job JOIN job_results x ON x.number = r.job "
@@ -36,11 +37,27 @@ void add_drop(json& row, const std::string& drop) {
 }
 
 json result_row(const std::string& sweep, const Statement& s) {
-  json row = {{"sweep", sweep}, {"stage", s.text(2)}, {"kind", s.text(3)}, {"task", s.text(4)}, {"depth", s.integer(6)},
-              {"set", s.text(7)}, {"members", s.text(7)}, {"seed", s.integer(9)}, {"split", s.text(10)},
-              {"metric", s.text(11)}, {"primary", s.integer(13) != 0}, {"epoch", s.integer(14)}, {"status", s.text(15)},
-              {"recipe", s.text(17)}, {"precision", s.text(18)}, {"device", s.text(19)}, {"job", s.text(20)},
-              {"generation", s.integer(21)}, {"attempt", s.integer(22)}, {"cached", false}, {"sha256", s.text(23)}};
+  json row = {{"sweep", sweep},
+              {"stage", s.text(2)},
+              {"kind", s.text(3)},
+              {"task", s.text(4)},
+              {"depth", s.integer(6)},
+              {"set", s.text(7)},
+              {"members", s.text(7)},
+              {"seed", s.integer(9)},
+              {"split", s.text(10)},
+              {"metric", s.text(11)},
+              {"primary", s.integer(13) != 0},
+              {"epoch", s.integer(14)},
+              {"status", s.text(15)},
+              {"recipe", s.text(17)},
+              {"precision", s.text(18)},
+              {"device", s.text(19)},
+              {"job", s.text(20)},
+              {"generation", s.integer(21)},
+              {"attempt", s.integer(22)},
+              {"cached", false},
+              {"sha256", s.text(23)}};
   add_drop(row, s.text(5));
   row["kept"] = s.integer(8) == 0 ? json() : json(s.integer(8));
   row["value"] = s.is_null(12) ? json() : json(s.real(12));

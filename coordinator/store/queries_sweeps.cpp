@@ -9,7 +9,8 @@ namespace fathom::store::queries {
 namespace {
 
 constexpr const char* kSelectSweep =
-    "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal FROM sweeps";
+    "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal FROM "
+    "sweeps";
 
 using Counts = std::map<std::string, nlohmann::json>;  // by stage; "" = of the whole sweep
 
@@ -35,20 +36,14 @@ Result<nlohmann::json> sweep_object(Database& database, const Statement& row) {
     const auto found = counts.find(stage.value("name", std::string{}));
     stage["counts"] = found == counts.end() ? nlohmann::json::object() : found->second;
   }
-  return nlohmann::json{{"id", row.text(1)},
-                        {"name", row.text(2)},
-                        {"state", row.text(3)},
-                        {"cause", row.text(10)},
-                        {"created", row.integer(4)},
-                        {"ended", row.is_null(5) ? nlohmann::json() : nlohmann::json(row.integer(5))},
-                        {"jobs", row.integer(6)},
-                        {"counts", counts[""]},
-                        {"stages", std::move(stages)},
-                        {"tasks", parse_or(row.text(8), "[]")},
-                        {"priority", row.integer(9)},
-                        {"file", row.text(11)},
-                        {"goal", row.text(13)},
-                        {"notes", parse_or(row.text(12), "[]")}};
+  return nlohmann::json{
+      {"id", row.text(1)},           {"name", row.text(2)},
+      {"state", row.text(3)},        {"cause", row.text(10)},
+      {"created", row.integer(4)},   {"ended", row.is_null(5) ? nlohmann::json() : nlohmann::json(row.integer(5))},
+      {"jobs", row.integer(6)},      {"counts", counts[""]},
+      {"stages", std::move(stages)}, {"tasks", parse_or(row.text(8), "[]")},
+      {"priority", row.integer(9)},  {"file", row.text(11)},
+      {"goal", row.text(13)},        {"notes", parse_or(row.text(12), "[]")}};
 }
 
 }  // namespace
@@ -61,7 +56,8 @@ Result<nlohmann::json> sweeps(Database& database, const Page& page) {
     before = cursor[0];
   }
   const std::int64_t limit = clamp_limit(page.limit);
-  FATHOM_ASSIGN(Statement select, database.prepare(std::string(kSelectSweep) + " WHERE number < ? ORDER BY number DESC LIMIT ?"));
+  FATHOM_ASSIGN(Statement select,
+                database.prepare(std::string(kSelectSweep) + " WHERE number < ? ORDER BY number DESC LIMIT ?"));
   select.bind_all(before, limit + 1);
   nlohmann::json items = nlohmann::json::array();
   nlohmann::json next;
@@ -105,7 +101,8 @@ Result<nlohmann::json> workers(Database& database) {
     if (!row) break;
     running[{active->integer(0), active->text(1)}] = active->integer(2);
   }
-  FATHOM_ASSIGN(Statement * select, database.cached("SELECT number, uid, name, state, devices, joined FROM workers ORDER BY number"));
+  FATHOM_ASSIGN(Statement * select,
+                database.cached("SELECT number, uid, name, state, devices, joined FROM workers ORDER BY number"));
   nlohmann::json items = nlohmann::json::array();
   while (true) {
     FATHOM_ASSIGN(const bool row, select->step());
@@ -115,22 +112,28 @@ Result<nlohmann::json> workers(Database& database) {
       const auto found = running.find({select->integer(0), device.value("name", std::string{})});
       device["running"] = found == running.end() ? 0 : found->second;
     }
-    items.push_back({{"id", select->integer(0)}, {"uid", select->text(1)}, {"name", select->text(2)},
-                     {"state", select->text(3)}, {"devices", std::move(devices)}, {"joined", select->integer(5)}});
+    items.push_back({{"id", select->integer(0)},
+                     {"uid", select->text(1)},
+                     {"name", select->text(2)},
+                     {"state", select->text(3)},
+                     {"devices", std::move(devices)},
+                     {"joined", select->integer(5)}});
   }
   const auto total = items.size();
   return nlohmann::json{{"items", std::move(items)}, {"total", total}, {"next", nullptr}};
 }
 
-Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, const std::string& sweep_id, std::uint32_t limit) {
+Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, const std::string& sweep_id,
+                                     std::uint32_t limit) {
   std::int64_t only = 0;
   if (!sweep_id.empty()) {
     FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep_id));
     only = key.number;
   }
   const auto after = static_cast<std::int64_t>(seq);
-  FATHOM_ASSIGN(Statement select, database.prepare(std::string(kSelectSweep) +
-                                                   " WHERE changed > ?1 AND (?2 = 0 OR number = ?2) ORDER BY number DESC LIMIT 1000"));
+  FATHOM_ASSIGN(Statement select,
+                database.prepare(std::string(kSelectSweep) +
+                                 " WHERE changed > ?1 AND (?2 = 0 OR number = ?2) ORDER BY number DESC LIMIT 1000"));
   select.bind_all(after, only);
   nlohmann::json changes = {{"sweeps", nlohmann::json::array()}, {"jobs", nlohmann::json::array()}};
   while (true) {
@@ -139,7 +142,8 @@ Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, cons
     FATHOM_ASSIGN(nlohmann::json object, sweep_object(database, select));
     changes["sweeps"].push_back(std::move(object));
   }
-  FATHOM_ASSIGN(Statement jobs, database.prepare(std::string(kSelectJob) + " WHERE j.changed > ?1 AND j.changed > 0 AND "
+  FATHOM_ASSIGN(Statement jobs, database.prepare(std::string(kSelectJob) +
+                                                 " WHERE j.changed > ?1 AND j.changed > 0 AND "
                                                  "(?2 = 0 OR j.sweep = ?2) ORDER BY j.changed DESC LIMIT ?3"));
   jobs.bind_all(after, only, std::int64_t{limit});
   while (true) {
@@ -147,7 +151,8 @@ Result<nlohmann::json> changes_after(Database& database, std::uint64_t seq, cons
     if (!row) break;
     changes["jobs"].push_back(job_object(jobs));
   }
-  FATHOM_ASSIGN(const std::int64_t applied, database.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'applied'"));
+  FATHOM_ASSIGN(const std::int64_t applied,
+                database.integer("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'applied'"));
   changes["seq"] = applied;
   return changes;
 }

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
+#include <nlohmann/json.hpp>
 
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
@@ -18,16 +18,22 @@
 namespace fathom::store {
 namespace {
 
-constexpr std::size_t kBatch = 1000;   // events of one transaction: what a reader sees at once
-constexpr std::size_t kReaders = 3;    // connections for queries
-constexpr Millis kRetry{1000};         // while the disk is full
+constexpr std::size_t kBatch = 1000;  // events of one transaction: what a reader sees at once
+constexpr std::size_t kReaders = 3;   // connections for queries
+constexpr Millis kRetry{1000};        // while the disk is full
 
 class SqliteReadModel final : public ReadModel {
  public:
   SqliteReadModel(std::filesystem::path file, Database writer, std::vector<Database> readers, EventStore& events,
                   std::uint64_t applied)
-      : file_(std::move(file)), writer_(std::move(writer)), projector_(writer_), events_(events),
-        readers_(std::move(readers)), applied_(applied), target_(events.last_durable()), thread_([this] { run(); }) {}
+      : file_(std::move(file)),
+        writer_(std::move(writer)),
+        projector_(writer_),
+        events_(events),
+        readers_(std::move(readers)),
+        applied_(applied),
+        target_(events.last_durable()),
+        thread_([this] { run(); }) {}
   ~SqliteReadModel() override;
 
   void notify(std::uint64_t seq) override;
@@ -48,7 +54,8 @@ class SqliteReadModel final : public ReadModel {
     return ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, false); });
   }
   Result<nlohmann::json> sweep_resolved(const std::string& id) override {
-    FATHOM_ASSIGN(const std::string text, ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, true); }));
+    FATHOM_ASSIGN(const std::string text,
+                  ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, true); }));
     return queries::parse_or(text, "{}");
   }
   Result<nlohmann::json> jobs(const std::string& id, const JobsQuery& query) override {
@@ -67,14 +74,16 @@ class SqliteReadModel final : public ReadModel {
     return ask<nlohmann::json>([](Database& db) { return queries::workers(db); });
   }
   Result<JobNumber> job_number(const std::string& id, const std::string& job) override {
-    FATHOM_ASSIGN(const std::int64_t number, ask<std::int64_t>([&](Database& db) { return queries::find_job(db, id, job); }));
+    FATHOM_ASSIGN(const std::int64_t number,
+                  ask<std::int64_t>([&](Database& db) { return queries::find_job(db, id, job); }));
     return JobNumber(static_cast<std::uint64_t>(number));
   }
   Result<nlohmann::json> job_by_number(JobNumber number) override {
     const auto value = static_cast<std::int64_t>(number.value());
     return ask<nlohmann::json>([&](Database& db) { return queries::job_by_number(db, value); });
   }
-  Result<std::vector<CurveJob>> curve_jobs(const std::string& id, const JobsQuery& filter, std::uint32_t limit) override {
+  Result<std::vector<CurveJob>> curve_jobs(const std::string& id, const JobsQuery& filter,
+                                           std::uint32_t limit) override {
     return ask<std::vector<CurveJob>>([&](Database& db) { return queries::curve_jobs(db, id, filter, limit); });
   }
   Result<nlohmann::json> changes_after(std::uint64_t seq, const std::string& id, std::uint32_t limit) override {
@@ -100,8 +109,8 @@ class SqliteReadModel final : public ReadModel {
   void give_up(const Error& error);
 
   std::filesystem::path file_;
-  Database writer_;         // the thread's
-  Projector projector_;     // the thread's
+  Database writer_;      // the thread's
+  Projector projector_;  // the thread's
   EventStore& events_;
   std::function<void(const Changes&)> changed_;  // mutex_
 
@@ -110,13 +119,13 @@ class SqliteReadModel final : public ReadModel {
   std::vector<Database> readers_;  // readers_mutex_: the idle ones
 
   std::mutex mutex_;
-  std::condition_variable wake_;     // the thread: something to do
-  std::condition_variable moved_;    // waiters: applied_ or broken_ changed
+  std::condition_variable wake_;   // the thread: something to do
+  std::condition_variable moved_;  // waiters: applied_ or broken_ changed
   std::atomic<std::uint64_t> applied_;
-  std::uint64_t target_;             // mutex_
-  bool stopping_ = false;            // mutex_
-  std::optional<Error> broken_;      // mutex_
-  std::thread thread_;               // last: starts when everything above exists
+  std::uint64_t target_;         // mutex_
+  bool stopping_ = false;        // mutex_
+  std::optional<Error> broken_;  // mutex_
+  std::thread thread_;           // last: starts when everything above exists
 };
 
 SqliteReadModel::~SqliteReadModel() {
@@ -185,8 +194,10 @@ bool SqliteReadModel::pause(Millis time) {
 }
 
 void SqliteReadModel::give_up(const Error& error) {
-  spdlog::critical("read model {}: {}; lists stand still. Stop the coordinator, remove the file and start again: it is made "
-                   "anew from the log", file_.string(), error.message);
+  spdlog::critical(
+      "read model {}: {}; lists stand still. Stop the coordinator, remove the file and start again: it is made "
+      "anew from the log",
+      file_.string(), error.message);
   {
     const std::lock_guard lock(mutex_);
     broken_ = error;

@@ -36,8 +36,8 @@ struct JobsQuery {
 
 // What a batch of events changed. Jobs made by a submit are not listed: their sweep is.
 struct Changes {
-  std::uint64_t seq = 0;             // applied up to here
-  std::vector<std::string> sweeps;   // ids
+  std::uint64_t seq = 0;            // applied up to here
+  std::vector<std::string> sweeps;  // ids
   std::vector<JobNumber> jobs;
   bool workers = false;
 };
@@ -60,7 +60,8 @@ class ReadModel {
   // Until events up to seq are applied, so that who wrote reads its own write. unavailable after the timeout; the error
   // that stopped the read model, if one did.
   virtual Status wait_for(std::uint64_t seq, Millis timeout) = 0;
-  // `changed` runs on the read model's thread after each applied batch and must not block. Call before the first notify.
+  // `changed` runs on the read model's thread after each applied batch and must not block. Call before the first
+  // notify.
   virtual void subscribe(std::function<void(const Changes&)> changed) = 0;
 
   // Lists: {"items", "total", "next"}. Objects: not_found names what was asked for.

@@ -1,5 +1,5 @@
-// Tables of the read model. They hold nothing that the log does not: a new version is a new number here, and the file is
-// made again from the log. Thread: constants.
+// Tables of the read model. They hold nothing that the log does not: a new version is a new number here, and the file
+// is made again from the log. Thread: constants.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,9 @@ namespace fathom::store {
 inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
 inline constexpr std::int64_t kReadModelVersion = 1;
 
-// jobs: what lists show, one row a job. `state` is the REST word. `changed` is the seq of the last event about the row (0
-// for a job that only its submit made), so that a stream can go on from any seq. `set` and `drop` are SQL words, hence
-// set_label and drop_label.
-// counts: jobs by state, kept with each change, so that no list of sweeps ever counts.
+// jobs: what lists show, one row a job. `state` is the REST word. `changed` is the seq of the last event about the row
+// (0 for a job that only its submit made), so that a stream can go on from any seq. `set` and `drop` are SQL words,
+// hence set_label and drop_label. counts: jobs by state, kept with each change, so that no list of sweeps ever counts.
 inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(

@@ -15,17 +15,23 @@ namespace {
 Errc errc_of(int code, int system_errno) {
   const bool no_space = system_errno == ENOSPC || system_errno == EDQUOT;
   switch (code & 0xFF) {
-    case SQLITE_FULL: return Errc::resource_exhausted;
+    case SQLITE_FULL:
+      return Errc::resource_exhausted;
     case SQLITE_IOERR:
       return no_space && code != SQLITE_IOERR_FSYNC ? Errc::resource_exhausted : Errc::internal;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return Errc::corrupt;
+    case SQLITE_NOTADB:
+      return Errc::corrupt;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return Errc::failed_precondition;
+    case SQLITE_LOCKED:
+      return Errc::failed_precondition;
     case SQLITE_READONLY:
-    case SQLITE_PERM: return Errc::permission_denied;
-    case SQLITE_CANTOPEN: return no_space ? Errc::resource_exhausted : Errc::permission_denied;
-    default: return Errc::internal;
+    case SQLITE_PERM:
+      return Errc::permission_denied;
+    case SQLITE_CANTOPEN:
+      return no_space ? Errc::resource_exhausted : Errc::permission_denied;
+    default:
+      return Errc::internal;
   }
 }
 
@@ -126,7 +132,8 @@ double Statement::real(int column) const {
 std::string Statement::text(int column) const {
   const void* bytes = sqlite3_column_blob(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
-  return bytes == nullptr ? std::string{} : std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  return bytes == nullptr ? std::string{}
+                          : std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
 int Statement::columns() const { return sqlite3_column_count(statement_); }
@@ -209,12 +216,14 @@ Status prepare_schema(Database& database, const std::filesystem::path& file, std
   }
   if (found_id != application_id) {
     return Error{Errc::corrupt, fmt::format("{} is not a file of this kind: another program made it; name another "
-                                            "state folder with --state, or move the file away", file.string())};
+                                            "state folder with --state, or move the file away",
+                                            file.string())};
   }
   if (found_version > version) {
     return Error{Errc::unsupported,
                  fmt::format("{} was written by a newer Fathom (schema {}, this program knows {}): start that version, "
-                             "or name another state folder with --state", file.string(), found_version, version)};
+                             "or name another state folder with --state",
+                             file.string(), found_version, version)};
   }
   if (found_version < version) {
     return Error{Errc::unsupported, fmt::format("{} has schema {}, which this program no longer reads (it knows {})",

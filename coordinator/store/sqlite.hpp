@@ -27,8 +27,8 @@ class Statement {
   ~Statement();
 
   Statement& bind(int index, std::int64_t value);
-  Statement& bind(int index, double value);            // NaN becomes NULL
-  Statement& bind(int index, std::string_view text);   // copied
+  Statement& bind(int index, double value);           // NaN becomes NULL
+  Statement& bind(int index, std::string_view text);  // copied
   Statement& bind_blob(int index, std::string_view bytes);
   Statement& bind_null(int index);
   template <class... Values>
@@ -60,7 +60,7 @@ class Statement {
 
 struct DatabaseOptions {
   bool read_only = false;
-  bool exclusive = false;      // no other process or connection may open it while this one lives
+  bool exclusive = false;  // no other process or connection may open it while this one lives
   const char* synchronous = "FULL";
   std::string vfs;
 };

@@ -46,15 +46,19 @@ struct Telemetry::Families {
   Registry registry;
   Counter& events = counter(registry, "fathom_events_appended_total", "Events that became durable.").Add({});
   Counter& event_bytes = counter(registry, "fathom_event_bytes_total", "Bytes of those events.").Add({});
-  Histogram& fsync = histogram(registry, "fathom_fsync_seconds", "One group commit with its fsync.").Add({}, seconds_buckets());
-  Counter& expired = counter(registry, "fathom_leases_expired_total", "Leases whose worker was silent too long.").Add({});
+  Histogram& fsync =
+      histogram(registry, "fathom_fsync_seconds", "One group commit with its fsync.").Add({}, seconds_buckets());
+  Counter& expired =
+      counter(registry, "fathom_leases_expired_total", "Leases whose worker was silent too long.").Add({});
   Family<Counter>& ended = counter(registry, "fathom_jobs_ended_total", "Jobs that reached an end, by its kind.");
-  Counter& items = counter(registry, "fathom_items_received_total", "Items of workers, repeated ones included.").Add({});
+  Counter& items =
+      counter(registry, "fathom_items_received_total", "Items of workers, repeated ones included.").Add({});
   Counter& points = counter(registry, "fathom_metric_points_received_total", "Metric points of workers.").Add({});
   Counter& assigned = counter(registry, "fathom_jobs_assigned_total", "Assignments sent to workers.").Add({});
   Counter& refused = counter(registry, "fathom_workers_refused_total", "Hellos that were refused.").Add({});
   Family<Counter>& requests = counter(registry, "fathom_http_requests_total", "Answered HTTP requests.");
-  Family<Histogram>& latency = histogram(registry, "fathom_http_request_seconds", "From a request's last byte to its answer.");
+  Family<Histogram>& latency =
+      histogram(registry, "fathom_http_request_seconds", "From a request's last byte to its answer.");
   Family<Gauge>& jobs = gauge(registry, "fathom_jobs", "Jobs by state.");
   Family<Gauge>& workers = gauge(registry, "fathom_workers", "Workers by state.");
   Gauge& connected = gauge(registry, "fathom_workers_connected", "Workers with a connection.").Add({});
@@ -88,8 +92,10 @@ void Telemetry::http(const std::string& method, const std::string& route, int st
 }
 
 std::string Telemetry::text(const Gauges& gauges) {
-  for (const auto& [state, count] : gauges.jobs) families_->jobs.Add({{"state", state}}).Set(static_cast<double>(count));
-  for (const auto& [state, count] : gauges.workers) families_->workers.Add({{"state", state}}).Set(static_cast<double>(count));
+  for (const auto& [state, count] : gauges.jobs)
+    families_->jobs.Add({{"state", state}}).Set(static_cast<double>(count));
+  for (const auto& [state, count] : gauges.workers)
+    families_->workers.Add({{"state", state}}).Set(static_cast<double>(count));
   families_->connected.Set(static_cast<double>(gauges.connected));
   families_->leases.Set(static_cast<double>(gauges.leases));
   families_->sweeps.Set(static_cast<double>(gauges.sweeps_open));

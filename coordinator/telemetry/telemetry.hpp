@@ -1,5 +1,5 @@
-// The coordinator's numbers for Prometheus: counters that grow as things happen, gauges that are set when somebody asks,
-// and the text format. Names: docs/operations, "Metrics"; all begin with fathom_.
+// The coordinator's numbers for Prometheus: counters that grow as things happen, gauges that are set when somebody
+// asks, and the text format. Names: docs/operations, "Metrics"; all begin with fathom_.
 //
 // Thread: every method from any thread; counting is one atomic addition. Owner: the coordinator. Failures: none.
 #pragma once

@@ -37,8 +37,8 @@ void Builder::warn_small_groups(const Stage& stage) {
   std::size_t least = kMaxJobs;
   for (const auto& [group, members] : settings) least = std::min(least, members.size());
   if (settings.empty() || least >= stage.stop->eta) return;
-  note("stage '" + stage.name + "': stopping compares as few as " + std::to_string(least) + " settings with each other, fewer than eta = " +
-       std::to_string(stage.stop->eta));
+  note("stage '" + stage.name + "': stopping compares as few as " + std::to_string(least) +
+       " settings with each other, fewer than eta = " + std::to_string(stage.stop->eta));
 }
 
 bool Builder::add(Job job, std::uint32_t setting) {
@@ -95,15 +95,19 @@ std::optional<json> Builder::column(JobIndex index, const std::string& name) con
 
 json Builder::asked(const Need& need) const {
   const Contender& first = need.contenders.front();
-  if (need.contenders.size() == 1 && first.jobs.size() == 1) return {{"name", need.name}, {"job", job(first.jobs.front()).id}};
+  if (need.contenders.size() == 1 && first.jobs.size() == 1)
+    return {{"name", need.name}, {"job", job(first.jobs.front()).id}};
   json contenders = json::array();
   for (const Contender& contender : need.contenders) {
     json ids = json::array();
     for (const JobIndex one : contender.jobs) ids.push_back(job(one).id);
     contenders.push_back(std::move(ids));
   }
-  return {{"name", need.name}, {"contenders", contenders}, {"rank", need.rank},
-          {"seed", need.best_seed ? json("best") : json(need.seed_place)}, {"stopped", need.accept_stopped}};
+  return {{"name", need.name},
+          {"contenders", contenders},
+          {"rank", need.rank},
+          {"seed", need.best_seed ? json("best") : json(need.seed_place)},
+          {"stopped", need.accept_stopped}};
 }
 
 std::map<std::string, json> parameters_of(const json& point) {
@@ -116,7 +120,9 @@ std::string group_of(const Job& job, const std::string& stage, const json& per) 
   std::string out = stage;
   for (const json& column : per) {
     const auto value = column_of(job, stage, column.get<std::string>());
-    out += "/" + (!value ? "" : value->is_string() ? value->get<std::string>() : column.get<std::string>() + value->dump());
+    out += "/" + (!value               ? ""
+                  : value->is_string() ? value->get<std::string>()
+                                       : column.get<std::string>() + value->dump());
   }
   return out;
 }

@@ -53,16 +53,16 @@ class Builder {
   void warn_small_groups(const Stage& stage);
 
   Expansion out_;
-  std::vector<std::vector<Model>> models_;                 // by stage
+  std::vector<std::vector<Model>> models_;  // by stage
   std::unordered_map<std::string, JobIndex> by_id_;
   std::size_t stage_ = 0;
-  std::size_t reused_ = 0;                                 // jobs of this stage that an earlier one has
+  std::size_t reused_ = 0;  // jobs of this stage that an earlier one has
 };
 
 // One for each group of kinds.
-void expand_training(Builder& builder);   // adapter, finetune
+void expand_training(Builder& builder);  // adapter, finetune
 void expand_fusion(Builder& builder);
-void expand_sourced(Builder& builder);    // prune, evaluate
+void expand_sourced(Builder& builder);  // prune, evaluate
 
 // Sets keys of settings from a point {"train.lr": 0.001} and takes out those that are sampled and absent.
 void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);

@@ -29,7 +29,8 @@ void read_header(Plan& plan, const json& sweep) {
   plan.name = sweep.at("name");
   plan.goal = sweep.at("common").at("objective").at("goal") == "minimize" ? Goal::minimize : Goal::maximize;
   const json& limits = sweep.at("limits");
-  plan.limits = {limits.at("concurrency"), limits.at("wall_seconds"), limits.at("job_wall_seconds"), limits.at("failed")};
+  plan.limits = {limits.at("concurrency"), limits.at("wall_seconds"), limits.at("job_wall_seconds"),
+                 limits.at("failed")};
   plan.retry = {sweep.at("retry").at("max"), sweep.at("retry").at("not_on").get<std::vector<std::string>>()};
   plan.priority = sweep.at("priority");
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
@@ -66,7 +67,8 @@ Result<Plan> expand(const Sweep& sweep, std::uint32_t layers) {
     if (out.problems.empty()) return std::move(out.plan);
     std::string message;
     for (const ExpandProblem& problem : out.problems) {
-      message += (message.empty() ? "" : "; ") + ("stage '" + out.plan.stages[problem.stage].name + "': " + problem.message);
+      message +=
+          (message.empty() ? "" : "; ") + ("stage '" + out.plan.stages[problem.stage].name + "': " + problem.message);
     }
     return Error{Errc::invalid_argument, message};
   } catch (const json::exception& error) {

@@ -41,7 +41,8 @@ class FusionStage {
     return std::find(columns.begin(), columns.end(), json(column)) != columns.end();
   }
 
-  [[nodiscard]] bool competes(JobIndex index, const std::string& member, const std::string& drop, const json& seed) const {
+  [[nodiscard]] bool competes(JobIndex index, const std::string& member, const std::string& drop,
+                              const json& seed) const {
     const Job& job = builder_.job(index);
     if (job.task != member || (per("drop") && job.drop != drop) || (!seed.is_null() && job.seed != seed)) return false;
     return meets(needs_.at("where"), [&](const std::string& column) { return builder_.column(index, column); });
@@ -57,7 +58,8 @@ class FusionStage {
     return known_.emplace(key, std::move(found)).first->second;
   }
 
-  void add_contenders(Members& found, std::size_t from, const std::string& member, const std::string& drop, const json& seed) {
+  void add_contenders(Members& found, std::size_t from, const std::string& member, const std::string& drop,
+                      const json& seed) {
     std::uint32_t setting = 0;
     const std::size_t before = found.contenders.size();
     for (const Model& model : builder_.models(from)) {
@@ -70,7 +72,9 @@ class FusionStage {
       std::vector<std::int64_t> seeds;
       for (const JobIndex job : found.contenders[i].jobs) seeds.push_back(builder_.job(job).seed);
       if (found.seeds.empty()) found.seeds = seeds;
-      if (found.seeds != seeds) builder_.problem("needs: the adapters that compete for '" + member + "' have different seeds; take stages with the same seeds");
+      if (found.seeds != seeds)
+        builder_.problem("needs: the adapters that compete for '" + member +
+                         "' have different seeds; take stages with the same seeds");
     }
   }
 
@@ -88,7 +92,8 @@ class FusionStage {
       } else if (mode == "best") {
         out.emplace_back(seed, 0);
       } else if (place == seeds.size()) {
-        builder_.problem("needs: the members have no seed " + std::to_string(seed) + "; seeds: best or all does not match seeds");
+        builder_.problem("needs: the members have no seed " + std::to_string(seed) +
+                         "; seeds: best or all does not match seeds");
       } else {
         out.emplace_back(seed, place);
       }
@@ -120,8 +125,8 @@ class FusionStage {
   bool all_members(const json& set, const std::string& drop) {
     for (const json& member : set) {
       if (!members(member, drop, nullptr).contenders.empty()) continue;
-      builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() + "' that meets `where`" +
-                       (per("drop") ? " with drop " + drop : ""));
+      builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() +
+                       "' that meets `where`" + (per("drop") ? " with drop " + drop : ""));
       return false;
     }
     return true;
@@ -143,7 +148,9 @@ class FusionStage {
       one.seed = seed;
       one.needs = needs_of(set, job.drop, seed, place);
       if (one.needs.empty()) continue;
-      one.group = group_of(one, stage_.at("name"), stage_.at("stop").is_null() ? json::array({"task", "drop", "set"}) : stage_.at("stop").at("per"));
+      one.group =
+          group_of(one, stage_.at("name"),
+                   stage_.at("stop").is_null() ? json::array({"task", "drop", "set"}) : stage_.at("stop").at("per"));
       if (builder_.identities) one.settings = with_needs(settings, one);
       if (!builder_.add(std::move(one), setting_)) return false;
     }
@@ -152,7 +159,8 @@ class FusionStage {
   }
 
   // Everything but the seed and what it asks of its inputs.
-  [[nodiscard]] json settings_of(const json& task, const json& drop, const json& set, const json& train, const json& point) const {
+  [[nodiscard]] json settings_of(const json& task, const json& drop, const json& set, const json& train,
+                                 const json& point) const {
     json settings = builder_.common();
     settings["train"] = train;
     apply_point(settings, point, stage_.at("parameters"));

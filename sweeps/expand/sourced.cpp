@@ -13,7 +13,7 @@ using nlohmann::json;
 // A model that is asked for, with what is known of it before it is chosen.
 struct Source {
   Need need;
-  Job like;            // task, drop, set, keep, seed, parameters: those that all its contenders share
+  Job like;  // task, drop, set, keep, seed, parameters: those that all its contenders share
   std::size_t set_place = 0;
   std::size_t task_place = 0;
   std::uint32_t setting = 0;  // sources that differ in the seed only are one setting
@@ -47,7 +47,8 @@ class SourcedStage {
   void collect(std::size_t from) {
     std::vector<Model> models;
     for (const Model& model : builder_.models(from)) {
-      if (meets(source_.at("where"), [&](const std::string& column) { return builder_.column(model.job, column); })) models.push_back(model);
+      if (meets(source_.at("where"), [&](const std::string& column) { return builder_.column(model.job, column); }))
+        models.push_back(model);
     }
     if (models.empty()) {
       builder_.problem("from: no job of stage '" + builder_.stage_name(from) + "' meets `where`");
@@ -146,7 +147,8 @@ class SourcedStage {
     const json& keep = stage_.at("keep");
     for (std::size_t k = 0; k < keep.size(); ++k) {
       for (const Source& source : sources_) {
-        const auto members = static_cast<std::size_t>(std::count(source.like.set.begin(), source.like.set.end(), '+')) + 1;
+        const auto members =
+            static_cast<std::size_t>(std::count(source.like.set.begin(), source.like.set.end(), '+')) + 1;
         if (!source.like.set.empty() && keep[k].get<std::size_t>() >= members) {
           ++too_many[source.like.set + " to " + keep[k].dump()];
           continue;
@@ -158,7 +160,8 @@ class SourcedStage {
       }
     }
     for (const auto& [what, count] : too_many) {
-      builder_.note("stage '" + stage_.at("name").get<std::string>() + "': pruning " + what + " adapters keeps all; " + std::to_string(count) + " jobs are not made");
+      builder_.note("stage '" + stage_.at("name").get<std::string>() + "': pruning " + what + " adapters keeps all; " +
+                    std::to_string(count) + " jobs are not made");
     }
     std::stable_sort(prunes_.begin(), prunes_.end(), [](const Source& a, const Source& b) {
       return std::make_tuple(a.task_place, drop_place(a.like.drop), a.set_place) <
@@ -177,9 +180,11 @@ class SourcedStage {
       json depths = stage_.at("depths");
       if (depths.is_array()) {
         for (const json& depth : depths) builder_.check_depth(depth.get<std::uint64_t>(), "depth");
-        const std::uint32_t n = specialized_n(source.like.drop);  // below it a specialised model has no adapters (rule 12)
+        const std::uint32_t n =
+            specialized_n(source.like.drop);  // below it a specialised model has no adapters (rule 12)
         json kept = json::array();
-        std::copy_if(depths.begin(), depths.end(), std::back_inserter(kept), [n](const json& depth) { return depth >= n; });
+        std::copy_if(depths.begin(), depths.end(), std::back_inserter(kept),
+                     [n](const json& depth) { return depth >= n; });
         depths = std::move(kept);
       }
       if (depths.empty()) {

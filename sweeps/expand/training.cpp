@@ -50,7 +50,8 @@ json settings_of(const Builder& builder, const Axes& axes, const json& point) {
   if (axes.drop) {
     settings["drop"] = *axes.drop;
     settings["adapter"] = builder.stage().at("adapter");
-    if (const auto config = point.find("adapter.config"); config != point.end()) settings["adapter"]["config"] = *config;
+    if (const auto config = point.find("adapter.config"); config != point.end())
+      settings["adapter"]["config"] = *config;
     fill_adapter(settings["adapter"]);
   }
   apply_point(settings, point, builder.stage().at("parameters"));
@@ -71,7 +72,8 @@ bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uin
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;
-    one.group = group_of(one, stage.at("name"), stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
+    one.group = group_of(one, stage.at("name"),
+                         stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
     if (builder.identities) {
       one.settings = settings;
       one.settings["seed"] = seed;
@@ -94,7 +96,8 @@ void expand_training(Builder& builder) {
     for (const json& drop : drops) {
       if (!finetune) builder.check_depth(drop.value("hi", drop.value("n", 0u)), "drop depth");
       for (const json& point : stage.at("points")) {
-        if (!add_setting(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, point, setting++)) return;
+        if (!add_setting(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, point, setting++))
+          return;
       }
     }
   }

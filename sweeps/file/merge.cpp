@@ -13,7 +13,8 @@ class Loader {
  public:
   Loader(const ParseOptions& options, Report& report) : options_(options), report_(report) {}
 
-  std::optional<Node> read(const std::string& name, const std::string& folder, const std::string& text, std::size_t depth) {
+  std::optional<Node> read(const std::string& name, const std::string& folder, const std::string& text,
+                           std::size_t depth) {
     auto node = read_yaml(name, text, report_);
     if (!node || !node->is_map()) return node;
     const Node* include = node->find("include");
@@ -49,7 +50,8 @@ class Loader {
       return;
     }
     if (depth >= kMaxIncludes) {
-      report_.error(file.mark, "include: more than " + std::to_string(kMaxIncludes) + " files deep; do they include each other?");
+      report_.error(file.mark,
+                    "include: more than " + std::to_string(kMaxIncludes) + " files deep; do they include each other?");
       return;
     }
     const auto path = (std::filesystem::path(folder) / file.text).lexically_normal();

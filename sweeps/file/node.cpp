@@ -81,10 +81,14 @@ Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(
 
 std::string describe(const Node& node) {
   switch (node.type) {
-    case Node::Type::null: return node.text.empty() ? "nothing" : "'" + node.text + "'";
-    case Node::Type::scalar: return node.quoted ? "the text '" + node.text + "'" : "'" + node.text + "'";
-    case Node::Type::list: return "a list";
-    case Node::Type::map: return "a map";
+    case Node::Type::null:
+      return node.text.empty() ? "nothing" : "'" + node.text + "'";
+    case Node::Type::scalar:
+      return node.quoted ? "the text '" + node.text + "'" : "'" + node.text + "'";
+    case Node::Type::list:
+      return "a list";
+    case Node::Type::map:
+      return "a map";
   }
   return "something else";
 }

@@ -14,11 +14,11 @@ namespace fathom::sweeps {
 struct Node {
   enum class Type { null, scalar, list, map };
   Type type = Type::null;
-  std::string text;          // scalar; of a null, how it was written ("", "~", "null")
-  bool quoted = false;       // a quoted scalar is text, never a number
+  std::string text;     // scalar; of a null, how it was written ("", "~", "null")
+  bool quoted = false;  // a quoted scalar is text, never a number
   Mark mark;
-  std::vector<Node> keys;    // map: scalars, beside `items`
-  std::vector<Node> items;   // list, or the values of a map
+  std::vector<Node> keys;   // map: scalars, beside `items`
+  std::vector<Node> items;  // list, or the values of a map
 
   [[nodiscard]] bool is_map() const { return type == Type::map; }
   [[nodiscard]] bool is_list() const { return type == Type::list; }

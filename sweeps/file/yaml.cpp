@@ -22,8 +22,8 @@ struct Refused {
 
 constexpr std::size_t kMaxKeys = 4096;  // of one map; finding a second `key:` is quadratic
 
-// yaml-cpp counts bytes from 0; a person counts characters from 1. Remembers the last place: marks come in rising order,
-// and counting each anew from the start of a long line would be quadratic.
+// yaml-cpp counts bytes from 0; a person counts characters from 1. Remembers the last place: marks come in rising
+// order, and counting each anew from the start of a long line would be quadratic.
 class Places {
  public:
   Places(std::uint32_t source, const std::string& text) : source_(source), text_(text) {}
@@ -52,7 +52,8 @@ class Places {
 };
 
 std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
 std::size_t size_of(const Node& node) {
@@ -85,7 +86,8 @@ class Builder final : public YAML::EventHandler {
     add(found->second);
   }
 
-  void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& at, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     Node node;
     node.type = Node::Type::scalar;
     node.text = value;
@@ -184,7 +186,8 @@ class Builder final : public YAML::EventHandler {
     }
     for (const Node& known : parent.keys) {
       if (known.text == key.text) {
-        throw Refused{key.mark, "key '" + key.text + "' stands twice, first on line " + std::to_string(known.mark.line)};
+        throw Refused{key.mark,
+                      "key '" + key.text + "' stands twice, first on line " + std::to_string(known.mark.line)};
       }
     }
     parent.keys.push_back(std::move(key));
@@ -215,7 +218,8 @@ bool check_lines(std::uint32_t source, const std::string& text, Report& report) 
     for (std::size_t i = start; i < end; ++i) {
       const auto c = static_cast<unsigned char>(text[i]);
       if (c >= 0x20 || c == '\t' || c == '\r') continue;
-      report.error({source, line, static_cast<std::uint32_t>(i - start + 1), 1}, "a control character; this is not a text file");
+      report.error({source, line, static_cast<std::uint32_t>(i - start + 1), 1},
+                   "a control character; this is not a text file");
       return false;
     }
     start = end + 1;
@@ -258,12 +262,14 @@ std::optional<Node> read_yaml(const std::string& name, const std::string& given,
   if (!valid) repair_utf8(text);
   const std::uint32_t source = report.add_source(name, whole ? text : "");
   if (!whole) {
-    report.error({source, 1, 1, 1}, "the file has " + std::to_string(text.size()) + " bytes; a sweep file has at most 1 MiB");
+    report.error({source, 1, 1, 1},
+                 "the file has " + std::to_string(text.size()) + " bytes; a sweep file has at most 1 MiB");
     return std::nullopt;
   }
   if (!valid) {
     const std::size_t bad = text.find("\xEF\xBF\xBD");
-    const auto line = static_cast<std::uint32_t>(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n'));
+    const auto line =
+        static_cast<std::uint32_t>(1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n'));
     report.error({source, line, 1, 1}, "bytes that are not UTF-8; save the file as UTF-8");
     return std::nullopt;
   }

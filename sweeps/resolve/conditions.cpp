@@ -14,8 +14,10 @@ std::optional<json> typed_value(const Column& column, const Node& node, Report& 
   auto value = typed(column.key, node, report);
   if (!value) return std::nullopt;
   if (column.name == "drop" && !is_drop_label(value->get<std::string>())) {
-    report.error(node.mark, "drop: '" + node.text + "' is no drop label; expected standard, specialized, specialized-NN, "
-                            "robust or robust-LL-HH" + hint(node.text, {"standard", "specialized", "robust"}));
+    report.error(node.mark, "drop: '" + node.text +
+                                "' is no drop label; expected standard, specialized, specialized-NN, "
+                                "robust or robust-LL-HH" +
+                                hint(node.text, {"standard", "specialized", "robust"}));
     return std::nullopt;
   }
   return value;
@@ -63,7 +65,8 @@ std::optional<json> parse_tests(const Column& column, const Node& node, Report& 
       fine = false;
       continue;
     }
-    const auto value = name == "ne" ? typed_list(column, node.items[i], report) : typed_value(column, node.items[i], report);
+    const auto value =
+        name == "ne" ? typed_list(column, node.items[i], report) : typed_value(column, node.items[i], report);
     if (value) tests.push_back({name, *value});
     fine = fine && value.has_value();
   }
@@ -107,7 +110,8 @@ std::optional<json> parse_conditions(const Node& node, const std::string& what, 
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const auto column = find(node.keys[i].text);
     if (!column) {
-      report.error(node.keys[i].mark, what + ": unknown column '" + node.keys[i].text + "'" + hint(node.keys[i].text, known));
+      report.error(node.keys[i].mark,
+                   what + ": unknown column '" + node.keys[i].text + "'" + hint(node.keys[i].text, known));
       fine = false;
       continue;
     }
@@ -136,8 +140,8 @@ bool is_drop_label(const std::string& text) {
   for (char& c : shape) {
     if (c >= '0' && c <= '9') c = '#';
   }
-  return shape == "specialized-##" || shape == "robust-##-##" || shape == "specialized-###" || shape == "robust-##-###" ||
-         shape == "robust-###-###";
+  return shape == "specialized-##" || shape == "robust-##-##" || shape == "specialized-###" ||
+         shape == "robust-##-###" || shape == "robust-###-###";
 }
 
 }  // namespace fathom::sweeps

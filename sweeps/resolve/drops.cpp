@@ -18,7 +18,9 @@ std::optional<std::pair<std::int64_t, std::int64_t>> robust_range(const Node& no
   if (node.is_list() && node.items.size() == 2) {
     const auto low = parse_number(node.items[0].text);
     const auto high = parse_number(node.items[1].text);
-    const auto whole = [](const auto& value) { return value && *value == static_cast<double>(static_cast<int>(*value)); };
+    const auto whole = [](const auto& value) {
+      return value && *value == static_cast<double>(static_cast<int>(*value));
+    };
     if (low && high && std::abs(*low) < 1e6 && std::abs(*high) < 1e6 && whole(low) && whole(high)) {
       range = {static_cast<std::int64_t>(*low), static_cast<std::int64_t>(*high)};
     }
@@ -29,7 +31,8 @@ std::optional<std::pair<std::int64_t, std::int64_t>> robust_range(const Node& no
 }
 
 // A set of `sets`: its members, or nothing after reporting.
-std::optional<json> parse_set(const Node& node, const std::vector<Task>& tasks, const std::string& what, Report& report) {
+std::optional<json> parse_set(const Node& node, const std::vector<Task>& tasks, const std::string& what,
+                              Report& report) {
   json out = json::array();
   if (node.is_scalar() && node.text == "all") {
     for (const Task& task : tasks) out.push_back(task.name);
@@ -88,20 +91,26 @@ json parse_stop(const Fields& stage, const json& trains, const std::vector<Param
   const Fields fields(Section::stop, node, report);
   for (const Parameter& parameter : parameters) {
     if (parameter.full != "train.epochs") continue;
-    report.error(parameter.mark, "epochs: jobs of different length cannot be compared at rungs; sample it in a stage without stop");
+    report.error(parameter.mark,
+                 "epochs: jobs of different length cannot be compared at rungs; sample it in a stage without stop");
   }
   std::set<std::uint64_t> epochs;
   for (const json& train : trains) epochs.insert(train.at("epochs").get<std::uint64_t>());
   const json& max = fields.value("max");
   if (fields.has("max") && epochs != std::set<std::uint64_t>{max.get<std::uint64_t>()}) {
-    report.error(fields.mark("max"), "max: it has to equal train.epochs (" + std::to_string(*epochs.rbegin()) + "), over which the schedule runs");
+    report.error(fields.mark("max"), "max: it has to equal train.epochs (" + std::to_string(*epochs.rbegin()) +
+                                         "), over which the schedule runs");
   }
   json per = json::array({"task", "drop", "set"});
   if (fields.has("per")) per = fields.value("per");
   // One seed: with or without it in the group is the same (rule 7).
   if (!fields.has("per") && seeds < 2) per.push_back("seed");
-  return {{"method", fields.value("method")}, {"eta", fields.value("eta")}, {"min", fields.value("min")}, {"per", per},
-          {"max", epochs.size() == 1 ? *epochs.begin() : 0}, {"ties", fields.value("ties")}};
+  return {{"method", fields.value("method")},
+          {"eta", fields.value("eta")},
+          {"min", fields.value("min")},
+          {"per", per},
+          {"max", epochs.size() == 1 ? *epochs.begin() : 0},
+          {"ties", fields.value("ties")}};
 }
 
 json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& report) {
@@ -121,7 +130,8 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
     if (!target) return;
     for (const json& name : *target) {
       if (stage.value("head") == "member" && !holds(*set, name)) {
-        report.error(asked->mark, "targets: head: member needs each target in the set; '" + name.get<std::string>() + "' is not");
+        report.error(asked->mark,
+                     "targets: head: member needs each target in the set; '" + name.get<std::string>() + "' is not");
       }
     }
     sets.push_back(*set);

@@ -33,8 +33,8 @@ Axis zipped(const Node& list, const std::vector<Parameter>& parameters, Report& 
       return {};
     }
     if (!axis.empty() && axis.front()->values.size() != parameter->values.size()) {
-      report.error(at, "zip: '" + axis.front()->name + "' has " + std::to_string(axis.front()->values.size()) + " values and '" +
-                           parameter->name + "' has " + std::to_string(parameter->values.size()));
+      report.error(at, "zip: '" + axis.front()->name + "' has " + std::to_string(axis.front()->values.size()) +
+                           " values and '" + parameter->name + "' has " + std::to_string(parameter->values.size()));
       return {};
     }
     axis.push_back(parameter);
@@ -45,11 +45,13 @@ Axis zipped(const Node& list, const std::vector<Parameter>& parameters, Report& 
 std::vector<Axis> axes_of(const std::vector<Parameter>& parameters, const Node* zip, Report& report) {
   std::vector<Axis> axes;
   std::set<const Parameter*> used;
-  if (zip && !zip->is_list()) report.error(zip->mark, "zip: expected a list of lists of parameter names, found " + describe(*zip));
+  if (zip && !zip->is_list())
+    report.error(zip->mark, "zip: expected a list of lists of parameter names, found " + describe(*zip));
   for (std::size_t i = 0; zip && zip->is_list() && i < zip->items.size(); ++i) {
     Axis axis = zipped(zip->items[i], parameters, report);
     for (const Parameter* parameter : axis) {
-      if (!used.insert(parameter).second) report.error(zip->items[i].mark, "zip: '" + parameter->name + "' is zipped twice");
+      if (!used.insert(parameter).second)
+        report.error(zip->items[i].mark, "zip: '" + parameter->name + "' is zipped twice");
     }
     if (!axis.empty()) axes.push_back(std::move(axis));
   }
@@ -98,7 +100,8 @@ std::vector<When> in_order(std::vector<When> whens, Report& report) {
   std::vector<When> ordered;
   while (!whens.empty()) {
     const auto ready = std::find_if(whens.begin(), whens.end(), [&](const When& when) {
-      return std::none_of(whens.begin(), whens.end(), [&](const When& other) { return when.needs.contains(other.parameter->full); });
+      return std::none_of(whens.begin(), whens.end(),
+                          [&](const When& other) { return when.needs.contains(other.parameter->full); });
     });
     if (ready == whens.end()) {
       report.error(whens.front().parameter->when->mark, "when: these parameters wait for each other");

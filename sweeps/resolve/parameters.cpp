@@ -19,7 +19,9 @@ void set_values(Parameter& parameter, const Node& node, Report& report) {
     const bool range = parameter.key->type == Type::integer && node.is_scalar() && parse_range(node.text);
     if (!range) {
       report.error(node.mark, parameter.name + ": expected a list of values, found " + describe(node) +
-                                  (node.is_scalar() ? "; a fixed value belongs to `" + std::string(info_of(parameter.section).title) + "`" : ""));
+                                  (node.is_scalar() ? "; a fixed value belongs to `" +
+                                                          std::string(info_of(parameter.section).title) + "`"
+                                                    : ""));
       return;
     }
   }
@@ -50,7 +52,8 @@ void set_values(Parameter& parameter, const Node& node, Report& report) {
 std::vector<double> steps_between(double low, double high, double step) {
   std::vector<double> out;
   const double count = std::floor((high - low) / step * (1 + 1e-12) + 1e-9);
-  for (double i = 0; i <= count && out.size() <= kMostValues; ++i) out.push_back(i == 0 ? low : round_digits(low + i * step));
+  for (double i = 0; i <= count && out.size() <= kMostValues; ++i)
+    out.push_back(i == 0 ? low : round_digits(low + i * step));
   if (std::fabs(out.back() - high) <= 1e-6 * std::max(std::fabs(high), step)) out.back() = high;
   return out;
 }
@@ -150,7 +153,8 @@ std::vector<Parameter> parse_parameters(const Node* node, Report& report) {
     }
     parameter->mark = node->keys[i].mark;
     for (const Parameter& known : out) {
-      if (known.full == parameter->full) report.error(parameter->mark, "parameters: '" + parameter->full + "' stands twice");
+      if (known.full == parameter->full)
+        report.error(parameter->mark, "parameters: '" + parameter->full + "' stands twice");
     }
     read_parameter(*parameter, node->items[i], report);
     out.push_back(*std::move(parameter));

@@ -12,8 +12,8 @@
 namespace fathom::sweeps {
 
 struct Parameter {
-  std::string name;                    // bare: "lr"
-  std::string full;                    // "train.lr"
+  std::string name;  // bare: "lr"
+  std::string full;  // "train.lr"
   Section section = Section::train;
   const Key* key = nullptr;
   std::vector<nlohmann::json> values;  // in the order of the file; empty after an error

@@ -13,8 +13,10 @@ using nlohmann::json;
 json read_limits(const Node* node, Report& report) {
   const Fields fields(Section::limits, node, report);
   const auto seconds = [&](const char* key) { return fields.has(key) ? fields.value(key) : json(0); };
-  return {{"concurrency", fields.value("concurrency")}, {"wall_seconds", seconds("wall")},
-          {"job_wall_seconds", seconds("job_wall")}, {"failed", fields.value("failed")}};
+  return {{"concurrency", fields.value("concurrency")},
+          {"wall_seconds", seconds("wall")},
+          {"job_wall_seconds", seconds("job_wall")},
+          {"failed", fields.value("failed")}};
 }
 
 json read_checkpoint(const Node* node, Report& report) {
@@ -35,7 +37,10 @@ json read_common(const Fields& root, Report& report) {
   return {{"model", {{"path", model.value("path")}}},
           {"recipe", root.value("recipe")},
           {"precision", root.value("precision")},
-          {"objective", {{"metric", objective.value("metric")}, {"goal", objective.value("goal")}, {"depth", objective.value("depth")}}}};
+          {"objective",
+           {{"metric", objective.value("metric")},
+            {"goal", objective.value("goal")},
+            {"depth", objective.value("depth")}}}};
 }
 
 struct Read {
@@ -66,11 +71,18 @@ Read read_sweep(const Node& node, Report& report) {
   Stages stages = parse_stages(root.node("stages"), around, report);
   json task_settings = json::array();
   for (const Task& task : tasks) task_settings.push_back(task.settings);
-  json resolved = {{"version", 1}, {"name", root.value("name")}, {"notes", root.value("notes")},
-                   {"common", read_common(root, report)}, {"tasks", task_settings}, {"stages", stages.resolved},
-                   {"limits", read_limits(root.node("limits"), report)}, {"retry", read_retry(root.node("retry"), report)},
-                   {"checkpoint", read_checkpoint(root.node("checkpoint"), report)}, {"cache", root.value("cache")},
-                   {"priority", root.value("priority")}, {"warnings", warnings}};
+  json resolved = {{"version", 1},
+                   {"name", root.value("name")},
+                   {"notes", root.value("notes")},
+                   {"common", read_common(root, report)},
+                   {"tasks", task_settings},
+                   {"stages", stages.resolved},
+                   {"limits", read_limits(root.node("limits"), report)},
+                   {"retry", read_retry(root.node("retry"), report)},
+                   {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
+                   {"cache", root.value("cache")},
+                   {"priority", root.value("priority")},
+                   {"warnings", warnings}};
   return {std::move(resolved), std::move(stages.marks)};
 }
 

@@ -13,7 +13,7 @@ struct Preset {
   std::string_view train, eval;
   std::string_view first, second;  // text columns; second "" = single sentences
   std::string_view label;
-  std::string_view labels;         // joined by ' '; "" = a regression
+  std::string_view labels;  // joined by ' '; "" = a regression
   std::string_view metric;
   bool header = true;
 };
@@ -24,7 +24,8 @@ constexpr std::array<Preset, 9> kPresets = {{
     {"glue/mrpc", "train.tsv", "dev.tsv", "#1 String", "#2 String", "Quality", "0 1", "accuracy"},
     {"glue/stsb", "train.tsv", "dev.tsv", "sentence1", "sentence2", "score", "", "spearman"},
     {"glue/qqp", "train.tsv", "dev.tsv", "question1", "question2", "is_duplicate", "0 1", "accuracy"},
-    {"glue/mnli", "train.tsv", "dev_matched.tsv", "sentence1", "sentence2", "gold_label", "contradiction entailment neutral", "accuracy"},
+    {"glue/mnli", "train.tsv", "dev_matched.tsv", "sentence1", "sentence2", "gold_label",
+     "contradiction entailment neutral", "accuracy"},
     {"glue/qnli", "train.tsv", "dev.tsv", "question", "sentence", "label", "entailment not_entailment", "accuracy"},
     {"glue/rte", "train.tsv", "dev.tsv", "sentence1", "sentence2", "label", "entailment not_entailment", "accuracy"},
     {"glue/wnli", "train.tsv", "dev.tsv", "sentence1", "sentence2", "label", "0 1", "accuracy"},
@@ -48,9 +49,15 @@ json column(const Preset& preset, std::string_view name) {
 json task_of(const Preset& preset) {
   json text = json::array({column(preset, preset.first)});
   if (!preset.second.empty()) text.push_back(column(preset, preset.second));
-  json task = {{"preset", std::string(preset.name)}, {"train", std::string(preset.train)}, {"eval", std::string(preset.eval)},
-               {"format", "tsv"}, {"quoting", "none"}, {"text", text}, {"label", column(preset, preset.label)},
-               {"labels", nullptr}, {"metric", std::string(preset.metric)}};
+  json task = {{"preset", std::string(preset.name)},
+               {"train", std::string(preset.train)},
+               {"eval", std::string(preset.eval)},
+               {"format", "tsv"},
+               {"quoting", "none"},
+               {"text", text},
+               {"label", column(preset, preset.label)},
+               {"labels", nullptr},
+               {"metric", std::string(preset.metric)}};
   if (!preset.header) task["header"] = false;
   if (preset.labels.empty()) {
     task["regression"] = true;

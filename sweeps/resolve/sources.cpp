@@ -9,11 +9,13 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const char*, 8> kTextColumns = {"stage", "kind", "task", "drop", "set", "members", "recipe", "precision"};
+constexpr std::array<const char*, 8> kTextColumns = {"stage", "kind",    "task",   "drop",
+                                                     "set",   "members", "recipe", "precision"};
 constexpr std::array<const char*, 5> kIntegerColumns = {"n", "lo", "hi", "kept", "seed"};
 
 // One name of `from`; the index of its stage, or nothing after reporting.
-std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const std::vector<EarlierStage>& earlier, Report& report) {
+std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const std::vector<EarlierStage>& earlier,
+                                      Report& report) {
   if (!node.is_scalar()) {
     report.error(node.mark, node.is_map() ? std::string("from: adapters from existing folders: this ") + kUnavailable
                                           : "from: expected the name of a stage, found " + describe(node));
@@ -27,7 +29,8 @@ std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const st
   for (std::size_t i = 0; i < earlier.size(); ++i) {
     if (earlier[i].name == node.text) {
       if (earlier[i].readable & kinds) return i;
-      report.error(node.mark, "from: stage '" + node.text + "' is of kind " + name_of(earlier[i].kind) + "; expected " + kinds_text(kinds));
+      report.error(node.mark, "from: stage '" + node.text + "' is of kind " + name_of(earlier[i].kind) + "; expected " +
+                                  kinds_text(kinds));
       return std::nullopt;
     }
     known.push_back(earlier[i].name);
@@ -69,8 +72,9 @@ void check_tasks(const json& where, const std::vector<Task>& tasks, const Mark& 
 
 // Columns of results.csv that only a job's result fills.
 bool is_result_column(const std::string& name) {
-  constexpr std::array<const char*, 14> kResultColumns = {"sweep", "depth", "split", "metric", "value", "primary", "epoch", "status",
-                                                          "device", "job", "generation", "attempt", "cached", "sha256"};
+  constexpr std::array<const char*, 14> kResultColumns = {"sweep",      "depth",   "split",  "metric", "value",
+                                                          "primary",    "epoch",   "status", "device", "job",
+                                                          "generation", "attempt", "cached", "sha256"};
   return std::find(kResultColumns.begin(), kResultColumns.end(), name) != kResultColumns.end();
 }
 
@@ -79,7 +83,8 @@ json parse_where(const Node* node, const std::vector<Task>& tasks, Report& repor
   bool known_before = true;
   for (const Node& key : node->keys) {
     if (!is_result_column(key.text)) continue;
-    report.error(key.mark, "where: '" + key.text + "' is known only when a job has run; choose by what is planned, or with best");
+    report.error(key.mark,
+                 "where: '" + key.text + "' is known only when a job has run; choose by what is planned, or with best");
     known_before = false;
   }
   if (!known_before) return json::object();
@@ -99,7 +104,8 @@ json parse_per(const Fields& fields, Report& report) {
     if (column) {
       per.push_back(column->name);
     } else {
-      report.error(at, "per: unknown column '" + names[i].get<std::string>() + "'" + hint(names[i].get<std::string>(), plan_columns()));
+      report.error(at, "per: unknown column '" + names[i].get<std::string>() + "'" +
+                           hint(names[i].get<std::string>(), plan_columns()));
     }
   }
   if (std::find(per.begin(), per.end(), json("task")) == per.end()) {
@@ -137,7 +143,8 @@ std::vector<std::string> plan_columns() {
   return out;
 }
 
-json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks, Report& report) {
+json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
+                 Report& report) {
   const Fields fields(Section::needs, stage.node("needs"), report);
   json out = {{"from", parse_from(fields.node("from"), kAdapter, earlier, report)},
               {"where", parse_where(fields.node("where"), tasks, report)}};
@@ -149,13 +156,14 @@ json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, 
   return out;
 }
 
-json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
-                  Report& report) {
+json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier,
+                  const std::vector<Task>& tasks, Report& report) {
   json out = {{"from", parse_from(stage.node("from"), kinds, earlier, report)},
               {"where", parse_where(stage.node("where"), tasks, report)},
               {"best", stage.value("best")},
               {"per", parse_per(stage, report)}};
-  if (stage.given("per") && !stage.given("best")) report.error(stage.mark("per"), "per: it groups the models that `best` chooses among; give best");
+  if (stage.given("per") && !stage.given("best"))
+    report.error(stage.mark("per"), "per: it groups the models that `best` chooses among; give best");
   return out;
 }
 

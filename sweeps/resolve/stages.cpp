@@ -10,12 +10,18 @@ using nlohmann::json;
 
 unsigned bit_of(Kind kind) {
   switch (kind) {
-    case Kind::adapter: return kAdapter;
-    case Kind::fusion: return kFusion;
-    case Kind::prune: return kPrune;
-    case Kind::evaluate: return kEvaluate;
-    case Kind::finetune: return kFinetune;
-    case Kind::benchmark: return 0;
+    case Kind::adapter:
+      return kAdapter;
+    case Kind::fusion:
+      return kFusion;
+    case Kind::prune:
+      return kPrune;
+    case Kind::evaluate:
+      return kEvaluate;
+    case Kind::finetune:
+      return kFinetune;
+    case Kind::benchmark:
+      return 0;
   }
   return 0;
 }
@@ -33,7 +39,8 @@ std::optional<Kind> kind_of(const Node& name, const Node& stage, Report& report)
   } else if (given) {
     typed(key, word, report);
   } else {
-    report.error(name.mark, "stage '" + name.text + "': its name is no kind; add kind: adapter, fusion, prune, evaluate or finetune" +
+    report.error(name.mark, "stage '" + name.text +
+                                "': its name is no kind; add kind: adapter, fusion, prune, evaluate or finetune" +
                                 hint(name.text, split_words(key.words)));
   }
   return std::nullopt;
@@ -43,7 +50,11 @@ class StageReader {
  public:
   StageReader(const Node& name, const Node& node, Kind kind, const Surroundings& around,
               const std::vector<EarlierStage>& earlier, Report& report)
-      : name_(name), kind_(kind), around_(around), earlier_(earlier), report_(report),
+      : name_(name),
+        kind_(kind),
+        around_(around),
+        earlier_(earlier),
+        report_(report),
         fields_(Section::stage, &node, report, bit_of(kind)) {}
 
   json read() {
@@ -79,13 +90,15 @@ class StageReader {
     for (Parameter& own : parse_parameters(fields_.node("parameters"), report_)) {
       std::erase_if(out, [&](const Parameter& known) { return known.full == own.full; });
       if (kind_ != Kind::adapter && own.section == Section::adapter) {
-        report_.error(own.mark, "parameters: '" + own.name + "' belongs to an adapter; a " + name_of(kind_) + " stage trains none");
+        report_.error(own.mark, "parameters: '" + own.name + "' belongs to an adapter; a " + name_of(kind_) +
+                                    " stage trains none");
         continue;
       }
       out.push_back(std::move(own));
     }
     // A root parameter of the adapter means nothing to a finetune stage.
-    if (kind_ != Kind::adapter) std::erase_if(out, [](const Parameter& one) { return one.section == Section::adapter; });
+    if (kind_ != Kind::adapter)
+      std::erase_if(out, [](const Parameter& one) { return one.section == Section::adapter; });
     return out;
   }
 
@@ -107,7 +120,8 @@ class StageReader {
     if (bit_of(kind_) & (kAdapter | kFusion)) out["drops"] = parse_drops(fields_.node("drop"), report_);
     const auto sampled = parameters();
     const Node* zip = own_or_root("zip", around_.zip);
-    out["points"] = grid_points(sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark}, report_);
+    out["points"] = grid_points(
+        sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark}, report_);
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
     out["parameters"] = names;
@@ -138,7 +152,8 @@ class StageReader {
     known.insert(known.end(), {"task", "drop", "set"});
     for (const Node& one : node->items) {
       const auto conditions = parse_conditions(one, "exclude", column, known, report_);
-      if (conditions && conditions->empty()) report_.error(one.mark, "exclude: an empty condition would remove every point");
+      if (conditions && conditions->empty())
+        report_.error(one.mark, "exclude: an empty condition would remove every point");
       if (conditions && !conditions->empty()) out.push_back(*conditions);
     }
     return out;
@@ -159,7 +174,8 @@ class StageReader {
     json prune = json::object();
     for (const char* key : {"by", "data", "rows", "pad"}) prune[key] = fields_.value(key);
     out["prune"] = prune;
-    if (fields_.value("retrain") == true) report_.error(fields_.mark("retrain"), std::string("retrain: true ") + kUnavailable);
+    if (fields_.value("retrain") == true)
+      report_.error(fields_.mark("retrain"), std::string("retrain: true ") + kUnavailable);
   }
 
   void read_evaluate(json& out) {

@@ -16,9 +16,9 @@ namespace fathom::sweeps {
 // What stages take over from the root, and what they may refer to.
 struct Surroundings {
   const std::vector<Task>* tasks = nullptr;
-  nlohmann::json train;                // given keys of root `train`
-  nlohmann::json adapter;              // given keys of root `adapter`
-  std::vector<Parameter> parameters;   // of the root
+  nlohmann::json train;               // given keys of root `train`
+  nlohmann::json adapter;             // given keys of root `adapter`
+  std::vector<Parameter> parameters;  // of the root
   Mark parameters_mark;
   const Node* zip = nullptr;
   const Node* exclude = nullptr;
@@ -45,8 +45,8 @@ nlohmann::json parse_drops(const Node* node, Report& report);
 nlohmann::json parse_stop(const Fields& stage, const nlohmann::json& trains, const std::vector<Parameter>& parameters,
                           std::size_t seeds, Report& report);
 // `needs` of a fusion stage, and from/where/best/per of prune and evaluate stages.
-nlohmann::json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
-                           Report& report);
+nlohmann::json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier,
+                           const std::vector<Task>& tasks, Report& report);
 nlohmann::json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier,
                             const std::vector<Task>& tasks, Report& report);
 // {"sets": [[task, …]], "targets": [[task, …] for each set]}, both in order.

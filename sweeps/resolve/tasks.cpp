@@ -40,7 +40,8 @@ void from_data(json& task, const Fields& fields, Report& report) {
   if (fields.has("split")) {
     task["split"] = fields.value("split");
   } else if (!fields.given("split")) {
-    report.error(data.mark, "data: one file needs `split`, the share of its rows that score (or write data: {train: …, eval: …})");
+    report.error(data.mark,
+                 "data: one file needs `split`, the share of its rows that score (or write data: {train: …, eval: …})");
   }
 }
 
@@ -50,8 +51,10 @@ void set_columns(json& task, const Fields& fields, Report& report) {
     if (fields.given(key) || !task.contains(key)) task[key] = fields.value(key);
   }
   if (task["format"].is_null()) task.erase("format");  // by the file's ending
-  if (task["text"].is_array() && task["text"].size() > 2) report.error(fields.mark("text"), "text: one column, or two for pairs");
-  if (task["labels"].is_array() && task["labels"].size() < 2) report.error(fields.mark("labels"), "labels: a task has two or more");
+  if (task["text"].is_array() && task["text"].size() > 2)
+    report.error(fields.mark("text"), "text: one column, or two for pairs");
+  if (task["labels"].is_array() && task["labels"].size() < 2)
+    report.error(fields.mark("labels"), "labels: a task has two or more");
 }
 
 Task parse_task(const Node& name, const Node& node, Report& report) {
@@ -63,7 +66,8 @@ Task parse_task(const Node& name, const Node& node, Report& report) {
   settings = json::object();
   if (fields.given("data") == fields.given("path")) {
     report.error(name.mark, "task '" + name.text + "' needs " +
-                                (fields.given("data") ? "either `path` or `data`, not both" : "`path` (a folder) or `data` (files)"));
+                                (fields.given("data") ? "either `path` or `data`, not both"
+                                                      : "`path` (a folder) or `data` (files)"));
   } else if (fields.given("path") && !fields.value("path").is_null()) {
     from_folder(settings, fields);
   } else if (fields.given("data")) {
@@ -105,7 +109,9 @@ std::vector<Task> parse_tasks(const Node* node, Report& report, std::vector<std:
   for (std::size_t i = 0; i < node->items.size(); ++i) {
     const Node& name = node->keys[i];
     if (!is_name(name.text, false) || name.text == "all") {
-      report.error(name.mark, "task '" + name.text + "': a task's name becomes its adapter's: letters, digits, '-' and '_', at most 64, not 'all'");
+      report.error(name.mark,
+                   "task '" + name.text +
+                       "': a task's name becomes its adapter's: letters, digits, '-' and '_', at most 64, not 'all'");
     }
     if (node->items[i].type == Node::Type::null) {
       report.error(name.mark, "task '" + name.text + "' says nothing; it needs `path` or `data`");

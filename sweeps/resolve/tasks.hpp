@@ -12,8 +12,8 @@ namespace fathom::sweeps {
 
 struct Task {
   std::string name;
-  nlohmann::json settings;            // docs/protocol.md, "task"
-  nlohmann::json train;               // keys of its own `train`, given ones only
+  nlohmann::json settings;  // docs/protocol.md, "task"
+  nlohmann::json train;     // keys of its own `train`, given ones only
   Mark mark;
 };
 

@@ -28,7 +28,8 @@ std::string kinds_text(unsigned kinds) {
   if (kinds & kEvaluate) names.emplace_back("evaluate");
   if (kinds & kFinetune) names.emplace_back("finetune");
   std::string out;
-  for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
+  for (std::size_t i = 0; i < names.size(); ++i)
+    out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];
   return out;
 }
 
@@ -53,7 +54,8 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
   mark_ = node->mark;
   if (node->type != Node::Type::null && !node->is_map()) {
     const std::string title = info_of(section).title;
-    report.error(node->mark, (title.empty() ? "a sweep file" : title) + ": expected a map of keys, found " + describe(*node));
+    report.error(node->mark,
+                 (title.empty() ? "a sweep file" : title) + ": expected a map of keys, found " + describe(*node));
     return;
   }
   std::vector<std::string> known;
@@ -81,8 +83,8 @@ void Fields::read(const Key& key, const Node& name, const Node& value, Report& r
     return;
   }
   if (!(key.kinds & kinds)) {
-    report.error(name.mark, "'" + std::string(key.name) + "' may stand in " + kinds_text(key.kinds) + " stages, not in this " +
-                                kinds_text(kinds) + " stage");
+    report.error(name.mark, "'" + std::string(key.name) + "' may stand in " + kinds_text(key.kinds) +
+                                " stages, not in this " + kinds_text(kinds) + " stage");
     return;
   }
   if (value.type == Node::Type::null && value.text.empty()) {

@@ -8,6 +8,8 @@ namespace {
 
 constexpr double kHuge = 1e9;  // counts above it are typing mistakes
 
+// One row per key, whatever its width.
+// clang-format off
 constexpr Key kRoot[] = {
     {.name = "version", .type = Type::integer, .required = true, .low = 1, .high = 1, .doc = "version of the language"},
     {.name = "name", .type = Type::name, .required = true, .doc = "the sweep's name, also its id"},
@@ -186,6 +188,7 @@ constexpr Key kKeep[] = {
     {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the best epoch, which becomes the final checkpoint"},
     {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1000, .doc = "for resuming"},
 };
+// clang-format on
 
 struct Row {
   SectionInfo info;

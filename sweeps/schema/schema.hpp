@@ -30,8 +30,24 @@ enum class Type {
 };
 
 enum class Section {
-  root, model, objective, task, data, adapter, train, parameter, search, stage, drop, stop, needs,
-  resources, limits, retry, checkpoint, keep,
+  root,
+  model,
+  objective,
+  task,
+  data,
+  adapter,
+  train,
+  parameter,
+  search,
+  stage,
+  drop,
+  stop,
+  needs,
+  resources,
+  limits,
+  retry,
+  checkpoint,
+  keep,
 };
 
 // Where a stage's key may stand: a sum of kinds.
@@ -51,17 +67,17 @@ struct Key {
   const char* words = "";
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
-  bool open = false;             // low itself is not allowed
-  bool whole_from_one = false;   // below 1 a share, from 1 on a count
-  unsigned kinds = kAnyKind;     // section stage: where it may stand
-  bool available = true;         // false: a known key that this version refuses
-  const char* setting = "";      // its name in a job's settings, where that differs
+  bool open = false;            // low itself is not allowed
+  bool whole_from_one = false;  // below 1 a share, from 1 on a count
+  unsigned kinds = kAnyKind;    // section stage: where it may stand
+  bool available = true;        // false: a known key that this version refuses
+  const char* setting = "";     // its name in a job's settings, where that differs
   const char* doc = "";
 };
 
 struct SectionInfo {
-  const char* title;   // as a path, "stages.NAME.drop"
-  const char* where;   // which levels may hold it
+  const char* title;  // as a path, "stages.NAME.drop"
+  const char* where;  // which levels may hold it
 };
 
 std::span<const Key> keys_of(Section section);

@@ -10,26 +10,39 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Section kOrder[] = {Section::root, Section::model, Section::objective, Section::task, Section::data,
-                              Section::adapter, Section::train, Section::parameter, Section::search, Section::stage,
-                              Section::drop, Section::stop, Section::needs, Section::resources, Section::limits,
-                              Section::retry, Section::checkpoint, Section::keep};
+constexpr Section kOrder[] = {
+    Section::root,  Section::model,     Section::objective, Section::task,  Section::data,       Section::adapter,
+    Section::train, Section::parameter, Section::search,    Section::stage, Section::drop,       Section::stop,
+    Section::needs, Section::resources, Section::limits,    Section::retry, Section::checkpoint, Section::keep};
 
 const char* type_text(Type type) {
   switch (type) {
-    case Type::integer: return "integer";
-    case Type::number: return "number";
-    case Type::boolean: return "true, false";
-    case Type::word: return "word";
-    case Type::text: return "text";
-    case Type::name: return "name";
-    case Type::path: return "path";
-    case Type::duration: return "time";
-    case Type::integers: return "integers";
-    case Type::words: return "words";
-    case Type::texts: return "text or list";
-    case Type::section: return "map";
-    case Type::special: return "see right";
+    case Type::integer:
+      return "integer";
+    case Type::number:
+      return "number";
+    case Type::boolean:
+      return "true, false";
+    case Type::word:
+      return "word";
+    case Type::text:
+      return "text";
+    case Type::name:
+      return "name";
+    case Type::path:
+      return "path";
+    case Type::duration:
+      return "time";
+    case Type::integers:
+      return "integers";
+    case Type::words:
+      return "words";
+    case Type::texts:
+      return "text or list";
+    case Type::section:
+      return "map";
+    case Type::special:
+      return "see right";
   }
   return "";
 }
@@ -52,7 +65,8 @@ std::string type_cell(const Key& key) {
   std::string out = type_text(key.type);
   const bool low = std::isfinite(key.low);
   if (low && std::isfinite(key.high) && key.high < 1e9 && !key.open) {
-    return out + (key.low == key.high ? " " + number_json(key.low).dump() : " " + number_json(key.low).dump() + " to " + number_json(key.high).dump());
+    return out + (key.low == key.high ? " " + number_json(key.low).dump()
+                                      : " " + number_json(key.low).dump() + " to " + number_json(key.high).dump());
   }
   if (low) out += (key.open ? " above " : " from ") + number_json(key.low).dump();
   return out;
@@ -123,8 +137,8 @@ std::string key_tables() {
     out += std::string("### ") + (*info.title ? "`" + std::string(info.title) + "`" : "root") + "\n\n";
     out += "| key | type | default | where | in the identity | meaning |\n|---|---|---|---|---|---|\n";
     for (const Key& key : keys_of(section)) {
-      out += std::string("| `") + key.name + "` | " + type_cell(key) + " | " + default_cell(key) + " | " + where_cell(section, key) +
-             " | " + (key.identity ? "yes" : "no") + " | " + key.doc + " |\n";
+      out += std::string("| `") + key.name + "` | " + type_cell(key) + " | " + default_cell(key) + " | " +
+             where_cell(section, key) + " | " + (key.identity ? "yes" : "no") + " | " + key.doc + " |\n";
     }
     out += "\n";
   }

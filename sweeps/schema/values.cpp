@@ -43,10 +43,12 @@ std::optional<json> typed_number(const Key& key, const Node& node, Report& repor
   if (!node.is_scalar() || node.quoted) return refuse(key, node, expected, report);
   const auto value = parse_number(node.text);
   if (value && key.low == key.high && *value != key.low) {
-    report.error(node.mark, std::string(key.name) + ": " + node.text + " " + kUnavailable + "; expected " + number_json(key.low).dump());
+    report.error(node.mark, std::string(key.name) + ": " + node.text + " " + kUnavailable + "; expected " +
+                                number_json(key.low).dump());
     return std::nullopt;
   }
-  if (!value || (whole && *value != std::floor(*value)) || !within(key, *value)) return refuse(key, node, expected, report);
+  if (!value || (whole && *value != std::floor(*value)) || !within(key, *value))
+    return refuse(key, node, expected, report);
   if (key.whole_from_one && *value >= 1 && *value != std::floor(*value)) {
     return refuse(key, node, "a share below 1 or a whole number of steps", report);
   }
@@ -54,7 +56,8 @@ std::optional<json> typed_number(const Key& key, const Node& node, Report& repor
 }
 
 std::optional<json> typed_boolean(const Key& key, const Node& node, Report& report) {
-  if (node.is_scalar() && !node.quoted && (node.text == "true" || node.text == "false")) return json(node.text == "true");
+  if (node.is_scalar() && !node.quoted && (node.text == "true" || node.text == "false"))
+    return json(node.text == "true");
   return refuse(key, node, "true or false", report);
 }
 
@@ -95,8 +98,11 @@ std::optional<json> typed_integers(const Key& key, const Node& node, Report& rep
 std::optional<json> typed_path(const Key& key, const Node& node, Report& report) {
   if (!node.is_scalar() || node.text.empty()) return refuse(key, node, "a path relative to the data root", report);
   const std::string slashes = "/" + node.text + "/";
-  if (node.text.front() == '/' || slashes.find("/../") != std::string::npos || node.text.find('\\') != std::string::npos) {
-    return refuse(key, node, "a path below the worker's data root (`fathom up --root DIR` sets the root): relative, without '..'", report);
+  if (node.text.front() == '/' || slashes.find("/../") != std::string::npos ||
+      node.text.find('\\') != std::string::npos) {
+    return refuse(key, node,
+                  "a path below the worker's data root (`fathom up --root DIR` sets the root): relative, without '..'",
+                  report);
   }
   return json(node.text);
 }
@@ -176,7 +182,8 @@ bool is_name(std::string_view text, bool dots) {
   return true;
 }
 
-bool check_word(const std::string& key, const std::string& word, std::string_view words, const Mark& at, Report& report) {
+bool check_word(const std::string& key, const std::string& word, std::string_view words, const Mark& at,
+                Report& report) {
   const std::string wrapped = "|" + std::string(words) + "|";
   if (wrapped.find("|" + word + "|") != std::string::npos && word.find('|') == std::string::npos) return true;
   if (wrapped.find("|!" + word + "|") != std::string::npos) {
@@ -217,12 +224,18 @@ std::optional<std::vector<std::string>> texts_of(const Node& node, const std::st
 std::optional<json> typed(const Key& key, const Node& node, Report& report) {
   switch (key.type) {
     case Type::integer:
-    case Type::number: return typed_number(key, node, report);
-    case Type::boolean: return typed_boolean(key, node, report);
-    case Type::word: return typed_word(key, node, report);
-    case Type::integers: return typed_integers(key, node, report);
-    case Type::words: return typed_words(key, node, report);
-    case Type::path: return typed_path(key, node, report);
+    case Type::number:
+      return typed_number(key, node, report);
+    case Type::boolean:
+      return typed_boolean(key, node, report);
+    case Type::word:
+      return typed_word(key, node, report);
+    case Type::integers:
+      return typed_integers(key, node, report);
+    case Type::words:
+      return typed_words(key, node, report);
+    case Type::path:
+      return typed_path(key, node, report);
     case Type::texts: {
       const auto texts = texts_of(node, key.name, report);
       return texts ? std::optional<json>(*texts) : std::nullopt;
@@ -237,7 +250,8 @@ std::optional<json> typed(const Key& key, const Node& node, Report& report) {
       if (const auto seconds = node.is_scalar() ? parse_duration(node.text) : std::nullopt) return json(*seconds);
       return refuse(key, node, "a time with its unit, such as 90s, 30m, 6h or 1d", report);
     case Type::section:
-    case Type::special: break;
+    case Type::special:
+      break;
   }
   return json(nullptr);
 }

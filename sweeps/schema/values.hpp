@@ -34,6 +34,7 @@ std::optional<nlohmann::json> typed(const Key& key, const Node& node, Report& re
 std::optional<std::vector<std::string>> texts_of(const Node& node, const std::string& what, Report& report);
 
 // One of the words "a|b|!c"; reports others, and words that this version only knows.
-bool check_word(const std::string& key, const std::string& word, std::string_view words, const Mark& at, Report& report);
+bool check_word(const std::string& key, const std::string& word, std::string_view words, const Mark& at,
+                Report& report);
 
 }  // namespace fathom::sweeps

@@ -19,15 +19,15 @@ class Asha {
 
   struct Entry {
     JobIndex job = 0;
-    std::uint32_t rung = 0;   // index into rungs()
+    std::uint32_t rung = 0;  // index into rungs()
     double value = 0;
-    bool keep_going = true;   // the verdict, given once
+    bool keep_going = true;  // the verdict, given once
   };
 
-  // A report of `job` after `epoch` epochs: enters every rung with epoch >= rung that the job has not entered, in rising
-  // order with this value, until one verdict is stop. Returns the new entries without storing them (decide); a value
-  // that is not finite enters nothing, nor does a report after a stop. The last rung is the full budget: it is recorded
-  // and never stops a job. Apply the entries with restore (evolve).
+  // A report of `job` after `epoch` epochs: enters every rung with epoch >= rung that the job has not entered, in
+  // rising order with this value, until one verdict is stop. Returns the new entries without storing them (decide); a
+  // value that is not finite enters nothing, nor does a report after a stop. The last rung is the full budget: it is
+  // recorded and never stops a job. Apply the entries with restore (evolve).
   [[nodiscard]] std::vector<Entry> judge(JobIndex job, std::uint32_t epoch, double value) const;
   void restore(const Entry& entry);
 

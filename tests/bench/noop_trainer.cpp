@@ -1,5 +1,6 @@
-// A trainer that answers at once: it speaks the worker's protocol to the letter and trains nothing. With it the way of a
-// job through coordinator and worker can be measured and killed. Its results are a function of the job's settings alone.
+// A trainer that answers at once: it speaks the worker's protocol to the letter and trains nothing. With it the way of
+// a job through coordinator and worker can be measured and killed. Its results are a function of the job's settings
+// alone.
 //
 // Environment:
 //   FATHOM_NOOP_EFFECTS=FILE     a line "start|finish job generation attempt" for each job begun and finished
@@ -43,12 +44,12 @@ double number_from(const std::string& text) {
 struct Job {
   wire::TrainerJob order;
   Json settings;
-  std::uint32_t epoch = 0;   // finished
+  std::uint32_t epoch = 0;  // finished
   std::uint32_t epochs = 1;
   std::uint32_t best = 0;
-  double objective = -1;     // of the best epoch
-  std::string stop;          // cause
-  Steady::time_point due;    // when the present epoch is done
+  double objective = -1;   // of the best epoch
+  std::string stop;        // cause
+  Steady::time_point due;  // when the present epoch is done
 };
 
 class NoopTrainer {
@@ -192,7 +193,8 @@ class NoopTrainer {
   void send_checkpoint(const Job& job, bool best) {
     const std::string path = fmt::format("checkpoints/epoch-{}.ckpt", job.epoch);
     if (!make_folders(job.order.folder() + "/checkpoints")) return;
-    const Json saved = {{"job", job.order.assign().job_id()}, {"epoch", job.epoch}, {"best", job.best}, {"objective", job.objective}};
+    const Json saved = {
+        {"job", job.order.assign().job_id()}, {"epoch", job.epoch}, {"best", job.best}, {"objective", job.objective}};
     if (!write_file_atomic(job.order.folder() + "/" + path, saved.dump())) return;
     wire::Item item = item_of(job);
     wire::Checkpoint& message = *item.mutable_checkpoint();
@@ -205,13 +207,23 @@ class NoopTrainer {
   }
 
   static std::string result_of(const Job& job) {
-    const Json row = {{"epoch", job.best}, {"depth", 0}, {"split", "eval"}, {"metric", "accuracy"},
+    const Json row = {{"epoch", job.best},      {"depth", 0},     {"split", "eval"}, {"metric", "accuracy"},
                       {"value", job.objective}, {"primary", true}};
-    const Json result = {
-        {"objective", job.objective}, {"epoch", job.best}, {"rows", {row}}, {"attention", Json::array()},
-        {"labels", {"neg", "pos"}}, {"steps", job.epoch * kStepsPerEpoch}, {"epochs", job.epoch},
-        {"examples", job.epoch * 512}, {"tokens", job.epoch * 4096}, {"seconds", 0.0}, {"steps_per_s", 0.0},
-        {"peak_memory", 0}, {"base_sha256", sha256_hex("base")}, {"data_sha256", sha256_hex("data")}, {"device", "cpu"}};
+    const Json result = {{"objective", job.objective},
+                         {"epoch", job.best},
+                         {"rows", {row}},
+                         {"attention", Json::array()},
+                         {"labels", {"neg", "pos"}},
+                         {"steps", job.epoch * kStepsPerEpoch},
+                         {"epochs", job.epoch},
+                         {"examples", job.epoch * 512},
+                         {"tokens", job.epoch * 4096},
+                         {"seconds", 0.0},
+                         {"steps_per_s", 0.0},
+                         {"peak_memory", 0},
+                         {"base_sha256", sha256_hex("base")},
+                         {"data_sha256", sha256_hex("data")},
+                         {"device", "cpu"}};
     return result.dump();
   }
 

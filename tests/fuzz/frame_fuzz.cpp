@@ -1,4 +1,5 @@
-// Frames as they come from a peer: any bytes, in any pieces, give envelopes or an error, and no more memory than a frame.
+// Frames as they come from a peer: any bytes, in any pieces, give envelopes or an error, and no more memory than a
+// frame.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

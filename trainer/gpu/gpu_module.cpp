@@ -17,7 +17,8 @@ std::vector<GpuDevice> list_devices(std::string* error) {
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
-    found.push_back({"cuda:" + std::to_string(i), properties.name, properties.totalGlobalMem, properties.major, properties.minor});
+    found.push_back(
+        {"cuda:" + std::to_string(i), properties.name, properties.totalGlobalMem, properties.major, properties.minor});
   }
   if (found.empty()) *error = "no CUDA device is visible";
   return found;
@@ -32,5 +33,5 @@ int nccl_version() {
 }  // namespace fathom::trainer
 
 extern "C" __attribute__((visibility("default"))) const fathom::trainer::GpuEntry fathom_gpu_entry;
-extern "C" const fathom::trainer::GpuEntry fathom_gpu_entry = {
-    fathom::trainer::kGpuAbi, &fathom::trainer::list_devices, &fathom::trainer::nccl_version};
+extern "C" const fathom::trainer::GpuEntry fathom_gpu_entry = {fathom::trainer::kGpuAbi, &fathom::trainer::list_devices,
+                                                               &fathom::trainer::nccl_version};

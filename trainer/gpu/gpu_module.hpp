@@ -12,10 +12,10 @@
 namespace fathom::trainer {
 
 struct GpuDevice {
-  std::string name;            // "cuda:0"
-  std::string model;           // "NVIDIA H100 80GB HBM3"
-  std::uint64_t memory = 0;    // bytes
-  int major = 0, minor = 0;    // compute capability
+  std::string name;          // "cuda:0"
+  std::string model;         // "NVIDIA H100 80GB HBM3"
+  std::uint64_t memory = 0;  // bytes
+  int major = 0, minor = 0;  // compute capability
 };
 
 // What the module exports under the C name "fathom_gpu_entry". `abi` must equal kGpuAbi.

@@ -6,17 +6,26 @@ namespace fathom::api {
 
 int status_of(Errc code) {
   switch (code) {
-    case Errc::invalid_argument: return 400;
-    case Errc::unauthenticated: return 401;
-    case Errc::permission_denied: return 403;
-    case Errc::not_found: return 404;
+    case Errc::invalid_argument:
+      return 400;
+    case Errc::unauthenticated:
+      return 401;
+    case Errc::permission_denied:
+      return 403;
+    case Errc::not_found:
+      return 404;
     case Errc::already_exists:
-    case Errc::failed_precondition: return 409;
-    case Errc::unavailable: return 503;
-    case Errc::resource_exhausted: return 507;
-    case Errc::unsupported: return 422;
+    case Errc::failed_precondition:
+      return 409;
+    case Errc::unavailable:
+      return 503;
+    case Errc::resource_exhausted:
+      return 507;
+    case Errc::unsupported:
+      return 422;
     case Errc::corrupt:
-    case Errc::internal: return 500;
+    case Errc::internal:
+      return 500;
   }
   return 500;
 }
@@ -25,8 +34,9 @@ Answer problem(int status, const std::string& detail) {
   Answer answer;
   answer.status = status;
   answer.type = "application/problem+json";
-  answer.body = nlohmann::json{{"type", "about:blank"}, {"title", reason_of(status)}, {"status", status}, {"detail", detail}}
-                    .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  answer.body =
+      nlohmann::json{{"type", "about:blank"}, {"title", reason_of(status)}, {"status", status}, {"detail", detail}}
+          .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (status == 401) answer.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"fathom\"");
   return answer;
 }

@@ -126,9 +126,8 @@ class Session : public std::enable_shared_from_this<Session> {
     auto once = std::make_shared<std::atomic<bool>>(false);
     Respond respond = [self = shared_from_this(), once](Answer answer) {
       if (once->exchange(true)) return;
-      asio::post(self->stream_->get_executor(), [self, answer = std::make_shared<Answer>(std::move(answer))] {
-        self->write(std::move(*answer));
-      });
+      asio::post(self->stream_->get_executor(),
+                 [self, answer = std::make_shared<Answer>(std::move(answer))] { self->write(std::move(*answer)); });
     };
     auto failed = guarded([&]() -> std::optional<Answer> {
       handler_->handle(std::move(request), respond);
@@ -258,7 +257,8 @@ class Session : public std::enable_shared_from_this<Session> {
 void serve_http(std::unique_ptr<net::TlsStream> stream, std::shared_ptr<HttpHandler> handler, const HttpLimits& limits,
                 std::shared_ptr<std::atomic<std::size_t>> open) {
   if (*open >= limits.sessions) return;
-  std::make_shared<Session>(std::move(stream), std::move(handler), limits, std::move(open))->read_head(limits.header_time);
+  std::make_shared<Session>(std::move(stream), std::move(handler), limits, std::move(open))
+      ->read_head(limits.header_time);
 }
 
 }  // namespace fathom::api

@@ -32,7 +32,7 @@ class HttpHandler {
 struct HttpLimits {
   std::uint32_t header_bytes = 16 * 1024;
   std::size_t body_bytes = 4U << 20;
-  Millis header_time{10'000};     // for a request's head, once its first byte can be expected
+  Millis header_time{10'000};  // for a request's head, once its first byte can be expected
   Millis body_time{30'000};
   Millis keep_alive{60'000};      // between requests
   Millis write_time{30'000};      // one write without progress

@@ -49,7 +49,8 @@ TEST(Files, AtomicWriteReplacesAndLeavesNoTemporary) {
   ASSERT_TRUE(write_file_atomic(folder.file("a"), "one", 0600));
   ASSERT_TRUE(write_file_atomic(folder.file("a"), "two", 0600));
   EXPECT_EQ(*read_file(folder.file("a")), "two");
-  const auto entries = std::distance(std::filesystem::directory_iterator(folder.file("")), std::filesystem::directory_iterator());
+  const auto entries =
+      std::distance(std::filesystem::directory_iterator(folder.file("")), std::filesystem::directory_iterator());
   EXPECT_EQ(entries, 1);
   EXPECT_EQ(std::filesystem::status(folder.file("a")).permissions(), std::filesystem::perms(0600));
 }

@@ -49,7 +49,8 @@ class ConfigTest : public ::testing::Test {
 
 TEST_F(ConfigTest, ReadsEveryType) {
   ASSERT_EQ(error("on: true\nbig: -9000000000\nname: 'green'\nlist: [b, \"c\"]\nwait: 2.5s\n"
-                  "limits:\n  count: 7\n  share: 1e-1\n  size: 4MiB\n"), "no error");
+                  "limits:\n  count: 7\n  share: 1e-1\n  size: 4MiB\n"),
+            "no error");
   EXPECT_TRUE(s_.on);
   EXPECT_EQ(s_.big, -9000000000);
   EXPECT_EQ(s_.name, "green");
@@ -67,7 +68,8 @@ TEST_F(ConfigTest, AnEmptyFileAndEmptySectionsKeepDefaults) {
 }
 
 TEST_F(ConfigTest, NamesThePlaceAndTheNearestKey) {
-  EXPECT_EQ(error("on: true\nlimits:\n  cuont: 4\n"), "file.yaml:3:3: unknown key limits.cuont; did you mean limits.count?");
+  EXPECT_EQ(error("on: true\nlimits:\n  cuont: 4\n"),
+            "file.yaml:3:3: unknown key limits.cuont; did you mean limits.count?");
   EXPECT_THAT(error("zzzzzzzz: 1\n"), HasSubstr("file.yaml:1:1: unknown key zzzzzzzz; known keys: on, big, limits"));
   EXPECT_THAT(error("limits: 3\n"), HasSubstr("file.yaml:1:9: limits: expected keys below it"));
   EXPECT_THAT(error("on: true\non: false\n"), HasSubstr("file.yaml:2:1: on stands here a second time"));
@@ -91,8 +93,9 @@ TEST_F(ConfigTest, RefusesWrongTypes) {
 }
 
 TEST_F(ConfigTest, SaysAllMistakesAndChangesNothing) {
-  EXPECT_EQ(error("on: true\nbig: x\nlimits: {count: 5, share: 2}\n"),
-            "file.yaml:2:6: big: \"x\": expected a whole number\nfile.yaml:3:27: limits.share: \"2\": expected at most 1");
+  EXPECT_EQ(
+      error("on: true\nbig: x\nlimits: {count: 5, share: 2}\n"),
+      "file.yaml:2:6: big: \"x\": expected a whole number\nfile.yaml:3:27: limits.share: \"2\": expected at most 1");
   EXPECT_FALSE(s_.on);
   EXPECT_EQ(s_.count, 3U);
 }
@@ -115,8 +118,10 @@ TEST_F(ConfigTest, EnvironmentThenFlagsWin) {
   EXPECT_EQ(config_.set("wait", "soon", "--wait").error().message.substr(0, 14), "--wait: \"soon\"");
   ::setenv("FATHOM_CONFIG_TEST_NOPE", "1", 1);
   EXPECT_THAT(config_.read_environment("FATHOM_CONFIG_TEST_").error().message, HasSubstr("FATHOM_CONFIG_TEST_NOPE"));
-  EXPECT_TRUE(config_.read_environment("FATHOM_CONFIG_TEST_", [](std::string_view n) { return n.ends_with("NOPE"); }).ok());
-  for (const char* name : {"LIMITS_COUNT", "LIST", "NOPE"}) ::unsetenv((std::string("FATHOM_CONFIG_TEST_") + name).c_str());
+  EXPECT_TRUE(
+      config_.read_environment("FATHOM_CONFIG_TEST_", [](std::string_view n) { return n.ends_with("NOPE"); }).ok());
+  for (const char* name : {"LIMITS_COUNT", "LIST", "NOPE"})
+    ::unsetenv((std::string("FATHOM_CONFIG_TEST_") + name).c_str());
 }
 
 TEST_F(ConfigTest, AMissingFileIsNamed) {

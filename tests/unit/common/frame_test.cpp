@@ -43,7 +43,8 @@ TEST(Frame, AnyCutOfTheStreamGivesTheSameEnvelopes) {
   std::string stream;
   for (std::uint64_t number = 1; number <= 40; ++number) {
     wire::Envelope envelope = heartbeat(number);
-    for (std::uint64_t held = 0; held < number * 13; ++held) envelope.mutable_heartbeat()->add_held()->set_running(true);
+    for (std::uint64_t held = 0; held < number * 13; ++held)
+      envelope.mutable_heartbeat()->add_held()->set_running(true);
     ASSERT_TRUE(append_frame(envelope, stream).ok());
   }
   std::mt19937 random(3);

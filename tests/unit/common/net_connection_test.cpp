@@ -33,7 +33,8 @@ class ConnectionTest : public ::testing::Test {
     served_.set_value(connection);
   }
 
-  Result<ConnectionPtr> dial(const Trust& trust, const std::string& expect = "", const std::string& host = "127.0.0.1") {
+  Result<ConnectionPtr> dial(const Trust& trust, const std::string& expect = "",
+                             const std::string& host = "127.0.0.1") {
     std::promise<Result<ConnectionPtr>> connected;
     ConnectOptions options;
     options.host = host;

@@ -84,7 +84,8 @@ TEST(Endpoint, IsReadAsPeopleWriteIt) {
   EXPECT_EQ(v6.host, "::1");
   EXPECT_EQ(v6.port, 8000);
   EXPECT_EQ(to_text(v6), "[::1]:8000");
-  for (const char* bad : {"", ":80", "host:", "host:65536", "host:-1", "::1", "[::1", "[::1]80", "a b:1", "http://a:1"}) {
+  for (const char* bad :
+       {"", ":80", "host:", "host:65536", "host:-1", "::1", "[::1", "[::1]80", "a b:1", "http://a:1"}) {
     EXPECT_FALSE(parse_endpoint(bad).ok()) << bad;
   }
   EXPECT_TRUE(is_loopback("127.1.2.3"));
@@ -93,7 +94,8 @@ TEST(Endpoint, IsReadAsPeopleWriteIt) {
 }
 
 TEST(Sse, EventsSurviveAnySplit) {
-  const std::string text = to_text(SseEvent{"7", "job", "{\"a\":1}\nsecond"}) + ": comment\n\n" + to_text(SseEvent{"8", "", "x"});
+  const std::string text =
+      to_text(SseEvent{"7", "job", "{\"a\":1}\nsecond"}) + ": comment\n\n" + to_text(SseEvent{"8", "", "x"});
   for (std::size_t cut = 0; cut <= text.size(); ++cut) {
     SseParser parser;
     auto events = parser.feed(text.substr(0, cut));

@@ -37,9 +37,14 @@ TEST_F(BrowserTest, WritesWithACookieMustComeFromOurOwnPage) {
   const std::string cookie = login();
   const std::string path = "/api/v1/sweeps/tiny/cancel";
   EXPECT_EQ(must(stranger()->request("POST", path, {{"Cookie", cookie}}, "{}")).status, 403);
-  EXPECT_EQ(must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "https://evil.example"}}, "{}")).status, 403);
-  EXPECT_EQ(must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "http://127.0.0.1:1"}}, "{}")).status, 403);
-  const auto own = must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "https://" + authority()}}, "{}"));
+  EXPECT_EQ(
+      must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "https://evil.example"}}, "{}")).status,
+      403);
+  EXPECT_EQ(
+      must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "http://127.0.0.1:1"}}, "{}")).status,
+      403);
+  const auto own =
+      must(stranger()->request("POST", path, {{"Cookie", cookie}, {"Origin", "https://" + authority()}}, "{}"));
   EXPECT_EQ(own.status, 202);
 }
 

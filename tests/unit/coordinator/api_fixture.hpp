@@ -121,7 +121,8 @@ class ApiTest : public ::testing::Test {
 // The worker's side of the protocol, one connection.
 class FakeWorker {
  public:
-  FakeWorker(const std::string& state, std::uint16_t port) : work_(boost::asio::make_work_guard(io_)), thread_([this] { io_.run(); }) {
+  FakeWorker(const std::string& state, std::uint16_t port)
+      : work_(boost::asio::make_work_guard(io_)), thread_([this] { io_.run(); }) {
     token_ = must(read_file(state + "/join-token"));
     const auto pin = must(net::parse_join_token(token_));
     net::ConnectOptions options;

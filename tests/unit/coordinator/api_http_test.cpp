@@ -48,13 +48,15 @@ TEST_F(RawTest, LimitsAreKept) {
   start();
   EXPECT_TRUE(exchange(head("GET /healthz", "X: " + std::string(20'000, 'x') + "\r\n")).starts_with("HTTP/1.1 431"));
   EXPECT_TRUE(exchange(head("POST /api/v1/sweeps", "Content-Length: 1025\r\n")).starts_with("HTTP/1.1 413"));
-  const std::string chunked = head("POST /api/v1/sweeps", "Transfer-Encoding: chunked\r\n") + "800\r\n" + std::string(2048, 'x') + "\r\n0\r\n\r\n";
+  const std::string chunked = head("POST /api/v1/sweeps", "Transfer-Encoding: chunked\r\n") + "800\r\n" +
+                              std::string(2048, 'x') + "\r\n0\r\n\r\n";
   EXPECT_TRUE(exchange(chunked).starts_with("HTTP/1.1 413"));
 }
 
 TEST_F(RawTest, AStrangersBodyIsNotRead) {
   start();
-  const std::string answer = exchange("POST /api/v1/sweeps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
+  const std::string answer =
+      exchange("POST /api/v1/sweeps HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 401"));
   EXPECT_NE(answer.find("Connection: close"), std::string::npos);
 }
@@ -65,13 +67,15 @@ TEST_F(RawTest, RequestsFollowEachOtherOnOneConnection) {
   const std::string last = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
   const std::string answers = exchange(one + one + last);
   std::size_t count = 0;
-  for (auto at = answers.find("HTTP/1.1 200"); at != std::string::npos; at = answers.find("HTTP/1.1 200", at + 1)) ++count;
+  for (auto at = answers.find("HTTP/1.1 200"); at != std::string::npos; at = answers.find("HTTP/1.1 200", at + 1))
+    ++count;
   EXPECT_EQ(count, 3U);
 }
 
 TEST_F(RawTest, AClientThatWaitsForAnInvitationGetsOne) {
   start();
-  const std::string answer = exchange(head("POST /api/v1/sweeps", "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n") + "{}");
+  const std::string answer = exchange(
+      head("POST /api/v1/sweeps", "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n") + "{}");
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400"));
 }
 

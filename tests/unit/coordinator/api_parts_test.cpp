@@ -1,11 +1,11 @@
 // The parts of the api that need no server: URLs, patterns, heads, the state folder, what keeps an artifact.
+#include "common/sha256.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/http/head.hpp"
 #include "coordinator/api/http/url.hpp"
 #include "coordinator/api/state_folder.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/core/event.pb.h"
-#include "common/sha256.hpp"
 #include "tests/unit/coordinator/api_fixture.hpp"
 
 namespace fathom::api {
@@ -34,7 +34,8 @@ TEST(Pattern, NamesPartsAndTakesTheRest) {
   parts.clear();
   EXPECT_TRUE(matches("/static/{file...}", "/static/a/b.js", parts));
   EXPECT_EQ(parts, std::vector<std::string>{"a/b.js"});
-  for (const char* path : {"/api/v1/sweeps", "/api/v1/sweeps/a/jobs", "/api/v1/sweeps/a/jobs/", "/api/v1/sweeps/a/jobs/b/c"}) {
+  for (const char* path :
+       {"/api/v1/sweeps", "/api/v1/sweeps/a/jobs", "/api/v1/sweeps/a/jobs/", "/api/v1/sweeps/a/jobs/b/c"}) {
     parts.clear();
     EXPECT_FALSE(matches("/api/v1/sweeps/{sweep}/jobs/{job}", path, parts)) << path;
   }

@@ -80,7 +80,8 @@ TEST_F(ApiTest, WhatWasAnsweredIsThereAfterARestart) {
 
 TEST_F(ApiTest, EveryMistakeOfAFileComesWithItsLine) {
   start();
-  const auto answer = post("/api/v1/sweeps", {{"yaml", "version: 1\nnam: x\nmodel: {path: m}\n"}, {"file", "bad.yaml"}});
+  const auto answer =
+      post("/api/v1/sweeps", {{"yaml", "version: 1\nnam: x\nmodel: {path: m}\n"}, {"file", "bad.yaml"}});
   EXPECT_EQ(answer.status, 422);
   EXPECT_EQ(answer.headers.at("content-type"), "application/problem+json");
   const json body = json::parse(answer.body);
@@ -94,15 +95,21 @@ TEST_F(ApiTest, EveryMistakeOfAFileComesWithItsLine) {
 
 TEST_F(ApiTest, ABodyThatIsNoSubmissionIsRefused) {
   start();
-  const std::vector<json> bodies = {json::array(), json::object(), {{"yaml", 1}}, {{"yaml", "x"}, {"sets", json::array()}},
-                                    {{"yaml", "x"}, {"set", "lr=1"}}, {{"yaml", "x"}, {"set", {1}}}, {{"yaml", "x"}, {"includes", {{"a", 1}}}}};
+  const std::vector<json> bodies = {json::array(),
+                                    json::object(),
+                                    {{"yaml", 1}},
+                                    {{"yaml", "x"}, {"sets", json::array()}},
+                                    {{"yaml", "x"}, {"set", "lr=1"}},
+                                    {{"yaml", "x"}, {"set", {1}}},
+                                    {{"yaml", "x"}, {"includes", {{"a", 1}}}}};
   for (const json& body : bodies) EXPECT_EQ(post("/api/v1/sweeps", body).status, 400) << body;
   EXPECT_EQ(must(client()->request("POST", "/api/v1/sweeps", {}, "{")).status, 400);
 }
 
 TEST_F(ApiTest, IncludedFilesComeAlong) {
   start();
-  json body = {{"yaml", "include: base.yaml\nseeds: [1, 2, 3, 4]\n"}, {"file", "top.yaml"}, {"set", {"train.epochs=1"}}};
+  json body = {
+      {"yaml", "include: base.yaml\nseeds: [1, 2, 3, 4]\n"}, {"file", "top.yaml"}, {"set", {"train.epochs=1"}}};
   EXPECT_EQ(post("/api/v1/sweeps", body).status, 422) << "no path is opened here";
   body["includes"] = {{"base.yaml", sweep_yaml(1, "with-base")}};
   const auto answer = post("/api/v1/sweeps", body);

@@ -13,8 +13,8 @@
 namespace fathom::artifacts {
 namespace {
 
-using ::testing::HasSubstr;
 using fathom::testing::TempFolder;
+using ::testing::HasSubstr;
 
 class ArtifactStoreTest : public ::testing::Test {
  protected:
@@ -131,8 +131,8 @@ TEST_F(ArtifactStoreTest, TwoSendersShareOneUpload) {
 }
 
 TEST_F(ArtifactStoreTest, TakesNoPathsFromOutside) {
-  for (const std::string& name : {std::string("../../etc/passwd"), std::string(""), std::string(64, 'A'), name_ + "0",
-                                 "../" + name_.substr(3)}) {
+  for (const std::string& name :
+       {std::string("../../etc/passwd"), std::string(""), std::string(64, 'A'), name_ + "0", "../" + name_.substr(3)}) {
     EXPECT_EQ(store_->begin(name, 1).error().code, Errc::invalid_argument) << name;
     EXPECT_EQ(store_->write(name, 0, "x").error().code, Errc::invalid_argument) << name;
     EXPECT_EQ(store_->open(name).error().code, Errc::invalid_argument) << name;

@@ -73,7 +73,8 @@ class CoreDriver {
   }
 
   void item(const core::SendAssign& assign, core::Item what) {
-    give(core::ItemReceived{assign.worker, assign.fence, ++sequence_[{assign.fence.job, assign.fence.attempt}], std::move(what)});
+    give(core::ItemReceived{assign.worker, assign.fence, ++sequence_[{assign.fence.job, assign.fence.attempt}],
+                            std::move(what)});
   }
 
   // Plays an assigned job to its end, with this objective.
@@ -87,10 +88,16 @@ class CoreDriver {
   static nlohmann::json result(double objective) {
     nlohmann::json rows = nlohmann::json::array();
     for (const int depth : {0, 2}) {
-      rows.push_back({{"epoch", 2}, {"depth", depth}, {"split", "eval"}, {"metric", "accuracy"}, {"value", objective - 0.01 * depth},
+      rows.push_back({{"epoch", 2},
+                      {"depth", depth},
+                      {"split", "eval"},
+                      {"metric", "accuracy"},
+                      {"value", objective - 0.01 * depth},
                       {"primary", true}});
     }
-    return {{"objective", objective}, {"epoch", 2}, {"rows", rows}, {"steps", 32}, {"seconds", 1.5}, {"attention", nlohmann::json::array()}};
+    return {{"objective", objective}, {"epoch", 2},
+            {"rows", rows},           {"steps", 32},
+            {"seconds", 1.5},         {"attention", nlohmann::json::array()}};
   }
 
   // Ends everything that can be ended.

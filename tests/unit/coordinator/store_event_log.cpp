@@ -15,11 +15,11 @@
 namespace fathom::store {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using fathom::testing::fault_disk;
 using fathom::testing::TempFolder;
 using fathom::testing::Waiter;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::unique_ptr<EventStore> open_ok(const std::filesystem::path& file, EventStoreHooks hooks = {},
                                     const SqliteEventStoreOptions& options = {}) {

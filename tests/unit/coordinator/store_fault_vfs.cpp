@@ -45,8 +45,9 @@ int fault_sector(sqlite3_file* f) { return real(f)->pMethods->xSectorSize(real(f
 int fault_traits(sqlite3_file* f) { return real(f)->pMethods->xDeviceCharacteristics(real(f)); }
 
 const sqlite3_io_methods kMethods = {
-    1, fault_close, fault_read, fault_write, fault_truncate, fault_sync, fault_size, fault_lock, fault_unlock,
-    fault_reserved, fault_control, fault_sector, fault_traits, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+    1,          fault_close,  fault_read,     fault_write,   fault_truncate, fault_sync,   fault_size,
+    fault_lock, fault_unlock, fault_reserved, fault_control, fault_sector,   fault_traits, nullptr,
+    nullptr,    nullptr,      nullptr,        nullptr,       nullptr};
 
 sqlite3_vfs* original() { return static_cast<sqlite3_vfs*>(vfs.pAppData); }
 

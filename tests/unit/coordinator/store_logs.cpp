@@ -8,9 +8,9 @@
 namespace fathom::store {
 namespace {
 
+using fathom::testing::TempFolder;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using fathom::testing::TempFolder;
 
 Fence fence(std::uint32_t attempt, std::uint64_t job = 12) { return {JobNumber(job), 1, attempt, LeaseId(1)}; }
 

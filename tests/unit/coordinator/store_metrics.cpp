@@ -11,8 +11,8 @@
 namespace fathom::store {
 namespace {
 
-using ::testing::ElementsAre;
 using fathom::testing::TempFolder;
+using ::testing::ElementsAre;
 
 constexpr JobNumber kJob{7};
 
@@ -107,7 +107,8 @@ TEST_F(MetricStoreTest, DrawsTheCurvesOfManyJobs) {
 
 TEST(Downsample, KeepsEndsAndPeaks) {
   std::vector<SeriesPoint> points;
-  for (std::uint64_t step = 0; step < 10000; ++step) points.push_back({step, std::sin(static_cast<double>(step) / 500), 0});
+  for (std::uint64_t step = 0; step < 10000; ++step)
+    points.push_back({step, std::sin(static_cast<double>(step) / 500), 0});
   points[4321].value = 50;
   points[1234].value = -50;
   const std::vector<SeriesPoint> fewer = downsample(points, 100);

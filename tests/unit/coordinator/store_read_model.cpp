@@ -14,11 +14,11 @@
 namespace fathom::store {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using fathom::testing::CoreDriver;
 using fathom::testing::TempFolder;
 using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class ReadModelTest : public ::testing::Test {
  protected:
@@ -50,7 +50,9 @@ class ReadModelTest : public ::testing::Test {
   json everything() {
     JobsQuery all;
     all.page.limit = 1000;
-    json dump = {{"sweeps", ok(model_->sweeps({}))}, {"jobs", jobs(all)}, {"results", ok(model_->results("small", {1000, ""}))},
+    json dump = {{"sweeps", ok(model_->sweeps({}))},
+                 {"jobs", jobs(all)},
+                 {"results", ok(model_->results("small", {1000, ""}))},
                  {"workers", ok(model_->workers())}};
     for (const std::string& id : ids(dump["jobs"])) {
       dump["details"].push_back(ok(model_->job("small", id)));

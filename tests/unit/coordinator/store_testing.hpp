@@ -54,8 +54,8 @@ class Waiter {
 // The default VFS with faults, registered once under kFaultVfs. One disk for the whole test program.
 inline constexpr const char* kFaultVfs = "fathom-fault";
 struct FaultDisk {
-  std::atomic<bool> full = false;        // writes answer SQLITE_FULL
-  std::atomic<bool> broken_sync = false; // syncs answer SQLITE_IOERR_FSYNC
+  std::atomic<bool> full = false;         // writes answer SQLITE_FULL
+  std::atomic<bool> broken_sync = false;  // syncs answer SQLITE_IOERR_FSYNC
   std::atomic<int> syncs = 0;
 };
 FaultDisk& fault_disk();

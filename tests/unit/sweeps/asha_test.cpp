@@ -27,7 +27,8 @@ bool report(Asha& asha, JobIndex job, std::uint32_t epoch, double value) {
 }
 
 // Verdicts of one job after another at the first rung: C or S each.
-std::string verdicts(std::uint32_t eta, const std::vector<double>& values, Goal goal = Goal::minimize, bool ties = true) {
+std::string verdicts(std::uint32_t eta, const std::vector<double>& values, Goal goal = Goal::minimize,
+                     bool ties = true) {
   Asha asha(rule(1, 1000, eta, ties), goal);
   std::string out;
   for (JobIndex job = 0; job < values.size(); ++job) out += report(asha, job, 1, values[job]) ? 'C' : 'S';
@@ -42,12 +43,14 @@ TEST(AshaRungs, Vector1) {
 }
 
 TEST(AshaRungs, CountedInIntegersWhereLogarithmsLoseOne) {
-  EXPECT_EQ(rungs_of(rule(1, 243, 3)).size(), 6u);   // floor(log(243)/log(3)) is 4 in binary64
-  EXPECT_EQ(rungs_of(rule(1, 1000, 10)).size(), 4u);  // and floor(log(1000)/log(10)) is 2
+  EXPECT_EQ(rungs_of(rule(1, 243, 3)).size(), 6u);              // floor(log(243)/log(3)) is 4 in binary64
+  EXPECT_EQ(rungs_of(rule(1, 1000, 10)).size(), 4u);            // and floor(log(1000)/log(10)) is 2
   EXPECT_EQ(rungs_of(rule(1, 4'000'000'000u, 2)).size(), 33u);  // no overflow on the way
 }
 
-TEST(AshaRungs, FirstRungAboveTheBudgetIsTheBudget) { EXPECT_EQ(rungs_of(rule(5, 2, 3)), (std::vector<std::uint32_t>{2})); }
+TEST(AshaRungs, FirstRungAboveTheBudgetIsTheBudget) {
+  EXPECT_EQ(rungs_of(rule(5, 2, 3)), (std::vector<std::uint32_t>{2}));
+}
 
 TEST(Asha, Vector2FirstGoesOnThenBetterGoesOnAndWorseStops) {
   Asha better(rule(1, 9, 3), Goal::minimize);
@@ -197,7 +200,7 @@ std::vector<Reported> random_reports(std::mt19937& random, std::uint32_t max) {
   std::map<JobIndex, std::uint32_t> at;
   for (int i = 0; i < 200; ++i) {
     const JobIndex job = random() % 30;
-    at[job] = std::min<std::uint32_t>(max, at[job] + 1 + random() % 3);  // reports may skip epochs
+    at[job] = std::min<std::uint32_t>(max, at[job] + 1 + random() % 3);      // reports may skip epochs
     out.push_back({job, at[job], static_cast<double>(random() % 12) / 12});  // few values: many ties
   }
   return out;
@@ -211,7 +214,8 @@ TEST(AshaProperty, EqualsTheSlowModel) {
     Asha asha(stop, goal);
     SlowModel model(stop, goal);
     for (const Reported& one : random_reports(random, stop.max)) {
-      ASSERT_EQ(report(asha, one.job, one.epoch, one.value), model.report(one.job, one.epoch, one.value)) << "round " << round;
+      ASSERT_EQ(report(asha, one.job, one.epoch, one.value), model.report(one.job, one.epoch, one.value))
+          << "round " << round;
     }
   }
 }

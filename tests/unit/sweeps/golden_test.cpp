@@ -44,7 +44,8 @@ json summary_of(const Plan& plan) {
       all += line + "\n";
       if (i < stage.first + 6 || i + 1 == stage.first + stage.count) shown.push_back(line);
     }
-    out["stages"].push_back({{"name", stage.name}, {"jobs", stage.count}, {"first_and_last", shown}, {"sha256", sha256_hex(all)}});
+    out["stages"].push_back(
+        {{"name", stage.name}, {"jobs", stage.count}, {"first_and_last", shown}, {"sha256", sha256_hex(all)}});
   }
   return out;
 }
@@ -54,7 +55,8 @@ class GoldenSweep : public ::testing::TestWithParam<std::filesystem::path> {};
 TEST_P(GoldenSweep, MakesTheSameJobs) {
   const auto expected = source_dir() / "tests/golden/sweeps" / (GetParam().stem().string() + ".json");
   const json summary = summary_of(planned_file(GetParam()));
-  if (std::getenv("FATHOM_UPDATE_GOLDEN") != nullptr) std::ofstream(expected, std::ios::binary) << summary.dump(1) << "\n";
+  if (std::getenv("FATHOM_UPDATE_GOLDEN") != nullptr)
+    std::ofstream(expected, std::ios::binary) << summary.dump(1) << "\n";
   EXPECT_EQ(summary, json::parse(read_file(expected)));
 }
 

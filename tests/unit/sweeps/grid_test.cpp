@@ -33,7 +33,8 @@ TEST(Samples, EndsAreExactAndInnerPointsHaveSixDigits) {
 TEST(Samples, ValuesKeepTheOrderOfTheFile) {
   EXPECT_THAT(points_of("parameters: {lr: {values: [3e-3, 1e-3, 3e-4]}}\n"),
               ElementsAre("train.lr=0.003", "train.lr=0.001", "train.lr=0.0003"));
-  EXPECT_THAT(points_of("parameters: {batch: 8..10}\n"), ElementsAre("train.batch=8", "train.batch=9", "train.batch=10"));
+  EXPECT_THAT(points_of("parameters: {batch: 8..10}\n"),
+              ElementsAre("train.batch=8", "train.batch=9", "train.batch=10"));
 }
 
 TEST(Samples, StepsStayBelowMax) {
@@ -63,8 +64,9 @@ TEST(Grid, ZippedParametersAdvanceTogether) {
 }
 
 TEST(Grid, WhenMakesAParameterAbsentFromTheSettings) {
-  const Plan plan = planned(file_with(
-      "train: {warmup: 0.5}\nparameters:\n  lr: [1e-5, 1e-3]\n  warmup: {values: [0, 0.1], when: {lr: {gt: 1e-4}}}\nstages:\n  adapter: {}\n"));
+  const Plan plan =
+      planned(file_with("train: {warmup: 0.5}\nparameters:\n  lr: [1e-5, 1e-3]\n  warmup: {values: [0, 0.1], when: "
+                        "{lr: {gt: 1e-4}}}\nstages:\n  adapter: {}\n"));
   ASSERT_EQ(plan.jobs.size(), 2u * 3);  // one at the small lr, two at the large
   EXPECT_FALSE(plan.jobs[0].settings.at("train").contains("warmup"));
   EXPECT_FALSE(plan.jobs[0].parameters.contains("train.warmup"));
@@ -72,8 +74,10 @@ TEST(Grid, WhenMakesAParameterAbsentFromTheSettings) {
 }
 
 TEST(Grid, ChainsOfWhenAreJudgedInOrder) {
-  EXPECT_THAT(points_of("parameters:\n  clip: {values: [1, 2], when: {weight_decay: 1}}\n  warmup: {values: [0, 0.1], when: {clip: 2}}\n  weight_decay: [0, 1]\n"),
-              ElementsAre("train.weight_decay=0", "train.clip=1 train.weight_decay=1", "train.clip=2 train.warmup=0 train.weight_decay=1",
+  EXPECT_THAT(points_of("parameters:\n  clip: {values: [1, 2], when: {weight_decay: 1}}\n  warmup: {values: [0, 0.1], "
+                        "when: {clip: 2}}\n  weight_decay: [0, 1]\n"),
+              ElementsAre("train.weight_decay=0", "train.clip=1 train.weight_decay=1",
+                          "train.clip=2 train.warmup=0 train.weight_decay=1",
                           "train.clip=2 train.warmup=0.1 train.weight_decay=1"));
 }
 
@@ -86,7 +90,9 @@ TEST(Grid, ExcludeTakesPointsOut) {
 }
 
 TEST(Grid, ExcludeKnowsDrops) {
-  const Plan plan = planned(file_with("parameters: {lr: [1, 2]}\nexclude: [{drop: specialized, lr: 1}]\nstages:\n  adapter: {drop: {standard: true, specialized: [1, 2]}}\n"));
+  const Plan plan =
+      planned(file_with("parameters: {lr: [1, 2]}\nexclude: [{drop: specialized, lr: 1}]\nstages:\n  adapter: {drop: "
+                        "{standard: true, specialized: [1, 2]}}\n"));
   EXPECT_EQ(plan.jobs.size(), 2u * (2 + 1 + 1));
 }
 
@@ -103,19 +109,24 @@ TEST(Identity, SpecializedZeroIsStandard) {
 
 TEST(Identity, NamesAndExecutionChangeNoId) {
   const Plan plain = planned(file_with("parameters: {lr: [1, 2]}\nstages:\n  adapter: {}\n"));
-  const Plan other = planned("version: 1\nname: other\nnotes: hello\nmodel: {path: models/m}\ntasks:\n  a: {path: data/a}\n  b: {path: data/b}\n"
-                             "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: 1\n"
-                             "checkpoint: {keep: {latest: 3}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, eta: 2}}\n");
+  const Plan other = planned(
+      "version: 1\nname: other\nnotes: hello\nmodel: {path: models/m}\ntasks:\n  a: {path: data/a}\n  b: {path: "
+      "data/b}\n"
+      "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: 1\n"
+      "checkpoint: {keep: {latest: 3}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, "
+      "eta: 2}}\n");
   ASSERT_EQ(plain.jobs.size(), other.jobs.size());
   for (std::size_t i = 0; i < plain.jobs.size(); ++i) EXPECT_EQ(plain.jobs[i].id, other.jobs[i].id);
 }
 
 TEST(Identity, WhatIsTrainedChangesTheId) {
-  const auto id = [](const std::string& lines) { return planned(file_with(lines + "stages:\n  adapter: {}\n")).jobs.at(0).id; };
+  const auto id = [](const std::string& lines) {
+    return planned(file_with(lines + "stages:\n  adapter: {}\n")).jobs.at(0).id;
+  };
   const std::string plain = id("");
-  for (const char* lines : {"recipe: hf\n", "seeds: 2\n", "train: {lr: 2}\n", "train: {schedule: constant}\n", "train: {patience: 2}\n",
-                            "adapter: {reduction: 8}\n", "adapter: {non_linearity: gelu}\n", "objective: {depth: 1}\n",
-                            "objective: {goal: minimize}\n", "objective: {metric: f1}\n"}) {
+  for (const char* lines : {"recipe: hf\n", "seeds: 2\n", "train: {lr: 2}\n", "train: {schedule: constant}\n",
+                            "train: {patience: 2}\n", "adapter: {reduction: 8}\n", "adapter: {non_linearity: gelu}\n",
+                            "objective: {depth: 1}\n", "objective: {goal: minimize}\n", "objective: {metric: f1}\n"}) {
     EXPECT_NE(id(lines), plain) << lines;
   }
 }
@@ -127,8 +138,9 @@ TEST(Identity, FixedAndSampledValuesAreOneJob) {
 }
 
 TEST(Identity, AJobOfTwoStagesIsMadeOnce) {
-  const Plan plan = planned(file_with(
-      "stages:\n  one: {kind: adapter}\n  two: {kind: adapter, drop: {standard: true, specialized: 1}}\n  evaluate: {from: two}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  one: {kind: adapter}\n  two: {kind: adapter, drop: {standard: true, specialized: "
+                        "1}}\n  evaluate: {from: two}\n"));
   EXPECT_THAT(counts(plan), ElementsAre(2, 2, 4));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_EQ(plan.notes[0], "stage 'two': 2 of its 4 jobs are jobs of an earlier stage and are made once");

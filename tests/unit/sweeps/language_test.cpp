@@ -6,9 +6,9 @@
 namespace fathom::sweeps::testing {
 namespace {
 
+using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using nlohmann::json;
 
 std::vector<std::string> ids(const Plan& plan) {
   std::vector<std::string> out;
@@ -17,7 +17,9 @@ std::vector<std::string> ids(const Plan& plan) {
 }
 
 // Ids of a one-stage file with these lines before `stages`.
-std::vector<std::string> ids_with(const std::string& lines) { return ids(planned(file_with(lines + "stages:\n  adapter: {}\n"))); }
+std::vector<std::string> ids_with(const std::string& lines) {
+  return ids(planned(file_with(lines + "stages:\n  adapter: {}\n")));
+}
 
 json settings_with(const std::string& lines, const std::string& stages = "  adapter: {}\n") {
   const Plan plan = planned(file_with(lines + "stages:\n" + stages));
@@ -32,7 +34,9 @@ TEST(Values, EqualNumbersAreOneValueHoweverWritten) {
 }
 
 TEST(Values, TextStaysText) {
-  const std::string yaml = "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, text: 2024, label: no, labels: [yes, no, null, 1e-3]}\nstages:\n  adapter: {}\n";
+  const std::string yaml =
+      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, text: 2024, label: no, labels: [yes, no, null, "
+      "1e-3]}\nstages:\n  adapter: {}\n";
   const json task = planned(yaml).jobs.at(0).settings.at("task");
   EXPECT_EQ(task.at("text"), json::array({"2024"}));
   EXPECT_EQ(task.at("label"), "no");
@@ -41,7 +45,8 @@ TEST(Values, TextStaysText) {
 
 TEST(Values, DefaultsAreFilledIn) {
   const json settings = settings_with("");
-  EXPECT_EQ(settings.at("train"), json::parse(R"({"lr":0.0001,"epochs":3,"batch":32,"max_length":128,"schedule":"linear","warmup":0,
+  EXPECT_EQ(settings.at("train"),
+            json::parse(R"({"lr":0.0001,"epochs":3,"batch":32,"max_length":128,"schedule":"linear","warmup":0,
       "weight_decay":0,"clip":1,"gradient_accumulation":1})"));
   EXPECT_EQ(settings.at("adapter"), json::parse(R"({"config":"seq_bn","reduction_factor":16,"non_linearity":"relu"})"));
   EXPECT_EQ(settings.at("objective"), json::parse(R"({"metric":"primary","goal":"maximize","depth":null})"));
@@ -67,18 +72,27 @@ TEST(Values, RangesCountUpAndDownWithBothEnds) {
 }
 
 TEST(Values, MetricsOfPointsAreMetrics) {
-  const std::string tasks = "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, metric: eval/f1}\nstages:\n  adapter: {}\n";
+  const std::string tasks =
+      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, metric: eval/f1}\nstages:\n  adapter: {}\n";
   EXPECT_EQ(planned(tasks).jobs.at(0).settings.at("task").at("metric"), "f1");
 }
 
 TEST(Tasks, FormsOfData) {
   const std::string yaml =
-      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  folder: {path: data/x/}\n  files: {data: {train: a.csv, eval: b.csv}, text: [q, p], label: y}\n"
-      "  split: {data: c.tsv, split: 0.1, text: m}\n  cola: {preset: glue/cola, path: G}\n  stsb: {preset: glue/stsb, path: G}\nstages:\n  adapter: {}\n";
+      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  folder: {path: data/x/}\n  files: {data: {train: a.csv, eval: "
+      "b.csv}, text: [q, p], label: y}\n"
+      "  split: {data: c.tsv, split: 0.1, text: m}\n  cola: {preset: glue/cola, path: G}\n  stsb: {preset: glue/stsb, "
+      "path: G}\nstages:\n  adapter: {}\n";
   const Plan plan = planned(yaml);
   const auto task = [&](std::size_t i) { return plan.jobs.at(i).settings.at("task"); };
-  EXPECT_EQ(task(0), json::parse(R"({"name":"folder","train":"data/x/train.tsv","eval":"data/x/dev.tsv","text":["text"],"label":"label","labels":null,"metric":null})"));
-  EXPECT_EQ(task(1), json::parse(R"({"name":"files","train":"a.csv","eval":"b.csv","text":["q","p"],"label":"y","labels":null,"metric":null})"));
+  EXPECT_EQ(
+      task(0),
+      json::parse(
+          R"({"name":"folder","train":"data/x/train.tsv","eval":"data/x/dev.tsv","text":["text"],"label":"label","labels":null,"metric":null})"));
+  EXPECT_EQ(
+      task(1),
+      json::parse(
+          R"({"name":"files","train":"a.csv","eval":"b.csv","text":["q","p"],"label":"y","labels":null,"metric":null})"));
   EXPECT_EQ(task(2).at("eval"), nullptr);
   EXPECT_EQ(task(2).at("split"), 0.1);
   EXPECT_EQ(task(2).at("split_seed"), 0);
@@ -92,7 +106,8 @@ TEST(Tasks, FormsOfData) {
 }
 
 TEST(Tasks, WarnsWhenOneNameBeginsAnother) {
-  const Plan plan = planned("version: 1\nname: t\nmodel: {path: m}\ntasks:\n  sst: {path: a}\n  sst2: {path: b}\nstages:\n  adapter: {}\n");
+  const Plan plan = planned(
+      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  sst: {path: a}\n  sst2: {path: b}\nstages:\n  adapter: {}\n");
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0], HasSubstr("'sst' begins the name of task 'sst2'"));
 }
@@ -100,7 +115,8 @@ TEST(Tasks, WarnsWhenOneNameBeginsAnother) {
 TEST(Precedence, RootThenTaskThenStageThenSample) {
   const std::string yaml =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: a, train: {epochs: 5, batch: 5}}\n  b: {path: b}\n"
-      "train: {epochs: 1, batch: 1, warmup: 1, lr: 1}\nparameters: {lr: [0.5]}\nstages:\n  adapter: {train: {batch: 7, lr: 7}}\n";
+      "train: {epochs: 1, batch: 1, warmup: 1, lr: 1}\nparameters: {lr: [0.5]}\nstages:\n  adapter: {train: {batch: 7, "
+      "lr: 7}}\n";
   const Plan plan = planned(yaml);
   const json a = plan.jobs.at(0).settings.at("train");
   const json b = plan.jobs.at(1).settings.at("train");
@@ -122,8 +138,9 @@ TEST(Precedence, RootParametersAndSeedsReachAdapterAndFinetuneOnly) {
 }
 
 TEST(Precedence, StageParametersReplaceThoseOfTheSameName) {
-  const Plan plan = planned(file_with(
-      "parameters: {lr: [1e-3, 1e-4], batch: [8, 16]}\nstages:\n  adapter: {parameters: {train.lr: [1, 2, 3]}, seeds: [5]}\n"));
+  const Plan plan =
+      planned(file_with("parameters: {lr: [1e-3, 1e-4], batch: [8, 16]}\nstages:\n  adapter: {parameters: {train.lr: "
+                        "[1, 2, 3]}, seeds: [5]}\n"));
   EXPECT_EQ(plan.jobs.size(), 2u * 6);
   EXPECT_EQ(plan.jobs[0].seed, 5);
 }
@@ -133,11 +150,16 @@ TEST(Include, MergesKeyByKeyAndTheIncludingFileWins) {
   std::vector<std::string> asked;
   options.read_include = [&](const std::string& path) -> Result<std::string> {
     asked.push_back(path);
-    if (path == "parts/base.yaml") return std::string("include: more.yaml\nversion: 1\ntrain: {lr: 1, epochs: 4}\nseeds: [1, 2, 3]\n");
-    if (path == "parts/more.yaml") return std::string("model: {path: m}\ntasks:\n  z: {path: z}\ntrain: {batch: 2, lr: 9}\n");
+    if (path == "parts/base.yaml")
+      return std::string("include: more.yaml\nversion: 1\ntrain: {lr: 1, epochs: 4}\nseeds: [1, 2, 3]\n");
+    if (path == "parts/more.yaml")
+      return std::string("model: {path: m}\ntasks:\n  z: {path: z}\ntrain: {batch: 2, lr: 9}\n");
     return Error{Errc::not_found, "no such file"};
   };
-  const Plan plan = planned("include: parts/base.yaml\nname: t\ntasks:\n  a: {path: a}\ntrain: {epochs: 6}\nseeds: [7]\nstages:\n  adapter: {}\n", options);
+  const Plan plan = planned(
+      "include: parts/base.yaml\nname: t\ntasks:\n  a: {path: a}\ntrain: {epochs: 6}\nseeds: [7]\nstages:\n  adapter: "
+      "{}\n",
+      options);
   EXPECT_THAT(asked, ElementsAre("parts/base.yaml", "parts/more.yaml"));  // each against the file it stands in
   ASSERT_EQ(plan.jobs.size(), 2u);
   EXPECT_EQ(plan.jobs[0].task, "z");
@@ -188,7 +210,9 @@ TEST(Set, MistakesPointIntoTheOverride) {
 }
 
 TEST(Header, LimitsRetryAndPriority) {
-  const Plan plan = planned(file_with("objective: {metric: mse, goal: minimize}\nlimits: {concurrency: 4, wall: 1h30m, job_wall: 45s, failed: 2}\nretry: {max: 1, not_on: [oom]}\npriority: 7\nstages:\n  adapter: {}\n"));
+  const Plan plan =
+      planned(file_with("objective: {metric: mse, goal: minimize}\nlimits: {concurrency: 4, wall: 1h30m, job_wall: "
+                        "45s, failed: 2}\nretry: {max: 1, not_on: [oom]}\npriority: 7\nstages:\n  adapter: {}\n"));
   EXPECT_EQ(plan.limits.concurrency, 4u);
   EXPECT_EQ(plan.limits.wall_seconds, 5400);
   EXPECT_EQ(plan.limits.job_wall_seconds, 45);

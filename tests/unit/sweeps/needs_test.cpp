@@ -10,9 +10,9 @@
 namespace fathom::sweeps::testing {
 namespace {
 
+using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using nlohmann::json;
 
 std::string seeds_of(const Plan& plan, std::size_t stage) {
   std::string out;
@@ -25,8 +25,9 @@ std::string seeds_of(const Plan& plan, std::size_t stage) {
 
 // Two lr, three seeds; a fusion of a and b for a.
 Plan fusion_plan(const std::string& needs, const std::string& more = "") {
-  return planned(file_with("parameters: {lr: [1, 2]}\nseeds: [4, 5, 6]\nstages:\n  adapter: {}\n  fusion: {needs: {from: adapter" + needs +
-                           "}, sets: [all], targets: [a]" + more + "}\n"));
+  return planned(
+      file_with("parameters: {lr: [1, 2]}\nseeds: [4, 5, 6]\nstages:\n  adapter: {}\n  fusion: {needs: {from: adapter" +
+                needs + "}, sets: [all], targets: [a]" + more + "}\n"));
 }
 
 TEST(Needs, ContendersAreSettingsWithAllTheirSeeds) {
@@ -65,8 +66,10 @@ TEST(Needs, PerSeedChoosesForEachSeedAlone) {
 }
 
 TEST(Needs, PerDropTakesMembersOfTheFusionsOwnDrop) {
-  const Plan plan = planned(file_with("stages:\n  adapter: {drop: {standard: true, specialized: 2}}\n"
-                                      "  fusion: {needs: {from: adapter, per: [task, drop]}, sets: [all], targets: [b], drop: {standard: true, specialized: 2}}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  adapter: {drop: {standard: true, specialized: 2}}\n"
+                        "  fusion: {needs: {from: adapter, per: [task, drop]}, sets: [all], targets: [b], drop: "
+                        "{standard: true, specialized: 2}}\n"));
   ASSERT_EQ(plan.stages[1].count, 2u);
   for (JobIndex i = plan.stages[1].first; i < plan.jobs.size(); ++i) {
     for (const Need& need : plan.jobs[i].needs) {
@@ -88,7 +91,8 @@ TEST(Needs, SelectorIsInTheIdentity) {
   const std::string plain = fusion_plan("").jobs.back().id;
   EXPECT_NE(fusion_plan(", stopped: true").jobs.back().id, plain);
   EXPECT_NE(fusion_plan(", seeds: best", ", seeds: [6]").jobs.back().id, plain);
-  EXPECT_EQ(fusion_plan(", on_missing: fail").jobs.back().id, plain);  // when nothing is there to fuse, not what is fused
+  EXPECT_EQ(fusion_plan(", on_missing: fail").jobs.back().id,
+            plain);  // when nothing is there to fuse, not what is fused
   const json from = fusion_plan("").jobs.back().settings.at("from");
   ASSERT_EQ(from.size(), 2u);
   EXPECT_EQ(from[0].at("contenders").size(), 2u);
@@ -102,30 +106,41 @@ TEST(Fusion, OneNeedOfOneJobIsAPlainDependency) {
   EXPECT_EQ(plan.jobs[2].task, "a");
   EXPECT_EQ(plan.jobs[2].set, "b+a");  // the set's own order
   EXPECT_EQ(settings.at("fusion"), json::parse(R"({"set":["b","a"],"config":"dynamic","head":"fresh"})"));
-  EXPECT_EQ(settings.at("from"), json::array({{{"name", "b"}, {"job", plan.jobs[1].id}}, {{"name", "a"}, {"job", plan.jobs[0].id}}}));
+  EXPECT_EQ(settings.at("from"),
+            json::array({{{"name", "b"}, {"job", plan.jobs[1].id}}, {{"name", "a"}, {"job", plan.jobs[0].id}}}));
 }
 
 TEST(Fusion, TargetsMayStandOutsideTheSet) {
-  const Plan plan = planned(file_with("stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[a]], targets: all}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[a]], targets: all}\n"));
   EXPECT_THAT(counts(plan), ElementsAre(2, 2));
 }
 
 TEST(Prune, KeepsBelowMembersOnlyAndSaysSo) {
-  const Plan plan = planned(file_with("stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[a, b]], targets: [a]}\n  prune: {from: fusion, keep: [2, 1]}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[a, b]], targets: [a]}\n  "
+                        "prune: {from: fusion, keep: [2, 1]}\n"));
   EXPECT_THAT(counts(plan), ElementsAre(2, 1, 1));
   const Job& prune = plan.jobs.back();
   EXPECT_EQ(prune.keep, 1u);
-  EXPECT_EQ(prune.settings.at("prune"), json::parse(R"({"keep":1,"by":"layer","data":"train","rows":"all","pad":"masked"})"));
+  EXPECT_EQ(prune.settings.at("prune"),
+            json::parse(R"({"keep":1,"by":"layer","data":"train","rows":"all","pad":"masked"})"));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0], HasSubstr("pruning a+b to 2 adapters keeps all; 1 jobs are not made"));
 }
 
 TEST(Evaluate, BestMakesOneJobPerGroupRankAndSeed) {
-  const std::string head = "parameters: {lr: [1, 2, 3]}\nseeds: [1, 2]\nstages:\n  adapter: {drop: {standard: true, specialized: 1}}\n";
-  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 1, per: [task, drop]}\n")).stages[1].count, 2u * 2 * 1 * 2);
-  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 2, per: [task]}\n")).stages[1].count, 2u * 2 * 2);
-  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 9, per: [task, drop]}\n")).stages[1].count, 2u * 2 * 3 * 2);
-  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 1, per: [task, drop, seed]}\n")).stages[1].count, 2u * 2 * 2);
+  const std::string head =
+      "parameters: {lr: [1, 2, 3]}\nseeds: [1, 2]\nstages:\n  adapter: {drop: {standard: true, specialized: 1}}\n";
+  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 1, per: [task, drop]}\n")).stages[1].count,
+            2u * 2 * 1 * 2);
+  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 2, per: [task]}\n")).stages[1].count,
+            2u * 2 * 2);
+  EXPECT_EQ(planned(file_with(head + "  evaluate: {from: adapter, best: 9, per: [task, drop]}\n")).stages[1].count,
+            2u * 2 * 3 * 2);
+  EXPECT_EQ(
+      planned(file_with(head + "  evaluate: {from: adapter, best: 1, per: [task, drop, seed]}\n")).stages[1].count,
+      2u * 2 * 2);
   const Plan plan = planned(file_with(head + "  evaluate: {from: adapter, best: 1, per: [task]}\n"));
   const Job& job = plan.jobs.back();
   EXPECT_EQ(job.needs[0].contenders.size(), 6u);
@@ -135,15 +150,21 @@ TEST(Evaluate, BestMakesOneJobPerGroupRankAndSeed) {
 }
 
 TEST(Evaluate, JobsStandByTaskThenDropThenSet) {
-  const Plan plan = planned(file_with("stages:\n  adapter: {drop: {specialized: 1, robust: 0..1}}\n  fusion: {needs: {from: adapter, where: {drop: robust}}, sets: [all]}\n"
-                                      "  evaluate: {from: [fusion, adapter]}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  adapter: {drop: {specialized: 1, robust: 0..1}}\n  fusion: {needs: {from: adapter, "
+                        "where: {drop: robust}}, sets: [all]}\n"
+                        "  evaluate: {from: [fusion, adapter]}\n"));
   std::string order;
-  for (JobIndex i = plan.stages[2].first; i < plan.jobs.size(); ++i) order += plan.jobs[i].task + "/" + plan.jobs[i].drop + "/" + plan.jobs[i].set + " ";
-  EXPECT_EQ(order, "a/standard/a+b a/specialized-01/ a/robust-00-01/ b/standard/a+b b/specialized-01/ b/robust-00-01/ ");
+  for (JobIndex i = plan.stages[2].first; i < plan.jobs.size(); ++i)
+    order += plan.jobs[i].task + "/" + plan.jobs[i].drop + "/" + plan.jobs[i].set + " ";
+  EXPECT_EQ(order,
+            "a/standard/a+b a/specialized-01/ a/robust-00-01/ b/standard/a+b b/specialized-01/ b/robust-00-01/ ");
 }
 
 TEST(Evaluate, SpecializedModelsFromTheirNOn) {
-  const Plan plan = planned(file_with("stages:\n  adapter: {drop: {standard: true, specialized: [2, 5]}}\n  evaluate: {from: adapter, where: {task: a}, depths: [0, 3]}\n"));
+  const Plan plan =
+      planned(file_with("stages:\n  adapter: {drop: {standard: true, specialized: [2, 5]}}\n  evaluate: {from: "
+                        "adapter, where: {task: a}, depths: [0, 3]}\n"));
   ASSERT_EQ(plan.stages[1].count, 2u);  // n = 5 has no depth left
   EXPECT_EQ(plan.jobs[6].settings.at("evaluate").at("depths"), json::array({0, 3}));
   EXPECT_EQ(plan.jobs[7].settings.at("evaluate").at("depths"), json::array({3}));
@@ -152,7 +173,11 @@ TEST(Evaluate, SpecializedModelsFromTheirNOn) {
 
 TEST(Evaluate, WhereKnowsPlannedColumns) {
   const auto count = [](const std::string& where) {
-    return planned(file_with("parameters: {lr: [1, 2]}\nseeds: [1, 2]\nstages:\n  adapter: {drop: {standard: true, specialized: [1, 3], robust: 0..2}}\n  evaluate: {from: adapter, where: {" + where + "}}\n")).stages[1].count;
+    return planned(file_with("parameters: {lr: [1, 2]}\nseeds: [1, 2]\nstages:\n  adapter: {drop: {standard: true, "
+                             "specialized: [1, 3], robust: 0..2}}\n  evaluate: {from: adapter, where: {" +
+                             where + "}}\n"))
+        .stages[1]
+        .count;
   };
   EXPECT_EQ(count("param.lr: 2"), 16u);
   EXPECT_EQ(count("param.train.lr: {lt: 2}"), 16u);
@@ -171,7 +196,8 @@ TEST(Depths, BeyondTheModelAreErrors) {
     return plan.ok() ? std::string() : plan.error().message;
   };
   EXPECT_EQ(message("  adapter: {drop: {specialized: 5}}\n", 6), "");
-  EXPECT_THAT(message("  adapter: {drop: {specialized: 6}}\n", 6), HasSubstr("stage 'adapter': drop depth 6 is more than the model allows: it has 6 layers"));
+  EXPECT_THAT(message("  adapter: {drop: {specialized: 6}}\n", 6),
+              HasSubstr("stage 'adapter': drop depth 6 is more than the model allows: it has 6 layers"));
   EXPECT_THAT(message("  adapter: {drop: {robust: 0..6}}\n", 6), HasSubstr("drop depth 6"));
   EXPECT_THAT(message("  adapter: {}\n  evaluate: {from: adapter, depths: 0..12}\n", 12), HasSubstr("depth 12"));
   EXPECT_EQ(message("  adapter: {drop: {specialized: 6}}\n", 0), "") << "L is not known yet";
@@ -179,7 +205,8 @@ TEST(Depths, BeyondTheModelAreErrors) {
 
 TEST(Groups, DifferInParametersOnly) {
   const std::string head = "parameters: {lr: [1, 2, 3]}\n";
-  const std::string stage = "stages:\n  adapter: {drop: {standard: true, specialized: 1}, stop: {method: asha, eta: 3}}\n";
+  const std::string stage =
+      "stages:\n  adapter: {drop: {standard: true, specialized: 1}, stop: {method: asha, eta: 3}}\n";
   const auto groups = [](const Plan& plan) {
     std::map<std::string, int> out;
     for (const Job& job : plan.jobs) ++out[job.group];
@@ -191,18 +218,21 @@ TEST(Groups, DifferInParametersOnly) {
   const auto seeds = groups(planned(file_with(head + "seeds: [1, 2]\n" + stage)));
   EXPECT_EQ(seeds.size(), 4u);  // judged by the mean over seeds
   for (const auto& [group, jobs] : seeds) EXPECT_EQ(jobs, 6) << group;
-  const Plan alone = planned(file_with(head + "seeds: [1, 2]\nstages:\n  adapter: {stop: {method: asha, per: [task, drop, set, seed]}}\n"));
+  const Plan alone = planned(
+      file_with(head + "seeds: [1, 2]\nstages:\n  adapter: {stop: {method: asha, per: [task, drop, set, seed]}}\n"));
   EXPECT_EQ(groups(alone).size(), 4u);
 }
 
 TEST(Groups, SmallerThanEtaGiveANote) {
-  const Plan plan = planned(file_with("parameters: {lr: [1, 2]}\nseeds: [1, 2]\nstages:\n  adapter: {stop: {method: asha, eta: 3}}\n"));
+  const Plan plan = planned(
+      file_with("parameters: {lr: [1, 2]}\nseeds: [1, 2]\nstages:\n  adapter: {stop: {method: asha, eta: 3}}\n"));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0], HasSubstr("as few as 2 settings with each other, fewer than eta = 3"));
 }
 
 TEST(Groups, StopRuleOfTheStage) {
-  const Plan plan = planned(file_with("train: {epochs: 9}\nstages:\n  adapter: {stop: {method: asha, min: 2, ties: first}}\n"));
+  const Plan plan =
+      planned(file_with("train: {epochs: 9}\nstages:\n  adapter: {stop: {method: asha, min: 2, ties: first}}\n"));
   ASSERT_TRUE(plan.stages[0].stop.has_value());
   EXPECT_EQ(plan.stages[0].stop->eta, 4u);
   EXPECT_EQ(plan.stages[0].stop->min, 2u);

@@ -71,7 +71,8 @@ TEST(Select, EqualMeansKeepTheFilesOrder) {
 
 TEST(Select, OnlySettingsThatSucceededInEverySeedCompete) {
   const Need need = need_of({{{0, 1}}, {{2, 3}}});
-  const Results results = {{0, succeeded(0.9)}, {1, {Outcome::failed, std::nullopt}}, {2, succeeded(0.2)}, {3, succeeded(0.2)}};
+  const Results results = {
+      {0, succeeded(0.9)}, {1, {Outcome::failed, std::nullopt}}, {2, succeeded(0.2)}, {3, succeeded(0.2)}};
   EXPECT_EQ(chosen(need, results), 2u);
 }
 

@@ -16,7 +16,8 @@ std::optional<Node> read(const std::string& text, std::string* error = nullptr) 
   auto node = read_yaml("t.yaml", text, report);
   const auto errors = report.take();
   EXPECT_EQ(node.has_value(), errors.empty());
-  if (error && !errors.empty()) *error = std::to_string(errors[0].line) + ":" + std::to_string(errors[0].column) + " " + errors[0].message;
+  if (error && !errors.empty())
+    *error = std::to_string(errors[0].line) + ":" + std::to_string(errors[0].column) + " " + errors[0].message;
   return node;
 }
 
@@ -50,7 +51,9 @@ TEST(Yaml, MarksCountCharactersFromOne) {
 }
 
 TEST(Yaml, ByteOrderMarkAndWindowsLineEndsAreFine) {
-  const auto node = read("\xEF\xBB\xBF" "a: 1\r\nb: two\r\n");
+  const auto node = read(
+      "\xEF\xBB\xBF"
+      "a: 1\r\nb: two\r\n");
   ASSERT_TRUE(node);
   EXPECT_EQ(node->items[1].text, "two");
   EXPECT_EQ(node->keys[1].mark.line, 2u);
@@ -100,8 +103,9 @@ TEST(Yaml, TabsElsewhereAreFine) {
 }
 
 TEST(Yaml, WrittenTreesReadBackEqual) {
-  for (const char* text : {"a: 1", "{a: [1, '2', {b: ~}], 'c d': \"x\\ny\\t\\\"\", e: {}, f: []}", "a: {b: {c: {d: {e: 1}}}}",
-                           "- a\n- [b, -c]", "x: \"- y\"\ny: '#z'\nz: '{'\nw: 0..5\nv: äö", "lonely"}) {
+  for (const char* text :
+       {"a: 1", "{a: [1, '2', {b: ~}], 'c d': \"x\\ny\\t\\\"\", e: {}, f: []}", "a: {b: {c: {d: {e: 1}}}}",
+        "- a\n- [b, -c]", "x: \"- y\"\ny: '#z'\nz: '{'\nw: 0..5\nv: äö", "lonely"}) {
     const auto node = read(text);
     ASSERT_TRUE(node) << text;
     const auto again = read(write_yaml(*node));

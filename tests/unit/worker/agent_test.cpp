@@ -97,7 +97,8 @@ class AgentTest : public testing::Test {
     });
   }
   wire::Item started(std::uint64_t job) {
-    return coordinator_.wait_item([job](const wire::Item& item) { return item.fence().job() == job && item.has_started(); });
+    return coordinator_.wait_item(
+        [job](const wire::Item& item) { return item.fence().job() == job && item.has_started(); });
   }
   // Until a heartbeat holds `count` attempts.
   bool wait_held(int count) {
@@ -328,9 +329,8 @@ TEST_F(AgentTest, DrainDeliversEndsTrainersAndLeaves) {
   const auto items = coordinator_.items();
   ASSERT_TRUE(items.back().has_stopped()) << "handed back";
   EXPECT_EQ(items.back().stopped().result(), "");
-  EXPECT_TRUE(coordinator_.wait([](const auto& all) {
-    return all.back().has_heartbeat() && all.back().heartbeat().held_size() == 0;
-  }));
+  EXPECT_TRUE(coordinator_.wait(
+      [](const auto& all) { return all.back().has_heartbeat() && all.back().heartbeat().held_size() == 0; }));
 }
 
 }  // namespace

@@ -177,8 +177,10 @@ void FakeCoordinator::artifact_message(net::Connection& connection, const wire::
     chunk.set_sha256(get.sha256());
     chunk.set_offset(get.offset());
     const auto found = artifacts_.find(get.sha256());
-    if (found == artifacts_.end()) chunk.set_error("there is no such artifact");
-    else chunk.set_data(found->second.substr(get.offset()));
+    if (found == artifacts_.end())
+      chunk.set_error("there is no such artifact");
+    else
+      chunk.set_data(found->second.substr(get.offset()));
     chunk.set_last(true);
     connection.send(answer);
   }

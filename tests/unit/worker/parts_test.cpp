@@ -169,7 +169,10 @@ TEST(Loop, RunsInOrderAndTimersWhenDue) {
   std::vector<int> seen;
   int rounds = 0;
   loop.set_after_batch([&] { ++rounds; });
-  loop.post_after(Millis(20), [&] { seen.push_back(3); loop.stop(); });
+  loop.post_after(Millis(20), [&] {
+    seen.push_back(3);
+    loop.stop();
+  });
   loop.post_after(Millis(5), [&] { seen.push_back(2); });
   loop.post([&] { seen.push_back(1); });
   loop.run();
@@ -183,7 +186,8 @@ TEST(TrainerProcess, AMissingProgramIsAnErrorAndExitsAreTold) {
   EXPECT_EQ(TrainerProcess::start({"/nowhere/trainer", {}, output}, {}).error().code, Errc::not_found);
   std::atomic<int> status{-1};
   {
-    auto process = TrainerProcess::start({"/bin/sh", {"-c", "echo said; exit 7"}, output}, {[](auto) {}, [&](int code) { status = code; }});
+    auto process = TrainerProcess::start({"/bin/sh", {"-c", "echo said; exit 7"}, output},
+                                         {[](auto) {}, [&](int code) { status = code; }});
     ASSERT_TRUE(process.ok()) << process.error().message;
     for (int tries = 0; tries < 500 && !fs::exists(output); ++tries) ::usleep(2000);
     for (int tries = 0; tries < 500 && read_file(output).value().empty(); ++tries) ::usleep(2000);
@@ -192,7 +196,8 @@ TEST(TrainerProcess, AMissingProgramIsAnErrorAndExitsAreTold) {
   EXPECT_EQ(describe_exit(status), "exit code 7");
   EXPECT_EQ(read_file(output).value(), "said\n");
   {
-    auto process = TrainerProcess::start({"/bin/sh", {"-c", "exec sleep 100"}, output}, {[](auto) {}, [&](int code) { status = code; }});
+    auto process = TrainerProcess::start({"/bin/sh", {"-c", "exec sleep 100"}, output},
+                                         {[](auto) {}, [&](int code) { status = code; }});
     ASSERT_TRUE(process.ok());
   }
   EXPECT_EQ(describe_exit(status).substr(0, 8), "signal 9");

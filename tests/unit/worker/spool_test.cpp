@@ -17,7 +17,8 @@ const Fence kFence{JobNumber(12), 1, 3, LeaseId(77)};
 std::vector<SpoolRecord> some_records(int count) {
   std::vector<SpoolRecord> records;
   for (int index = 0; index < count; ++index) {
-    records.push_back({index % 3 == 0 ? SpoolKind::item : SpoolKind::metrics, std::string(static_cast<std::size_t>(index * 7), 'a')});
+    records.push_back(
+        {index % 3 == 0 ? SpoolKind::item : SpoolKind::metrics, std::string(static_cast<std::size_t>(index * 7), 'a')});
   }
   return records;
 }
@@ -78,7 +79,8 @@ TEST(Spool, AFlippedBitHidesItsRecordAndWhatFollows) {
 TEST(Spool, ForeignBytesAreRefused) {
   const TempFolder temp;
   const auto path = (temp.path() / "x.spool").string();
-  for (const std::string& bytes : {std::string(), std::string("hello"), std::string("FSPL\x02\0\0\0", 8), std::string("FSPL\x01\0\0\0\xff\xff\xff\xff", 12)}) {
+  for (const std::string& bytes : {std::string(), std::string("hello"), std::string("FSPL\x02\0\0\0", 8),
+                                   std::string("FSPL\x01\0\0\0\xff\xff\xff\xff", 12)}) {
     ASSERT_TRUE(write_file_atomic(path, bytes).ok());
     const auto read = read_spool(path);
     ASSERT_FALSE(read.ok());
