@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/part_names.hpp"
 #include "sweeps/resolve/presets.hpp"
 #include "sweeps/schema/fields.hpp"
 
@@ -112,6 +113,8 @@ std::vector<Task> parse_tasks(const Node* node, Report& report, std::vector<std:
       report.error(name.mark,
                    "task '" + name.text +
                        "': a task's name becomes its adapter's: letters, digits, '-' and '_', at most 64, not 'all'");
+    } else if (const Status usable = check_part_name("adapter", name.text); !usable) {
+      report.error(name.mark, "task '" + name.text + "': " + usable.error().message + "; give the task another name");
     }
     if (node->items[i].type == Node::Type::null) {
       report.error(name.mark, "task '" + name.text + "' says nothing; it needs `path` or `data`");

@@ -9,8 +9,8 @@
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include "common/part_names.hpp"
 #include "trainer/adapters/init.hpp"
-#include "trainer/adapters/names.hpp"
 #include "trainer/adapters/strict.hpp"
 
 namespace fathom::trainer {

@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "common/part_names.hpp"
 #include "trainer/adapters/init.hpp"
 #include "trainer/adapters/json_keys.hpp"
-#include "trainer/adapters/names.hpp"
 #include "trainer/adapters/strict.hpp"
 #include "trainer/model/encoder.hpp"
 
