@@ -65,7 +65,11 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
   for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
     const sweeps::Job& job = plan.jobs[i];
     const auto [found, fresh] = groups.try_emplace(job.group, static_cast<std::uint32_t>(sweep.groups.size()));
-    if (fresh) sweep.groups.push_back({sweeps::Asha(*stage.stop, plan.goal), {}});
+    if (fresh) {
+      sweeps::StopRule rule = *stage.stop;
+      if (rule.max == 0) rule.max = job.epochs;  // the tasks of the stage differ; a group has one task
+      sweep.groups.push_back({sweeps::Asha(std::move(rule), plan.goal), {}});
+    }
     const JobIndex first = settings.try_emplace(setting_key(job, found->second), i).first->second;
     sweep.group_of[i] = found->second;
     sweep.setting_of[i] = first;

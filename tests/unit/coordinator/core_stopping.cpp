@@ -46,6 +46,17 @@ TEST_F(CoreStopping, ArrivalsAreJudgedAsTheRuleSays) {
   EXPECT_FALSE(worker->stops.contains(rig.number(1)));
 }
 
+TEST_F(CoreStopping, WhereTasksDifferInEpochsAGroupTakesThoseOfItsJobs) {
+  sweeps::Plan plan = settings(3);
+  plan.stages.back().stop->max = 0;
+  begin(plan);
+  worker->report(rig.number(0), 1, 0.9);
+  worker->report(rig.number(1), 1, 0.1);
+  EXPECT_EQ(verdicts(), "CS");
+  worker->report(rig.number(0), 3, 0.8);  // the second rung of 1, 3, 9
+  EXPECT_EQ(verdicts(), "CSC");
+}
+
 TEST_F(CoreStopping, AStoppedJobEndsAsStoppedAndTheSweepSucceeds) {
   begin(settings(2));
   worker->report(rig.number(0), 1, 0.9);
