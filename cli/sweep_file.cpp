@@ -1,5 +1,7 @@
 #include "cli/sweep_file.hpp"
 
+#include <filesystem>
+
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
@@ -33,8 +35,10 @@ Result<CheckedSweep> check_sweep(const SweepFile& options) {
   sweeps::ParseOptions parse;
   parse.file = options.file;
   parse.set = options.set;
-  parse.read_include = [&out](const std::string& path) -> Result<std::string> {
-    FATHOM_ASSIGN(std::string text, read_file(path, kMaxFile));
+  // Wherever the command was started; the coordinator gets the texts by the names the files use for each other.
+  parse.read_include = [&out, folder = std::filesystem::path(options.file).parent_path()](
+                           const std::string& path) -> Result<std::string> {
+    FATHOM_ASSIGN(std::string text, read_file((folder / path).string(), kMaxFile));
     out.includes[path] = text;
     return text;
   };
