@@ -17,6 +17,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("FATHOM_BIN", ROOT / "build" / "release" / "bin"))
 TAG = "FATHOM_TEST_TAG"  # in the environment of everything that is started here, so that orphans can be found
 
+# An ended test ends what it started, as an interrupted one does.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
 
 class Failure(AssertionError):
     pass
