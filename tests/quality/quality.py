@@ -1,0 +1,159 @@
+"""Quality beside AdapterHub's `adapters` on real data: same rows, same seeds, same settings, both sides trained here.
+
+  quality.py WORK_DIR prepare [--task sst2|mrpc|stsb]      rows for both sides, out of ../shared/data/glue
+  quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`
+  quality.py WORK_DIR reference [--task T] [--processes 2]  trains the same with `adapters` (FATHOM_PYTHON)
+  quality.py WORK_DIR table   [--task T]                    writes WORK_DIR/TASK.md; exit 1 where a cell differs too much
+
+A cell (drop, depth) passes when the means over seeds differ by at most the greater of 2 points and 2 standard errors of
+the difference. Hours on two cores: not part of tests/run. Every step goes on where it was interrupted.
+"""
+import argparse
+import csv
+import json
+import math
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("FATHOM_BIN", ROOT / "build" / "release" / "bin"))
+CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
+GLUE = ROOT.parent / "shared" / "data" / "glue"
+ROWS, LAYERS = 2000, 6
+DROPS = ["standard", *[f"specialized-{n:02}" for n in range(1, 6)], "robust-00-05"]
+TASKS = {  # folder, text columns, label column, outputs, metric
+    "sst2": ("SST-2", ["sentence"], "label", 2, "accuracy"),
+    "mrpc": ("MRPC", ["#1 String", "#2 String"], "Quality", 2, "accuracy"),
+    "stsb": ("STS-B", ["sentence1", "sentence2"], "score", 1, "spearman"),
+}
+
+
+def read_tsv(path):
+    """Header and rows as lists; GLUE's files have no quoting."""
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
+    return lines[0].split("\t"), [line.split("\t") for line in lines[1:] if line]
+
+
+def prepare(work, task):
+    folder, texts, label, outputs, metric = TASKS[task]
+    target = work / "root" / "data" / task
+    target.mkdir(parents=True, exist_ok=True)
+    sides = {"name": task, "labels": outputs, "metric": metric, "drops": DROPS, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
+             "batch": 32, "max_length": 128, "warmup": 0.06}
+    for split in ("train", "dev"):
+        header, rows = read_tsv(GLUE / folder / f"{split}.tsv")
+        if split == "train":
+            rows = [rows[i] for i in sorted(random.Random(0).sample(range(len(rows)), ROWS))]
+        (target / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
+        at = [header.index(name) for name in texts]
+        value = float if outputs == 1 else int
+        sides[split] = [[row[at[0]], row[at[1]] if len(at) > 1 else None, value(row[header.index(label)])] for row in rows]
+    (work / f"{task}.json").write_text(json.dumps(sides))
+    models = work / "root" / "models"
+    models.mkdir(exist_ok=True)
+    if not (models / "minilm").exists():
+        (models / "minilm").symlink_to((CACHE / "demo" / "models" / "minilm").resolve())
+
+
+def fathom(work, task, recipe):
+    def call(*arguments):
+        subprocess.run([BIN / "fathom", "--state", work / "state", *arguments], check=True)
+
+    name = f"quality-{task}-{recipe}"
+    call("up", "--root", work / "root", "--port", "0")
+    try:
+        listed = subprocess.run([BIN / "fathom", "--state", work / "state", "list", "--json"], check=True, capture_output=True, text=True)
+        if name not in listed.stdout:
+            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--name", name)
+        call("watch", name)
+        call("collect", name, "--out", work / name)
+    finally:
+        call("down")
+
+
+def reference(work, task, processes):
+    python = os.environ.get("FATHOM_PYTHON", CACHE / "venv-adapters" / "bin" / "python")
+    seeds = [str(seed) for seed in range(1, 6)]
+    running = [subprocess.Popen([python, ROOT / "tests" / "quality" / "reference.py", work / "root" / "models" / "minilm",
+                                 work / f"{task}.json", work / f"{task}-reference-{part}.jsonl", *seeds[part::processes]],
+                                env=dict(os.environ, OMP_NUM_THREADS="1")) for part in range(processes)]
+    if any([process.wait() for process in running]):
+        raise SystemExit("the reference training failed")
+
+
+def cells_of_fathom(work, task, recipe):
+    cells = {}
+    with open(work / f"quality-{task}-{recipe}" / "results.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["kind"] == "evaluate" and row["primary"].lower() in ("1", "true"):
+                cells.setdefault((row["drop"], int(row["depth"])), {})[int(row["seed"])] = float(row["value"])
+    return cells
+
+
+def cells_of_reference(work, task):
+    cells = {}
+    for file in sorted(work.glob(f"{task}-reference-*.jsonl")):
+        for row in map(json.loads, file.read_text().splitlines()):
+            cells.setdefault((row["drop"], row["depth"]), {})[row["seed"]] = row["value"]
+    return cells
+
+
+def compare(a, b):
+    """Means, standard deviations, and whether the difference of the means is within the bound."""
+    a, b = list(a.values()), list(b.values())
+    deviations = [statistics.stdev(values) for values in (a, b)]
+    error = math.sqrt(deviations[0] ** 2 / len(a) + deviations[1] ** 2 / len(b))
+    means = [statistics.fmean(values) for values in (a, b)]
+    bound = max(0.02, 2 * error)
+    return means, deviations, bound, abs(means[0] - means[1]) <= bound
+
+
+def table(work, task):
+    sides = {"adapters": cells_of_reference(work, task)}
+    for recipe in ("hf", "fast"):
+        if (work / f"quality-{task}-{recipe}" / "results.csv").exists():
+            sides[recipe] = cells_of_fathom(work, task, recipe)
+    failed = compared = 0
+    lines = []
+    for one, other in (("hf", "adapters"), ("fast", "hf")):
+        if one not in sides or not sides[other]:
+            continue
+        if set(sides[one]) != set(sides[other]):
+            raise SystemExit(f"{one} and {other} have other cells: {sorted(set(sides[one]) ^ set(sides[other]))}")
+        lines += [f"\n{one} beside {other}\n", f"| drop | depth | {one} | {other} | difference | bound | |", "|---|---|---|---|---|---|---|"]
+        for drop, depth in sorted(sides[one], key=lambda cell: (DROPS.index(cell[0]), cell[1])):
+            means, deviations, bound, good = compare(sides[one][drop, depth], sides[other][drop, depth])
+            compared += 1
+            failed += not good
+            lines.append(f"| {drop} | {depth} | {means[0]:.4f}±{deviations[0]:.4f} | {means[1]:.4f}±{deviations[1]:.4f} | "
+                         f"{means[0] - means[1]:+.4f} | {bound:.4f} | {'ok' if good else 'TOO FAR'} |")
+    (work / f"{task}.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    print(f"{compared - failed} passed, {failed} failed, 0 skipped")
+    return 1 if failed or not compared else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=pathlib.Path)
+    parser.add_argument("step", choices=["prepare", "fathom", "reference", "table"])
+    parser.add_argument("--task", choices=sorted(TASKS), default="sst2")
+    parser.add_argument("--recipe", choices=["hf", "fast"], default="hf")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    work = options.work.resolve()
+    if options.step == "prepare":
+        return prepare(work, options.task)
+    if options.step == "fathom":
+        return fathom(work, options.task, options.recipe)
+    if options.step == "reference":
+        return reference(work, options.task, options.processes)
+    return table(work, options.task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
