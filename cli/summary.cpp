@@ -24,11 +24,17 @@ json parameters_of(const json& row) {
   return out;
 }
 
+// Scores on other rows than the eval split's are metrics of their own: "eval_mismatched/accuracy".
+std::string metric_of(const json& row) {
+  const std::string split = cell(row, "split");
+  return (split.empty() || split == "eval" ? "" : split + "/") + cell(row, "metric");
+}
+
 SummaryKey key_of(const json& row) {
-  return {cell(row, "stage"),  cell(row, "task"),
-          cell(row, "drop"),   cell(row, "set"),
-          cell(row, "kept"),   parameters_of(row).dump(),
-          cell(row, "metric"), static_cast<int>(row.value("depth", json(0)).get<double>())};
+  return {cell(row, "stage"), cell(row, "task"),
+          cell(row, "drop"),  cell(row, "set"),
+          cell(row, "kept"),  parameters_of(row).dump(),
+          metric_of(row),     static_cast<int>(row.value("depth", json(0)).get<double>())};
 }
 
 std::vector<Summary> gather(const json& rows) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/labels.hpp"
+#include "data/published.hpp"
 #include "data/split.hpp"
 #include "data/table.hpp"
 
@@ -25,6 +26,7 @@ struct TaskFiles {
   Column label;
   std::optional<std::vector<std::string>> labels;
   bool regression = false;
+  const Published* published = nullptr;  // of the task's preset
   double split = 0.1;
   std::uint64_t split_seed = 0;
 };
@@ -57,6 +59,11 @@ bool scores_numbers(const json& task) {
   return name == "spearman" || name == "pearson" || name == "mse";
 }
 
+const Published* published_of(const json& task) {
+  const json preset = task.is_object() ? task.value("preset", json()) : json();
+  return preset.is_string() ? published(preset.get<std::string>()) : nullptr;
+}
+
 Status read_options(const json& task, TaskFiles& files) {
   const bool numbers = std::all_of(files.text.begin(), files.text.end(), [](const Column& c) { return c.number > 0; });
   files.table.header = task.value("header", json(!(numbers && files.label.number > 0))) == json(true);
@@ -72,6 +79,8 @@ Status read_options(const json& task, TaskFiles& files) {
     }
   }
   files.regression = scores_numbers(task);
+  files.published = published_of(task);
+  files.table.skip_malformed = files.published != nullptr && files.published->skip_malformed;
   if (const json split = task.value("split", json()); split.is_number()) files.split = split.get<double>();
   if (const json seed = task.value("split_seed", json()); seed.is_number_unsigned()) {
     files.split_seed = seed.get<std::uint64_t>();
@@ -97,15 +106,35 @@ struct OpenTable {
   std::size_t label = 0;
 };
 
-Result<OpenTable> open(const fs::path& path, const TaskFiles& files) {
-  FATHOM_ASSIGN(Table table, Table::open(path, files.table));
+Result<OpenTable> at_columns(Table table, const std::vector<Column>& text, const Column& label) {
   OpenTable out{std::move(table), {}, 0};
-  for (const Column& column : files.text) {
+  for (const Column& column : text) {
     FATHOM_ASSIGN(const std::size_t index, out.table.find(column));
     out.text.push_back(index);
   }
-  FATHOM_ASSIGN(out.label, out.table.find(files.label));
+  FATHOM_ASSIGN(out.label, out.table.find(label));
   return out;
+}
+
+bool has_columns(const Table& table, const std::vector<Column>& text, const Column& label) {
+  return table.find(label) &&
+         std::all_of(text.begin(), text.end(), [&](const Column& c) { return table.find(c).ok(); });
+}
+
+// The task's own columns; where a preset's file does not have them, those of its exported copies.
+Result<OpenTable> open(const fs::path& path, const TaskFiles& files) {
+  if (files.published != nullptr) {
+    TableOptions named = files.table;
+    named.header = true;
+    FATHOM_ASSIGN(Table table, Table::open(path, named));
+    const bool own = files.table.header && has_columns(table, files.text, files.label);
+    if (!own && has_columns(table, files.published->text, files.published->label)) {
+      return at_columns(std::move(table), files.published->text, files.published->label);
+    }
+    if (files.table.header) return at_columns(std::move(table), files.text, files.label);
+  }
+  FATHOM_ASSIGN(Table table, Table::open(path, files.table));
+  return at_columns(std::move(table), files.text, files.label);
 }
 
 Result<Labels> names_in(const fs::path& train, const TaskFiles& files) {
@@ -130,15 +159,28 @@ Result<Labels> find_labels(const fs::path& root, const TaskFiles& files) {
   return names_in(train, files);
 }
 
-Status set_label(Example& example, const std::string& text, const Labels& labels, const Table& table,
-                 std::uint64_t line) {
+// The id of a label value: of the name itself, else of another word for the same class.
+std::optional<std::int32_t> id_of(const std::string& text, const Labels& labels, const Published* published) {
+  if (const auto id = labels.id(text); id || published == nullptr) return id;
+  for (const auto& words : published->synonyms) {
+    if (std::find(words.begin(), words.end(), text) == words.end()) continue;
+    for (const std::string& word : words) {
+      if (const auto id = labels.id(word)) return id;
+    }
+  }
+  return std::nullopt;
+}
+
+Status set_label(Example& example, const std::string& text, const Labels& labels, const OpenTable& file,
+                 const Published* published, std::uint64_t line) {
+  const Table& table = file.table;
   if (labels.regression) {
     const auto value = number_of(text);
     if (!value) return table.error_at(line, fmt::format("the label \"{}\" is no number", text));
     example.value = *value;
     return success();
   }
-  const auto id = labels.id(text);
+  const auto id = id_of(text, labels, published);
   if (!id)
     return table.error_at(line,
                           fmt::format("unknown label \"{}\"; the task's labels are {}", text, listed(labels.names)));
@@ -156,7 +198,7 @@ Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, cons
     FATHOM_ASSIGN(const bool more, file.table.next(row));
     if (!more) break;
     Example example;
-    FATHOM_TRY(set_label(example, row.fields[file.label], labels, file.table, row.line));
+    FATHOM_TRY(set_label(example, row.fields[file.label], labels, file, files.published, row.line));
     if (file.text.size() > 1) example.pair = std::move(row.fields[file.text[1]]);
     example.text = std::move(row.fields[file.text[0]]);
     out.examples.push_back(std::move(example));
@@ -164,6 +206,7 @@ Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, cons
   if (out.examples.empty())
     return Error{Errc::invalid_argument, path.string() + ": only a header; expected rows below it"};
   out.replaced = file.table.replaced();
+  out.skipped = file.table.skipped();
   return out;
 }
 
@@ -199,6 +242,22 @@ Result<Dataset> load_task(const fs::path& root, const json& task, Split split) {
   FATHOM_ASSIGN(Dataset data, read_examples(path, files, labels));
   if (inline_split) FATHOM_TRY(keep_side(data, files, split));
   return data;
+}
+
+std::vector<MoreEval> more_evals(const fs::path& root, const json& task) {
+  const Published* known = published_of(task);
+  const json eval = task.is_object() ? task.value("eval", json()) : json();
+  if (known == nullptr || !known->two_evals || !eval.is_string()) return {};
+  const fs::path file = eval.get<std::string>();
+  std::string name = file.filename().string();
+  const std::string matched = "_matched";
+  const auto at = name.find(matched);
+  if (at == std::string::npos) return {};
+  const std::string other = (file.parent_path() / name.replace(at, matched.size(), "_mismatched")).string();
+  const auto path = below_root(root, other);
+  std::error_code ignored;
+  if (!path || !fs::is_regular_file(*path, ignored)) return {};
+  return {{"eval_mismatched", other}};
 }
 
 Result<std::vector<std::string>> task_labels(const fs::path& root, const json& task) {

@@ -26,6 +26,7 @@ struct Dataset {
   std::vector<std::string> labels;  // names by label id; empty for a regression
   bool regression = false;          // metric spearman, pearson or mse, or labels.json says "regression"
   std::uint64_t replaced = 0;       // U+FFFD written for invalid bytes
+  std::uint64_t skipped = 0;        // malformed rows that a preset says to leave out (QQP)
 };
 
 enum class Split { train, eval };
@@ -34,11 +35,21 @@ enum class Split { train, eval };
 // column numbers from 1 in files without header), label, labels (names or null), metric; optional: format (csv | tsv |
 // jsonl; default by file ending), header (bool), split and split_seed (eval absent: rows of `train` are divided).
 // Label names: task.labels, else labels.json beside the train file, else the names in the train file in code-point
-// order. Errors name file, line and what was expected; a path that leaves root is permission_denied.
+// order. `preset` (glue/…): the files may also have the columns of the copies that the `datasets` package exports, and
+// label values may be any of the set's words or ids for a class; ids follow the names. Errors name file, line and what
+// was expected; a path that leaves root is permission_denied.
 Result<Dataset> load_task(const std::filesystem::path& root, const nlohmann::json& task, Split split);
 
 // The names only, by the same rule; empty for a regression.
 Result<std::vector<std::string>> task_labels(const std::filesystem::path& root, const nlohmann::json& task);
+
+// Another file whose rows score under a split's name of their own, beside the eval file.
+struct MoreEval {
+  std::string split;  // "eval_mismatched"
+  std::string path;   // relative to root
+};
+// MNLI's preset: the file beside the eval file whose name has "_mismatched" for "_matched", where there is one.
+std::vector<MoreEval> more_evals(const std::filesystem::path& root, const nlohmann::json& task);
 
 // root / relative, refused (permission_denied) when `relative` is absolute, empty or climbs out with "..".
 Result<std::filesystem::path> below_root(const std::filesystem::path& root, const std::string& relative);

@@ -79,6 +79,10 @@ Result<std::string> data_sha256(HashCache& cache, const fs::path& root, const js
     FATHOM_ASSIGN(const std::string names, cache.file(labels));
     all.update("labels " + names + "\n");
   }
+  for (const MoreEval& more : more_evals(root, task)) {
+    FATHOM_ASSIGN(const std::string one, cache.file(root / more.path));
+    all.update(more.split + " " + one + "\n");
+  }
   return all.hex();
 }
 

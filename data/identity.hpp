@@ -34,7 +34,8 @@ class HashCache {
 // shards' hashes in file-name order. not_found names the files that were looked for.
 Result<std::string> model_sha256(HashCache& cache, const std::filesystem::path& folder);
 
-// Of a task's data: SHA-256 over the lines "role sha256\n" for train, eval and labels.json, those that exist.
+// Of a task's data: SHA-256 over the lines "role sha256\n" for train, eval and labels.json, those that exist, then the
+// other files that score (more_evals()) by their split's name.
 Result<std::string> data_sha256(HashCache& cache, const std::filesystem::path& root, const nlohmann::json& task);
 
 }  // namespace fathom::data

@@ -47,6 +47,8 @@ struct Table::State {
   std::string name;
   std::string text;  // `parser` looks into it: a State never moves
   std::uint64_t replaced = 0;
+  bool skip_malformed = false;
+  std::uint64_t skipped = 0;
   Format format = Format::csv;
   std::unique_ptr<RowParser> parser;
   std::vector<std::string> columns;
@@ -61,6 +63,7 @@ Table& Table::operator=(Table&&) noexcept = default;
 
 const std::vector<std::string>& Table::columns() const { return state_->columns; }
 std::uint64_t Table::replaced() const { return state_->replaced; }
+std::uint64_t Table::skipped() const { return state_->skipped; }
 
 Error Table::error_at(std::uint64_t line, const std::string& message) const {
   return {Errc::invalid_argument, fmt::format("{}:{}: {}", state_->name, line, message)};
@@ -80,6 +83,7 @@ Result<Table> Table::read(std::string bytes, const TableOptions& options, const 
   auto state = std::make_unique<State>();
   state->name = name;
   state->format = options.format.value_or(Format::csv);
+  state->skip_malformed = options.skip_malformed;
   auto text = to_utf8(std::move(bytes), options.encoding, state->replaced);
   if (!text) return Error{text.error().code, name + ": " + text.error().message};
   state->text = std::move(text).value();
@@ -132,6 +136,10 @@ Result<bool> Table::next(Row& row) {
     // A blank line is no row, unless rows have one column, which may be empty.
     if (wanted != 1 && row.fields.size() == 1 && row.fields[0].empty()) continue;
     if (wanted != 0 && row.fields.size() != wanted) {
+      if (state_->skip_malformed) {
+        ++state_->skipped;
+        continue;
+      }
       return error_at(row.line,
                       fmt::format("{} columns; expected {} as in line {}{}", row.fields.size(), wanted,
                                   state_->first_line, state_->format == Format::tsv ? " (separated by tabs)" : ""));

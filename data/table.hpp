@@ -27,6 +27,7 @@ struct TableOptions {
   std::optional<Format> format;    // absent: by file ending
   bool header = true;              // the first row names the columns (CSV, TSV)
   std::string encoding = "utf-8";  // or any name ICU knows: latin1, windows-1252, utf-16, gb18030, …
+  bool skip_malformed = false;     // rows with another number of columns are left out and counted, not an error
 };
 
 struct TableLimits {
@@ -69,6 +70,8 @@ class Table {
   [[nodiscard]] Error error_at(std::uint64_t line, const std::string& message) const;
   // U+FFFD written in place of invalid bytes, in the whole file.
   [[nodiscard]] std::uint64_t replaced() const;
+  // Rows left out so far (TableOptions::skip_malformed).
+  [[nodiscard]] std::uint64_t skipped() const;
 
  private:
   struct State;

@@ -17,7 +17,7 @@ SHARED = ROOT.parent / "shared"
 CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$")
 # What parses outside bytes (frames, tables, sweep files, tokenizer.json) is tested under the sanitizers, the rest as it
 # ships; `tests/run long` puts all but the trainer under them.
-SANITIZED = ["common", "data", "sweeps", "tokenizer"]
+SANITIZED = ["common", "data", "sweeps", "tasks", "tokenizer"]
 AS_SHIPPED = ["coordinator", "worker", "cli", "trainer"]
 FUZZ_SECONDS = int(os.environ.get("FATHOM_FUZZ_SECONDS", "20"))
 

@@ -24,6 +24,12 @@ void from_folder(json& task, const Fields& fields) {
 }
 
 void from_data(json& task, const Fields& fields, Report& report) {
+  if (fields.has("preset")) {
+    // Columns, labels and metric; the files are the user's and say their format by their ending.
+    task = preset_task(fields.value("preset").get<std::string>());
+    task.erase("format");
+    task.erase("quoting");
+  }
   const Node& data = *fields.node("data");
   if (data.is_map()) {
     const Fields files(Section::data, &data, report);
@@ -51,6 +57,7 @@ void set_columns(json& task, const Fields& fields, Report& report) {
   for (const char* key : {"text", "label", "labels", "metric", "format"}) {
     if (fields.given(key) || !task.contains(key)) task[key] = fields.value(key);
   }
+  if (fields.given("text")) task.erase("header");      // CoLA's preset without header is for its own columns
   if (task["format"].is_null()) task.erase("format");  // by the file's ending
   if (task["text"].is_array() && task["text"].size() > 2)
     report.error(fields.mark("text"), "text: one column, or two for pairs");
@@ -73,9 +80,6 @@ Task parse_task(const Node& name, const Node& node, Report& report) {
     from_folder(settings, fields);
   } else if (fields.given("data")) {
     from_data(settings, fields, report);
-  }
-  if (fields.given("preset") && !fields.given("path")) {
-    report.error(fields.mark("preset"), "preset: it names the files of a folder; give `path`");
   }
   if (fields.given("path") && fields.given("split")) {
     report.error(fields.mark("split"), "split: a folder has its eval file; nothing is split");

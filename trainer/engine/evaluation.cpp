@@ -17,29 +17,41 @@ constexpr std::uint32_t kEvalBatch = 64;
 }  // namespace
 
 Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths)
-    : network_(network),
-      task_(std::move(task)),
-      depths_(std::move(depths)),
-      batches_(batches_by_length(task_->rows, kEvalBatch)),
-      collected_(depths_.size()) {}
+    : network_(network), depths_(std::move(depths)) {
+  parts_.push_back(part("eval", task));
+  for (const auto& [split, more] : task->more) parts_.push_back(part(split, more));
+}
+
+Evaluation::Part Evaluation::part(const std::string& split, std::shared_ptr<const OpenTask> task) const {
+  auto batches = batches_by_length(task->rows, kEvalBatch);
+  return {split, std::move(task), std::move(batches), {}, {}, std::vector<Collected>(depths_.size())};
+}
 
 bool Evaluation::advance() {
-  if (next_ == batches_.size()) return false;
+  if (at_part_ == parts_.size()) return false;
+  auto& part = parts_[at_part_];
+  measure(part, part.batches[next_]);
+  if (++next_ == part.batches.size()) {
+    next_ = 0;
+    ++at_part_;
+  }
+  return at_part_ < parts_.size();
+}
+
+void Evaluation::measure(Part& part, const std::vector<std::uint32_t>& chosen) {
   // No autograd bookkeeping at all; nothing computed here is kept beyond the batch.
   const c10::InferenceMode inference;
-  const auto& rows = task_->rows;
-  const auto batch = make_batch(rows, batches_[next_]);
+  const auto& rows = part.task->rows;
+  const auto batch = make_batch(rows, chosen);
   const std::vector<std::int64_t> depths(depths_.begin(), depths_.end());
   const auto results = forward_depths(*network_.base, batch.input, network_.setup, depths);
-  for (std::size_t i = 0; i < results.size(); ++i) collect(collected_[i], results[i].last_hidden_state, batch);
-  for (const auto row : batches_[next_]) {
-    if (task_->regression)
-      targets_.push_back(rows.targets[row]);
+  for (std::size_t i = 0; i < results.size(); ++i) collect(part.collected[i], results[i].last_hidden_state, batch);
+  for (const auto row : chosen) {
+    if (part.task->regression)
+      part.targets.push_back(rows.targets[row]);
     else
-      labels_.push_back(rows.labels[row]);
+      part.labels.push_back(rows.labels[row]);
   }
-  ++next_;
-  return next_ < batches_.size();
 }
 
 void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch) {
@@ -47,7 +59,7 @@ void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const L
   // Weighted by rows: the last batch is smaller.
   collected.loss += head_loss(*network_.head, logits, batch.labels).item<double>() * static_cast<double>(batch.rows);
   const auto count = static_cast<std::size_t>(batch.rows);
-  if (task_->regression) {
+  if (network_.head->config.num_labels == 1) {
     const auto values = logits.to(at::kDouble).contiguous();
     const auto* first = values.const_data_ptr<double>();
     collected.values.insert(collected.values.end(), first, first + count);
@@ -59,10 +71,10 @@ void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const L
   }
 }
 
-std::vector<Metric> Evaluation::metrics(const Collected& collected) const {
-  auto metrics = task_->regression ? regression_metrics(collected.values, targets_)
-                                   : classification_metrics(collected.classes, labels_,
-                                                            static_cast<std::int32_t>(task_->labels.size()));
+std::vector<Metric> Evaluation::metrics(const Part& part, const Collected& collected) {
+  const auto classes = static_cast<std::int32_t>(part.task->labels.size());
+  auto metrics = part.task->regression ? regression_metrics(collected.values, part.targets)
+                                       : classification_metrics(collected.classes, part.labels, classes);
   const auto count = std::max(collected.classes.size(), collected.values.size());
   metrics.push_back({"loss", collected.loss / static_cast<double>(count)});
   return metrics;
@@ -70,9 +82,12 @@ std::vector<Metric> Evaluation::metrics(const Collected& collected) const {
 
 std::vector<ResultRow> Evaluation::rows(std::uint32_t epoch, const std::string& primary) const {
   std::vector<ResultRow> rows;
-  for (std::size_t i = 0; i < depths_.size(); ++i) {
-    for (const auto& metric : metrics(collected_[i]))
-      rows.push_back({epoch, depths_[i], metric.name, metric.value, metric.name == primary});
+  for (const Part& part : parts_) {
+    const bool judged = &part == &parts_.front();
+    for (std::size_t i = 0; i < depths_.size(); ++i) {
+      for (const auto& metric : metrics(part, part.collected[i]))
+        rows.push_back({epoch, depths_[i], metric.name, metric.value, judged && metric.name == primary, part.split});
+    }
   }
   return rows;
 }

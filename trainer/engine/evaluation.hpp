@@ -21,27 +21,36 @@ class Evaluation {
   // One batch. False: there is none left, scores() may be called.
   bool advance();
 
-  // All metrics of the task and the mean loss ("loss") at every depth; `primary` is marked. `epoch` goes into the rows.
+  // All metrics of the task and the mean loss ("loss") at every depth, split by split; `primary` is marked in the eval
+  // split. `epoch` goes into the rows.
   [[nodiscard]] std::vector<ResultRow> rows(std::uint32_t epoch, const std::string& primary) const;
 
  private:
-  // What was predicted at one depth, in the order of seen_.
+  // What was predicted at one depth, in the order of the rows seen.
   struct Collected {
     std::vector<std::int32_t> classes;
     std::vector<double> values;
     double loss = 0;  // sum over rows
   };
+  // One file of rows that score.
+  struct Part {
+    std::string split;
+    std::shared_ptr<const OpenTask> task;
+    std::vector<std::vector<std::uint32_t>> batches;
+    std::vector<std::int32_t> labels;  // of the rows seen, in their order
+    std::vector<double> targets;
+    std::vector<Collected> collected;  // one per depth
+  };
+  [[nodiscard]] Part part(const std::string& split, std::shared_ptr<const OpenTask> task) const;
+  void measure(Part& part, const std::vector<std::uint32_t>& chosen);
   void collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch);
-  [[nodiscard]] std::vector<Metric> metrics(const Collected& collected) const;
+  [[nodiscard]] static std::vector<Metric> metrics(const Part& part, const Collected& collected);
 
   const Network& network_;
-  std::shared_ptr<const OpenTask> task_;
   std::vector<std::uint32_t> depths_;
-  std::vector<std::vector<std::uint32_t>> batches_;
-  std::size_t next_ = 0;
-  std::vector<std::int32_t> labels_;  // of the rows seen, in their order
-  std::vector<double> targets_;
-  std::vector<Collected> collected_;  // one per depth
+  std::vector<Part> parts_;
+  std::size_t at_part_ = 0;
+  std::size_t next_ = 0;  // batch of that part
 };
 
 // The number that judges a job: mean of the primary rows over `depths`; where none of them was measured, over all.

@@ -81,7 +81,8 @@ void MeasureJob::finish() {
   const double objective = objective_of(rows, judged_depths(source_.card.drop, spec_.objective.depth));
   if (!std::isfinite(objective))
     throw JobError(ErrorClass::diverged, "eval/" + source_.metric + " of the source model is not a number");
-  for (const auto& row : rows) events_.metric({"eval/" + row.metric, 0, row.value, static_cast<int>(row.depth)});
+  for (const auto& row : rows)
+    events_.metric({row.split + "/" + row.metric, 0, row.value, static_cast<int>(row.depth)});
   events_.log(fmt::format("{} {:.4f} over {} depths", source_.metric, objective, depths_.size()));
   auto result = result_of(source_, std::move(rows), objective, resources_);
   result.attention = attention_rows_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "trainer/adapters/label_order.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
 #include "trainer/engine/errors.hpp"
 
@@ -50,13 +51,16 @@ void check(const Setup& setup, const BaseModel& base) {
 
 // The target member's own head under the fusion's name, trained on.
 std::shared_ptr<Head> member_head(const std::vector<Input>& members, const std::string& target,
-                                  const std::filesystem::path& folder, const std::string& name, const BaseModel& base) {
+                                  const std::filesystem::path& folder, const std::string& name, const BaseModel& base,
+                                  const OpenTask& task) {
   const auto member =
       std::find_if(members.begin(), members.end(), [&](const Input& input) { return input.name == target; });
   if (member == members.end())
     throw JobError(ErrorClass::config, "settings: fusion.head is 'member', but the target " + target +
                                            " is not in fusion.set; use head: fresh");
-  auto head = value_or_fail(load_head(folder / member->folder, base.config, name), ErrorClass::model);
+  const auto saved = value_or_fail(load_head(folder / member->folder, base.config, name), ErrorClass::model);
+  // Its outputs in the order of the task's ids: the member may have been trained with another list.
+  auto head = value_or_fail(with_labels(saved, task.labels), ErrorClass::config);
   for (const auto& parameter : head.parameters()) parameter.value.requires_grad_(true);
   return std::make_shared<Head>(std::move(head));
 }
@@ -105,7 +109,7 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
   if (spec.fresh_head) {
     network.head = fresh_head(head_name, *base, task, generator);
   } else {
-    network.head = member_head(members, spec.task_name, folder, head_name, *base);
+    network.head = member_head(members, spec.task_name, folder, head_name, *base, task);
   }
   check(network.setup, *base);
   append(network.trained, network.fusion->parameters(base->config));

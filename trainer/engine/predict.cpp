@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
+#include "trainer/adapters/label_order.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
 #include "trainer/model/encoder.hpp"
@@ -48,9 +49,14 @@ std::vector<Row> read_rows(const PredictOptions& options) {
 
 // Labels and limits of the model: from fathom.json, or for a folder of another origin from its head.
 Card card_of(const std::filesystem::path& folder, const Network& network) {
-  if (std::filesystem::exists(folder / "fathom.json")) return read_card(folder);
-  Card card;
   const auto& head = network.head->config;
+  if (std::filesystem::exists(folder / "fathom.json")) {
+    Card known = read_card(folder);
+    // The head itself says best which output is which: its order may differ from the card's.
+    if (has_label_names(*network.head) && head.labels.size() == known.labels.size()) known.labels = head.labels;
+    return known;
+  }
+  Card card;
   card.regression = head.num_labels == 1;
   card.labels = head.labels;
   for (auto i = static_cast<std::int64_t>(card.labels.size()); i < head.num_labels; ++i)

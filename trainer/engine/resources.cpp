@@ -36,6 +36,7 @@ std::shared_ptr<OpenTask> open_task(const std::filesystem::path& root, const nlo
   open->rows = tokenize(dataset, tokenizer, max_length);
   open->labels = dataset.labels;
   open->regression = dataset.regression;
+  open->skipped = dataset.skipped;
   return open;
 }
 
@@ -85,6 +86,11 @@ std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, c
   }
   auto made = open_task(root_, task, split, *opened->tokenizer, max_length);
   made->data_sha256 = data_sha256;
+  for (const auto& more : split == data::Split::eval ? data::more_evals(root_, task) : std::vector<data::MoreEval>{}) {
+    nlohmann::json other = task;
+    other["eval"] = more.path;
+    made->more.emplace_back(more.split, open_task(root_, other, split, *opened->tokenizer, max_length));
+  }
   tasks_.emplace_front(key, made);
   if (tasks_.size() > kTasksKept) tasks_.pop_back();
   return made;

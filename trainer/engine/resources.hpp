@@ -32,7 +32,10 @@ struct OpenTask {
   TokenizedRows rows;
   std::vector<std::string> labels;  // names by id; empty for a regression
   bool regression = false;
-  std::string data_sha256;  // of both splits' files
+  std::string data_sha256;    // of both splits' files
+  std::uint64_t skipped = 0;  // malformed rows that the preset leaves out
+  // Eval split only: other files that score, by their split's name (MNLI: "eval_mismatched").
+  std::vector<std::pair<std::string, std::shared_ptr<const OpenTask>>> more;
   // Outputs of the head: one per label, one for a regression.
   [[nodiscard]] std::int64_t outputs() const { return regression ? 1 : static_cast<std::int64_t>(labels.size()); }
 };

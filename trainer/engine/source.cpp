@@ -6,10 +6,28 @@
 #include <algorithm>
 #include <numeric>
 
+#include "trainer/adapters/label_order.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/evaluation.hpp"
 
 namespace fathom::trainer {
+
+namespace {
+
+// Ids are positions in a list of names: with another order a good model would score as a bad one.
+void match_labels(Source& source, const std::string& task) {
+  Head head = *source.network.head;
+  if (!has_label_names(head)) head.config.labels = source.card.labels;
+  auto matched = with_labels(head, source.eval->labels);
+  if (!matched)
+    throw JobError(ErrorClass::config,
+                   fmt::format("task {} has the labels [{}], the source model was trained for [{}]", task,
+                               fmt::join(source.eval->labels, ", "), fmt::join(head.config.labels, ", ")));
+  source.network.head = std::make_shared<Head>(std::move(*matched));
+  source.card.labels = source.eval->labels;
+}
+
+}  // namespace
 
 Source open_source(const JobSpec& spec, const Input& input, const std::filesystem::path& folder, Resources& resources) {
   Source source;
@@ -18,11 +36,7 @@ Source open_source(const JobSpec& spec, const Input& input, const std::filesyste
   source.model = resources.model(spec.model);
   source.network = load_network(tree, source.model->base);
   source.eval = resources.task(spec.model, spec.task, data::Split::eval, source.card.max_length);
-  // Ids are positions in the list of names: another list would score a good model as a bad one.
-  if (source.eval->labels != source.card.labels)
-    throw JobError(ErrorClass::config,
-                   fmt::format("task {} has the labels [{}], the source model was trained for [{}]", spec.task_name,
-                               fmt::join(source.eval->labels, ", "), fmt::join(source.card.labels, ", ")));
+  match_labels(source, spec.task_name);
   source.metric = judged_metric(spec, *source.eval);
   return source;
 }

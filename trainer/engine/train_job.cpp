@@ -122,8 +122,9 @@ void TrainJob::resume() {
     }
   }
   events_.started(model_->sha256, train_->data_sha256, state_.progress.epoch);
-  events_.log(fmt::format("{} rows, {} steps an epoch, {} epochs, {} trained tensors{}", train_->rows.size(),
+  events_.log(fmt::format("{} rows, {} steps an epoch, {} epochs, {} trained tensors{}{}", train_->rows.size(),
                           steps_per_epoch_, spec_.train.epochs, network_.trained.size(),
+                          train_->skipped ? fmt::format(", {} malformed rows left out", train_->skipped) : "",
                           state_.progress.epoch ? fmt::format(", resumed after epoch {}", state_.progress.epoch) : ""));
 }
 
@@ -178,7 +179,7 @@ void TrainJob::end_epoch() {
   auto rows = evaluation_->rows(progress.epoch, metric_);
   evaluation_.reset();
   for (const auto& row : rows)
-    events_.metric({"eval/" + row.metric, progress.step, row.value, static_cast<int>(row.depth)});
+    events_.metric({row.split + "/" + row.metric, progress.step, row.value, static_cast<int>(row.depth)});
   const double objective = objective_of(rows, judged_);
   // NaN must not enter a comparison: no epoch would ever be better again.
   if (!std::isfinite(objective)) diverged("eval/" + metric_, objective, progress.step);

@@ -30,7 +30,7 @@ json to_json(const std::vector<ResultRow>& rows) {
   for (const auto& row : rows) {
     list.push_back({{"epoch", row.epoch},
                     {"depth", row.depth},
-                    {"split", "eval"},
+                    {"split", row.split},
                     {"metric", row.metric},
                     {"value", row.value},
                     {"primary", row.primary}});
@@ -44,7 +44,8 @@ std::vector<ResultRow> rows_from_json(const json& rows) {
     // JSON has no NaN; it was written as null.
     const double value = row.at("value").is_null() ? std::nan("") : row.at("value").get<double>();
     list.push_back({row.at("epoch").get<std::uint32_t>(), row.at("depth").get<std::uint32_t>(),
-                    row.at("metric").get<std::string>(), value, row.at("primary").get<bool>()});
+                    row.at("metric").get<std::string>(), value, row.at("primary").get<bool>(),
+                    row.at("split").get<std::string>()});
   }
   return list;
 }

@@ -10,13 +10,14 @@
 
 namespace fathom::trainer {
 
-// One measured value. Split is always "eval".
+// One measured value.
 struct ResultRow {
   std::uint32_t epoch = 0;  // 1 = after the first; 0 where nothing was trained
   std::uint32_t depth = 0;  // layers 0..depth-1 ran without adapters
   std::string metric;
   double value = 0;
-  bool primary = false;  // the metric that the objective is made of
+  bool primary = false;        // the metric that the objective is made of
+  std::string split = "eval";  // "eval_mismatched": MNLI's second file; never primary
 };
 
 // Mean attention that a fusion layer gives to one adapter.

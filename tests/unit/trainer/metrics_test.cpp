@@ -51,6 +51,47 @@ TEST(Metrics, CorrelationsWithTies) {
   EXPECT_TRUE(std::isnan(pearson({1, std::nan("")}, {1, 2})));
 }
 
+// Values of the libraries' formulas (per-class precision and recall, covariances of indicators, ranks), in NumPy.
+TEST(Metrics, ThirtyRowsOfThreeClasses) {
+  const Labels labels = {2, 1, 2, 2, 1, 2, 2, 0, 0, 0, 0, 2, 2, 0, 1, 2, 0, 2, 0, 1, 2, 0, 1, 0, 2, 0, 2, 1, 1, 1};
+  const Labels predicted = {2, 2, 1, 0, 0, 2, 2, 1, 0, 0, 0, 2, 1, 1, 1, 2, 0, 2, 0, 0, 2, 0, 1, 2, 2, 0, 1, 1, 1, 1};
+  EXPECT_NEAR(accuracy(predicted, labels), 2.0 / 3, 1e-15);
+  EXPECT_NEAR(f1_micro(predicted, labels), 2.0 / 3, 1e-15);
+  EXPECT_NEAR(f1_macro(predicted, labels), 0.6609427609427608, 1e-14);
+  EXPECT_NEAR(matthews(predicted, labels), 0.5033670414105182, 1e-14);
+}
+
+TEST(Metrics, TwentyFourRowsOfTwoClasses) {
+  const Labels labels = {0, 1, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0};
+  const Labels predicted = {1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1, 0, 1};
+  EXPECT_NEAR(f1(predicted, labels, 1), 0.6363636363636365, 1e-14);
+  EXPECT_NEAR(f1_macro(predicted, labels), 0.6643356643356644, 1e-14);
+  EXPECT_NEAR(matthews(predicted, labels), 0.3380617018914066, 1e-14);
+}
+
+TEST(Metrics, TwentyScoresWithTies) {
+  const std::vector<double> truth = {0.1, 1.9, 0.2, 3.3, 3.3, 3.3, 2.1, 2.6, 4.4, 1.7,
+                                     3.0, 3.4, 1.8, 2.6, 3.8, 4.5, 0.8, 4.7, 0.0, 3.8};
+  const std::vector<double> predicted = {-0.95, 2.16, -0.66, 4.27, 3.49, 3.39, 1.51, 2.4,  2.4,   0.57,
+                                         3.36,  1.27, 2.65,  0.85, 4.56, 3.65, 1.58, 4.83, -1.54, 5.05};
+  EXPECT_NEAR(pearson(predicted, truth), 0.8422834447290923, 1e-14);
+  EXPECT_NEAR(spearman(predicted, truth), 0.7994737153567398, 1e-14);
+  EXPECT_NEAR(mean_squared_error(predicted, truth), 1.14354, 1e-12);
+}
+
+TEST(Metrics, EveryMetricOfATaskIsListed) {
+  const auto names = [](const std::vector<Metric>& metrics) {
+    std::vector<std::string> out;
+    for (const auto& metric : metrics) out.push_back(metric.name);
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names(classification_metrics({0, 1}, {0, 1}, 2)),
+            (Names{"accuracy", "f1", "f1_macro", "f1_micro", "matthews"}));
+  EXPECT_EQ(names(classification_metrics({0, 1}, {0, 1}, 3)), (Names{"accuracy", "f1_macro", "f1_micro", "matthews"}));
+  EXPECT_EQ(names(regression_metrics({0, 1}, {0, 1})), (Names{"pearson", "spearman", "mse"}));
+}
+
 TEST(Metrics, EachTaskHasItsPrimary) {
   EXPECT_EQ(primary_metric("primary", "CoLA", false, 2), "matthews");
   EXPECT_EQ(primary_metric("", "sts-b", true, 1), "spearman");
