@@ -26,16 +26,18 @@ void visit_tensors(Model& m, const Visit& visit) {
   };
   visit("embeddings.word_embeddings.weight", m.word_embeddings);
   visit("embeddings.position_embeddings.weight", m.position_embeddings);
-  visit("embeddings.token_type_embeddings.weight", m.type_embeddings);
+  const bool mpnet = m.config.family == ModelFamily::mpnet;
+  if (!mpnet) visit("embeddings.token_type_embeddings.weight", m.type_embeddings);
   linear("embeddings.LayerNorm", m.embedding_norm);
+  if (mpnet) visit("encoder.relative_attention_bias.weight", m.relative_bias);
   for (std::size_t i = 0; i < m.layers.size(); ++i) {
     const std::string layer = "encoder.layer." + std::to_string(i) + ".";
     auto& l = m.layers[i];
-    linear(layer + "attention.self.query", l.query);
-    linear(layer + "attention.self.key", l.key);
-    linear(layer + "attention.self.value", l.value);
-    linear(layer + "attention.output.dense", l.attention_output);
-    linear(layer + "attention.output.LayerNorm", l.attention_norm);
+    linear(layer + (mpnet ? "attention.attn.q" : "attention.self.query"), l.query);
+    linear(layer + (mpnet ? "attention.attn.k" : "attention.self.key"), l.key);
+    linear(layer + (mpnet ? "attention.attn.v" : "attention.self.value"), l.value);
+    linear(layer + (mpnet ? "attention.attn.o" : "attention.output.dense"), l.attention_output);
+    linear(layer + (mpnet ? "attention.LayerNorm" : "attention.output.LayerNorm"), l.attention_norm);
     linear(layer + "intermediate.dense", l.intermediate);
     linear(layer + "output.dense", l.output);
     linear(layer + "output.LayerNorm", l.output_norm);
@@ -50,6 +52,7 @@ std::vector<std::int64_t> shape_of(const std::string& key, const ModelConfig& c)
   if (key == "embeddings.word_embeddings.weight") return {c.vocabulary, c.hidden};
   if (key == "embeddings.position_embeddings.weight") return {c.positions, c.hidden};
   if (key == "embeddings.token_type_embeddings.weight") return {c.token_types, c.hidden};
+  if (key == "encoder.relative_attention_bias.weight") return {c.relative_buckets, c.heads};
   const bool intermediate = key.find(".intermediate.") != std::string::npos;
   if (ends_with(key, ".bias")) return {intermediate ? c.intermediate : c.hidden};
   if (key.find("LayerNorm") != std::string::npos) return {c.hidden};

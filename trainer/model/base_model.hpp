@@ -1,4 +1,4 @@
-// The frozen encoder: weights of a BERT or RoBERTa model, shared by every job of the process.
+// The frozen encoder: weights of a BERT, RoBERTa or MPNet model, shared by every job of the process.
 #pragma once
 
 #include <filesystem>
@@ -39,12 +39,13 @@ struct BaseModel {
   ModelConfig config;
   at::Tensor word_embeddings;      // [vocabulary, hidden]
   at::Tensor position_embeddings;  // [positions, hidden]
-  at::Tensor type_embeddings;      // [token_types, hidden]
+  at::Tensor type_embeddings;      // [token_types, hidden]; undefined: MPNet
+  at::Tensor relative_bias;        // [relative_buckets, heads], of every layer; undefined but in MPNet
   LayerNorm embedding_norm;
   std::vector<EncoderLayer> layers;
   std::optional<Linear> pooler;  // absent in many RoBERTa files
 
-  // Every tensor with its file key under "bert." or "roberta.".
+  // Every tensor with its file key under the family's prefix.
   [[nodiscard]] Parameters parameters() const;
   // Deep copy, for full fine-tuning: set requires_grad on its parameters().
   [[nodiscard]] BaseModel clone() const;

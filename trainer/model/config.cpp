@@ -1,5 +1,8 @@
 #include "trainer/model/config.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -18,6 +21,7 @@ class Keys {
  public:
   Keys(const json& object, std::string file) : object_(object), file_(std::move(file)) {}
 
+  std::int64_t size(const char* key, std::int64_t absent) { return object_.contains(key) ? size(key) : absent; }
   std::int64_t size(const char* key) {
     if (!object_.contains(key)) return fail(fmt::format("key \"{}\" is missing", key));
     const json& value = object_[key];
@@ -64,6 +68,10 @@ void check(Keys& keys, const ModelConfig& c, const std::string& position_type) {
     keys.fail("position_embedding_type \"" + position_type + "\" is not supported, only \"absolute\" is");
   }
   if (c.pad_token_id < 0 || c.pad_token_id >= c.vocabulary) keys.fail("pad_token_id lies outside the vocabulary");
+  // The buckets are numbered 0 to 31 whatever the table's size is, as transformers does it.
+  if (c.family == ModelFamily::mpnet && c.relative_buckets < 32) {
+    keys.fail(fmt::format("relative_attention_num_buckets {} is below 32", c.relative_buckets));
+  }
   if (c.max_length() < 1) keys.fail("max_position_embeddings leaves no room for a token");
 }
 
@@ -76,8 +84,12 @@ ModelConfig from_keys(Keys& keys, ModelFamily family) {
   c.intermediate = keys.size("intermediate_size");
   c.vocabulary = keys.size("vocab_size");
   c.positions = keys.size("max_position_embeddings");
-  c.token_types = keys.size("type_vocab_size");
-  // Defaults are transformers', where the two families differ only in the pad id.
+  if (family == ModelFamily::mpnet) {
+    c.relative_buckets = keys.size("relative_attention_num_buckets", 32);
+  } else {
+    c.token_types = keys.size("type_vocab_size");
+  }
+  // Defaults are transformers', where the families differ only in the pad id.
   c.pad_token_id = static_cast<std::int64_t>(keys.number("pad_token_id", family == ModelFamily::bert ? 0 : 1));
   c.layer_norm_eps = keys.number("layer_norm_eps", 1e-12);
   c.hidden_dropout = keys.probability("hidden_dropout_prob", 0.1);
@@ -93,7 +105,24 @@ ModelConfig from_keys(Keys& keys, ModelFamily family) {
   return c;
 }
 
+struct FamilyNames {
+  ModelFamily family;
+  const char* type;
+  const char* prefix;
+  const char* model_class;
+};
+
+constexpr std::array<FamilyNames, 3> kFamilies = {{{ModelFamily::bert, "bert", "bert.", "BertAdapterModel"},
+                                                   {ModelFamily::roberta, "roberta", "roberta.", "RobertaAdapterModel"},
+                                                   {ModelFamily::mpnet, "mpnet", "mpnet.", "MPNetAdapterModel"}}};
+
+const FamilyNames& names_of(ModelFamily family) { return kFamilies[static_cast<std::size_t>(family)]; }
+
 }  // namespace
+
+const char* ModelConfig::prefix() const { return names_of(family).prefix; }
+const char* ModelConfig::model_type() const { return names_of(family).type; }
+const char* ModelConfig::model_class() const { return names_of(family).model_class; }
 
 Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
   const std::string file = (folder / "config.json").string();
@@ -102,11 +131,12 @@ Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
   if (!object.is_object()) return Error{Errc::invalid_argument, file + ": not a JSON object"};
   Keys keys(object, file);
   const std::string type = keys.text("model_type", "");
-  if (type != "bert" && type != "roberta") {
+  const auto family = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const auto& f) { return type == f.type; });
+  if (family == kFamilies.end()) {
     return Error{Errc::invalid_argument,
-                 fmt::format("{}: model_type is \"{}\"; supported are \"bert\" and \"roberta\"", file, type)};
+                 fmt::format("{}: model_type is \"{}\"; supported are bert, roberta and mpnet", file, type)};
   }
-  ModelConfig config = from_keys(keys, type == "bert" ? ModelFamily::bert : ModelFamily::roberta);
+  ModelConfig config = from_keys(keys, family->family);
   if (!keys.problem().empty()) return Error{Errc::invalid_argument, keys.problem()};
   // "models/minilm/" has an empty last part.
   config.name = folder.filename().empty() ? folder.parent_path().filename().string() : folder.filename().string();

@@ -14,6 +14,7 @@
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tanh.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 #include <fmt/format.h>
@@ -72,7 +73,7 @@ class Pass {
   std::int64_t batch_;
   std::vector<bool> skip_;
   std::int64_t boundary_ = 0;
-  at::Tensor mask_;  // [B, 1, 1, T], 0 for tokens, lowest float for pads
+  at::Tensor mask_;  // [B, 1, 1, T], 0 for tokens, lowest float for pads; with relative positions [B, heads, T, T]
   ForwardResult result_;
 };
 
@@ -90,28 +91,52 @@ at::Tensor Pass::drop(const at::Tensor& x, double p, std::int64_t stage, std::ui
   return dropout(x, p, *options_.dropout, site);
 }
 
+// MPNet's bias on the attention scores, [1, heads, T, T]. The bucket of key j for query i, as in T5: 0-7 for j at or up
+// to 7 before i, then logarithmic up to distance 128 (15), and 16 more for keys behind the query.
+at::Tensor position_bias(const at::Tensor& table, std::int64_t length) {
+  std::vector<std::int64_t> buckets;
+  for (std::int64_t i = 0; i < length; ++i) {
+    for (std::int64_t j = 0; j < length; ++j) {
+      const std::int64_t distance = std::abs(i - j);
+      std::int64_t bucket = distance;
+      if (distance >= 8) {
+        // In float, as transformers: at powers of two the rounding decides.
+        const float share = std::log(static_cast<float>(distance) / 8.0F) / static_cast<float>(std::log(128.0 / 8.0));
+        bucket = std::min<std::int64_t>(8 + static_cast<std::int64_t>(share * 8.0F), 15);
+      }
+      buckets.push_back(bucket + (j > i ? 16 : 0));
+    }
+  }
+  const at::Tensor ids = at::tensor(buckets, at::kLong).to(table.device()).view({length, length});
+  return at::embedding(table, ids).permute({2, 0, 1}).unsqueeze(0);
+}
+
 void Pass::set_mask(const Batch& batch, at::ScalarType type) {
-  const c10::NoGradGuard no_grad;
+  const c10::AutoGradMode grad(c10::GradMode::is_enabled() && options_.base_trainable);
   // Lowest float rather than minus infinity: a row of pads only stays finite, as in transformers.
   const double lowest = type == at::kDouble ? std::numeric_limits<double>::lowest()
                                             : static_cast<double>(std::numeric_limits<float>::lowest());
   mask_ = (1.0 - batch.attention_mask.to(type)).mul_(lowest).unsqueeze(1).unsqueeze(1);
+  // One table serves all layers, so the sum is made once.
+  if (model_.relative_bias.defined()) mask_ = mask_ + position_bias(model_.relative_bias, batch.input_ids.size(1));
 }
 
-// Position ids: 0, 1, 2, … for BERT; for RoBERTa tokens count from pad + 1 and pads keep the pad's own position.
+// Position ids: 0, 1, 2, … for BERT; for the others tokens count from pad + 1 and pads keep the pad's own position.
 at::Tensor position_ids(const ModelConfig& config, const at::Tensor& ids) {
   if (config.family == ModelFamily::bert) return at::arange(ids.size(1), ids.options()).unsqueeze(0);
-  const at::Tensor tokens = at::ne(ids, config.pad_token_id).to(at::kLong);
-  return at::cumsum(tokens, 1) * tokens + config.pad_token_id;
+  const at::Tensor tokens = at::ne(ids, config.position_pad()).to(at::kLong);
+  return at::cumsum(tokens, 1) * tokens + config.position_pad();
 }
 
 at::Tensor Pass::embed(const Batch& batch) {
   const c10::AutoGradMode grad(c10::GradMode::is_enabled() && options_.base_trainable);
-  const at::Tensor types = batch.token_type_ids.defined() ? batch.token_type_ids : at::zeros_like(batch.input_ids);
+  at::Tensor sum = at::embedding(model_.word_embeddings, batch.input_ids);
+  if (model_.type_embeddings.defined()) {
+    const at::Tensor types = batch.token_type_ids.defined() ? batch.token_type_ids : at::zeros_like(batch.input_ids);
+    sum = sum + at::embedding(model_.type_embeddings, types);
+  }
   // The order of the sums is transformers' (words + types, then positions): the rounding is part of equality.
-  const at::Tensor sum = at::embedding(model_.word_embeddings, batch.input_ids) +
-                         at::embedding(model_.type_embeddings, types) +
-                         at::embedding(model_.position_embeddings, position_ids(model_.config, batch.input_ids));
+  sum = sum + at::embedding(model_.position_embeddings, position_ids(model_.config, batch.input_ids));
   return drop(model_.embedding_norm(sum), model_.config.hidden_dropout, -1, dropout_site::embeddings);
 }
 

@@ -37,6 +37,14 @@ Result<std::int32_t> id_of(const Vocabulary& vocabulary, std::string_view token,
   return corrupt(name, "the special token " + std::string(token) + " is not in the vocabulary");
 }
 
+// What a vocabulary calls the tokens around a text.
+struct SpecialTokens {
+  const char* begin = "[CLS]";
+  const char* end = "[SEP]";
+  const char* pad = "[PAD]";
+  const char* mask = "[MASK]";
+};
+
 // Where nothing says it: a vocabulary with capital letters outside of [brackets] is a cased one.
 bool looks_cased(const Vocabulary& vocabulary) {
   return std::any_of(vocabulary.begin(), vocabulary.end(), [](const auto& entry) {
@@ -85,14 +93,18 @@ std::int32_t size_of(const Vocabulary& vocabulary, const PipelineParts& parts) {
 Result<PipelineParts> parse_vocab_txt(std::string_view text, const ConfigHints& hints, const std::string& name) {
   FATHOM_ASSIGN(const Vocabulary vocabulary, lines_as_vocabulary(text, name));
   PipelineParts parts;
-  for (const char* token : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) {
+  // MPNet has WordPiece's vocabulary with RoBERTa's special tokens around it.
+  const bool mpnet = !vocabulary.contains(std::string_view("[CLS]")) && vocabulary.contains(std::string_view("<s>"));
+  const SpecialTokens special = mpnet ? SpecialTokens{"<s>", "</s>", "<pad>", "<mask>"} : SpecialTokens{};
+  for (const char* token : {special.pad, "[UNK]", special.begin, special.end, special.mask}) {
     const auto found = vocabulary.find(std::string_view(token));
-    if (found != vocabulary.end()) parts.added.push_back({token, found->second});
+    const bool swallows = mpnet && token == special.mask;  // the blank before it
+    if (found != vocabulary.end()) parts.added.push_back({token, found->second, false, swallows, false});
   }
   FATHOM_TRY(id_of(vocabulary, "[UNK]", name));
-  FATHOM_ASSIGN(const std::int32_t cls, id_of(vocabulary, "[CLS]", name));
-  FATHOM_ASSIGN(const std::int32_t sep, id_of(vocabulary, "[SEP]", name));
-  FATHOM_ASSIGN(parts.pad_id, id_of(vocabulary, "[PAD]", name));
+  FATHOM_ASSIGN(const std::int32_t cls, id_of(vocabulary, special.begin, name));
+  FATHOM_ASSIGN(const std::int32_t sep, id_of(vocabulary, special.end, name));
+  FATHOM_ASSIGN(parts.pad_id, id_of(vocabulary, special.pad, name));
   WordPieceOptions options;
   options.lowercase = hints.has_lowercase ? hints.lowercase : !looks_cased(vocabulary);
   options.strip_accents = hints.has_strip_accents ? hints.strip_accents : options.lowercase;
@@ -100,6 +112,7 @@ Result<PipelineParts> parse_vocab_txt(std::string_view text, const ConfigHints& 
   parts.model = std::make_unique<WordPiece>(vocabulary, options);
   parts.single = {{What::special, cls, 0}, {What::first, 0, 0}, {What::special, sep, 0}};
   parts.pair = parts.single;
+  if (mpnet) parts.pair.push_back({What::special, sep, 0});
   parts.pair.insert(parts.pair.end(), {{What::second, 0, 1}, {What::special, sep, 1}});
   parts.vocab_size = size_of(vocabulary, parts);
   return parts;
