@@ -82,12 +82,15 @@ void add_files(CLI::App& app, Parsed& p) {
   }
   auto* predict = command(app, p, "predict", "Classify texts with a collected adapter or fusion",
                           [&p] { return cli::predict(p.context, p.predict); });
-  predict->add_option("--adapter", p.predict.adapter, "Folder of an adapter with its head, or of a fusion")->required();
+  predict->add_option("--adapter", p.predict.adapters, "Folder of an adapter with its head, or of a fusion; repeatable")
+      ->required()
+      ->allow_extra_args(false);
   predict->add_option("--model", p.predict.model,
                       "Folder of the base model (default: the adapter's, below the data root)");
   predict->add_option("--root", p.predict.root, "Data root (default: that of the running 'up', else .)");
   predict->add_option("--file", p.predict.file, "More texts, one a line; pairs as TEXT<TAB>TEXT");
-  predict->add_option("--depth", p.predict.depth, "Lowest layers without adapters (default: as trained)");
+  predict->add_option("--depth", p.predict.depths, "Lowest layers without adapters (default: as trained); one for each")
+      ->allow_extra_args(false);
   predict->add_option("--threads", p.predict.threads, "Compute threads");
   predict->add_option("TEXT", p.predict.texts, "Texts to classify");
 }

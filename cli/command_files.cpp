@@ -136,14 +136,23 @@ int print_mistakes(const Context& context, const CheckedSweep& checked) {
   return 1;
 }
 
-// The model folder that a collected adapter was trained on, below the root.
+// The model folder that collected adapters were trained on, below the root.
 Result<std::string> model_of(const Context& context, const PredictOptions& options) {
-  const fs::path card = fs::path(options.adapter) / "fathom.json";
-  FATHOM_ASSIGN(const std::string text, read_file(card.string(), 64 << 20));
-  const json root = json::parse(text, nullptr, false);
-  const json path = root.is_object() ? root.value(json::json_pointer("/settings/model/path"), json()) : json();
-  if (!path.is_string())
-    return Error{Errc::not_found, card.string() + " does not name the base model: say --model DIR"};
+  json path;
+  for (const std::string& adapter : options.adapters) {
+    const fs::path card = fs::path(adapter) / "fathom.json";
+    FATHOM_ASSIGN(const std::string text, read_file(card.string(), 64 << 20));
+    const json root = json::parse(text, nullptr, false);
+    const json named = root.is_object() ? root.value(json::json_pointer("/settings/model/path"), json()) : json();
+    if (!named.is_string())
+      return Error{Errc::not_found, card.string() + " does not name the base model: say --model DIR"};
+    if (!path.is_null() && named != path) {
+      return Error{Errc::invalid_argument, card.string() + " was trained on " + named.dump() + ", " +
+                                               options.adapters.front() + " on " + path.dump() +
+                                               ": adapters that answer together share a base model"};
+    }
+    path = named;
+  }
   std::string folder = options.root;
   if (folder.empty()) {
     const auto running = running_up(context);
@@ -207,17 +216,12 @@ ExitCode predict(const Context& context, const PredictOptions& options) {
   if (known.model.empty()) {
     FATHOM_ASSIGN(known.model, model_of(context, options));
   }
-  std::vector<std::string> arguments = {(context.programs / "fathom-trainer").string(),
-                                        "--log-level",
-                                        "warn",
-                                        "predict",
-                                        "--adapter",
-                                        known.adapter,
-                                        "--model",
-                                        known.model};
+  std::vector<std::string> arguments = {
+      (context.programs / "fathom-trainer").string(), "--log-level", "warn", "predict", "--model", known.model};
+  for (const std::string& adapter : known.adapters) arguments.insert(arguments.end(), {"--adapter", adapter});
   if (context.json) arguments.emplace_back("--json");
   if (!known.file.empty()) arguments.insert(arguments.end(), {"--file", known.file});
-  if (known.depth) arguments.insert(arguments.end(), {"--depth", std::to_string(*known.depth)});
+  for (const int depth : known.depths) arguments.insert(arguments.end(), {"--depth", std::to_string(depth)});
   if (known.threads) arguments.insert(arguments.end(), {"--threads", std::to_string(*known.threads)});
   arguments.emplace_back("--");  // what follows is text, even where it begins with a dash
   arguments.insert(arguments.end(), known.texts.begin(), known.texts.end());

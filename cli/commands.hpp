@@ -45,11 +45,11 @@ ExitCode validate(const Context& context, const SweepFile& options);
 ExitCode plan(const Context& context, const SweepFile& options);
 
 struct PredictOptions {
-  std::string adapter;
-  std::string model;         // empty: the adapter's model below the root
-  std::string root;          // empty: that of the running `up`
-  std::string file;          // more texts, one a line
-  std::optional<int> depth;  // lowest layers without adapters; absent: as trained
+  std::vector<std::string> adapters;  // all on one base model
+  std::string model;                  // empty: the adapters' model below the root
+  std::string root;                   // empty: that of the running `up`
+  std::string file;                   // more texts, one a line
+  std::vector<int> depths;            // lowest layers without adapters: none (as trained), one, or one each
   std::optional<int> threads;
   std::vector<std::string> texts;
 };

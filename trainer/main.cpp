@@ -37,12 +37,14 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("predict", "Classify texts with a finished adapter or fusion");
   auto& options = arguments.predict;
   command->add_option("--model", options.model, "Folder of the base model")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--adapter", options.adapter, "Folder of the adapter with its head, or of the fusion")
+  command->add_option("--adapter", options.adapters, "Folder of an adapter with its head, or of a fusion; repeatable")
       ->required()
+      ->allow_extra_args(false)
       ->check(CLI::ExistingDirectory);
   command->add_option("--file", options.file, "More texts, one a line; pairs as TEXT<TAB>TEXT")
       ->check(CLI::ExistingFile);
-  command->add_option("--depth", options.depth, "Lowest layers without adapters (default: as trained)");
+  command->add_option("--depth", options.depths, "Lowest layers without adapters (default: as trained); one for each")
+      ->allow_extra_args(false);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options.json, "One JSON object a line");
   command->add_option("TEXT", options.texts, "Texts to classify");

@@ -61,7 +61,7 @@ const char* kind_name(SetupKind kind) {
   return "?";
 }
 
-// The library's table of nestings, less parallel and batch_split below other blocks, plus `none` rows.
+// The library's table of nestings, less parallel and batch_split below other blocks, plus `none` and `fuse` rows.
 bool may_hold(SetupKind parent, SetupKind child) {
   using enum SetupKind;
   if (child == single) return true;
@@ -73,9 +73,8 @@ bool may_hold(SetupKind parent, SetupKind child) {
     case average:
       return child == stack;
     case parallel:
-      return child == none || child == stack || child == average || child == batch_split;
     case batch_split:
-      return child == none || child == stack || child == average || child == batch_split;
+      return child == none || child == stack || child == fuse || child == average || child == batch_split;
     case none:
     case single:
       return false;
@@ -130,6 +129,23 @@ Status check_fuse(const Setup& setup, const ModelConfig& model) {
   return success();
 }
 
+// A mean over fewer children in some layers would weigh them differently there.
+Status check_average(const Setup& setup, const ModelConfig& model) {
+  for (std::int64_t layer = 0; layer < model.layers; ++layer) {
+    for (const Site site : {Site::attention, Site::output}) {
+      if (!setup.active(layer, site)) continue;
+      for (const Setup& child : setup.children) {
+        if (child.active(layer, site)) continue;
+        return wrong(
+            fmt::format("average: \"{}\" has no module in layer {}, {}, where others have one; use adapters of "
+                        "one place and drop depth",
+                        child.adapters().front()->name, layer, site_name(site)));
+      }
+    }
+  }
+  return success();
+}
+
 Status check_sizes(const Setup& setup) {
   const std::size_t children = setup.children.size();
   if (setup.kind == SetupKind::batch_split) {
@@ -163,6 +179,7 @@ Status check_setup(const Setup& setup, const ModelConfig& model) {
     FATHOM_TRY(check_setup(child, model));
   }
   FATHOM_TRY(check_sizes(setup));
+  if (setup.kind == SetupKind::average) return check_average(setup, model);
   return setup.kind == SetupKind::fuse ? check_fuse(setup, model) : success();
 }
 

@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
+#include "trainer/adapters/drop.hpp"
 #include "trainer/adapters/label_order.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
@@ -23,6 +25,19 @@ constexpr std::size_t kPredictBatch = 32;  // texts of one pass
 struct Row {
   std::string text;
   std::optional<std::string> pair;
+};
+
+// One of the adapters that answer.
+struct Member {
+  std::string folder;  // as given
+  Network network;
+  Card card;
+  std::int64_t depth = 0;
+};
+
+// What one member says about one row.
+struct Answer {
+  std::vector<float> logits, probabilities;
 };
 
 Row row_of(const std::string& line) {
@@ -65,59 +80,139 @@ Card card_of(const std::filesystem::path& folder, const Network& network) {
   return card;
 }
 
+std::vector<Member> load_members(const PredictOptions& options, const std::shared_ptr<const BaseModel>& base) {
+  const auto& depths = options.depths;
+  if (depths.size() > 1 && depths.size() != options.adapters.size())
+    throw JobError(ErrorClass::config,
+                   fmt::format("--depth is given {} times for {} adapters: once for all, or once each", depths.size(),
+                               options.adapters.size()));
+  std::vector<Member> members;
+  for (const auto& folder : options.adapters) {
+    Member member{folder.string(), load_network(folder, base), {}, 0};
+    member.card = card_of(folder, member.network);
+    // A specialised adapter has nothing below its n; a robust one is best with all its layers.
+    member.depth = depths.empty() ? member.card.drop.lo : depths[depths.size() == 1 ? 0 : members.size()];
+    if (member.depth > base->config.layers)
+      throw JobError(ErrorClass::config,
+                     fmt::format("--depth {}: the model has {} layers", member.depth, base->config.layers));
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+// Members of one length of text share a pass; each runs at its own depth.
+struct Group {
+  std::vector<const Member*> members;
+  Setup setup;
+};
+
+std::map<std::uint32_t, Group> group(const std::vector<Member>& members, const ModelConfig& config) {
+  std::map<std::uint32_t, Group> groups;
+  for (const auto& member : members) groups[member.card.max_length].members.push_back(&member);
+  for (auto& [length, group] : groups) {
+    group.setup.kind = SetupKind::parallel;
+    for (const auto* member : group.members)
+      group.setup.children.push_back(without_lowest(member->network.setup, member->depth));
+    value_or_fail(check_setup(group.setup, config), ErrorClass::config);
+  }
+  return groups;
+}
+
 std::vector<float> floats(const at::Tensor& row) {
   const auto values = row.contiguous();
   return {values.const_data_ptr<float>(), values.const_data_ptr<float>() + values.numel()};
 }
 
-void print_json(const Row& row, const Card& card, const std::vector<float>& logits,
-                const std::vector<float>& probabilities, std::ostream& out) {
-  json object = {{"text", row.text}, {"logits", logits}};
+// Answers of a group to some rows, member by member.
+std::vector<std::vector<Answer>> ask(const Group& group, std::uint32_t max_length, const OpenModel& model,
+                                     std::span<const Row> rows) {
+  std::vector<Encoding> encodings;
+  for (const auto& row : rows) {
+    std::optional<std::string_view> pair;
+    if (row.pair) pair = *row.pair;
+    encodings.push_back(model.tokenizer->encode(row.text, pair, max_length));
+  }
+  const auto batch = make_batch(encodings, model.tokenizer->pad_id());
+  const auto hidden = forward(*model.base, batch.input, group.setup).last_hidden_state;
+  const auto count = static_cast<std::int64_t>(rows.size());
+  std::vector<std::vector<Answer>> answers;
+  for (std::size_t m = 0; m < group.members.size(); ++m) {
+    // Where no member has an adapter left, the rows were never copied.
+    const auto first = hidden.size(0) == count ? 0 : static_cast<std::int64_t>(m) * count;
+    const auto& head = *group.members[m]->network.head;
+    const auto logits = head_logits(head, *model.base, hidden.narrow(0, first, count));
+    const auto probabilities = at::softmax(logits, -1);
+    auto& list = answers.emplace_back();
+    for (std::int64_t i = 0; i < count; ++i) list.push_back({floats(logits[i]), floats(probabilities[i])});
+  }
+  return answers;
+}
+
+// The first of equal logits, as the evaluation counts it.
+const std::string& label_of(const Card& card, const Answer& answer) {
+  const auto best = std::max_element(answer.logits.begin(), answer.logits.end()) - answer.logits.begin();
+  return card.labels.at(static_cast<std::size_t>(best));
+}
+
+json to_json(const Member& member, const Answer& answer) {
+  json object = {{"logits", answer.logits}};
+  if (member.card.regression) {
+    object["value"] = answer.logits.front();
+    return object;
+  }
+  object["label"] = label_of(member.card, answer);
+  object["probabilities"] = json::object();
+  for (std::size_t i = 0; i < answer.probabilities.size(); ++i)
+    object["probabilities"][member.card.labels.at(i)] = answer.probabilities[i];
+  return object;
+}
+
+std::string to_text(const Member& member, const Answer& answer) {
+  if (member.card.regression) return fmt::format("{:.4f}", answer.logits.front());
+  std::string shares;
+  for (std::size_t i = 0; i < answer.probabilities.size(); ++i)
+    shares += fmt::format("{}{} {:.4f}", i ? "  " : "", member.card.labels.at(i), answer.probabilities[i]);
+  return label_of(member.card, answer) + "\t" + shares;
+}
+
+// `answers` in the order of `members`.
+void print(const Row& row, const std::vector<Member>& members, const std::vector<Answer>& answers, bool as_json,
+           std::ostream& out) {
+  const bool alone = members.size() == 1;
+  if (!as_json) {
+    for (std::size_t m = 0; m < members.size(); ++m)
+      out << (alone ? "" : members[m].folder + "\t") << to_text(members[m], answers[m]) << "\t" << row.text << "\n";
+    return;
+  }
+  json object = alone ? to_json(members[0], answers[0]) : json{{"results", json::array()}};
+  object["text"] = row.text;
   if (row.pair) object["pair"] = *row.pair;
-  if (card.regression) {
-    object["value"] = logits.front();
-  } else {
-    const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-    object["label"] = card.labels.at(static_cast<std::size_t>(best));
-    object["probabilities"] = json::object();
-    for (std::size_t i = 0; i < probabilities.size(); ++i)
-      object["probabilities"][card.labels.at(i)] = probabilities[i];
+  for (std::size_t m = 0; m < members.size() && !alone; ++m) {
+    auto result = to_json(members[m], answers[m]);
+    result["adapter"] = members[m].folder;
+    result["depth"] = members[m].depth;
+    object["results"].push_back(std::move(result));
   }
   // Invalid UTF-8 in a text must not end the program.
   out << object.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
 }
 
-void print_text(const Row& row, const Card& card, const std::vector<float>& logits,
-                const std::vector<float>& probabilities, std::ostream& out) {
-  if (card.regression) {
-    out << fmt::format("{:.4f}\t{}\n", logits.front(), row.text);
-    return;
-  }
-  // The first of equal logits, as the evaluation counts it.
-  const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
-  std::string shares;
-  for (std::size_t i = 0; i < probabilities.size(); ++i)
-    shares += fmt::format("{}{} {:.4f}", i ? "  " : "", card.labels.at(i), probabilities[i]);
-  out << fmt::format("{}\t{}\t{}\n", card.labels.at(static_cast<std::size_t>(best)), shares, row.text);
-}
-
-void predict_batch(const Network& network, const Card& card, const Tokenizer& tokenizer, std::span<const Row> rows,
-                   std::int64_t depth, bool as_json, std::ostream& out) {
-  std::vector<Encoding> encodings;
-  for (const auto& row : rows) {
-    std::optional<std::string_view> pair;
-    if (row.pair) pair = *row.pair;
-    encodings.push_back(tokenizer.encode(row.text, pair, card.max_length));
-  }
-  ForwardOptions options;
-  options.drop_depth = depth;
-  const auto batch = make_batch(encodings, tokenizer.pad_id());
-  const auto hidden = forward(*network.base, batch.input, network.setup, options).last_hidden_state;
-  const auto logits = head_logits(*network.head, *network.base, hidden);
-  const auto probabilities = at::softmax(logits, -1);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto line = static_cast<std::int64_t>(i);
-    (as_json ? print_json : print_text)(rows[i], card, floats(logits[line]), floats(probabilities[line]), out);
+void predict_rows(const PredictOptions& options, std::ostream& out) {
+  const auto model = open_model(options.model);
+  const auto members = load_members(options, model.base);
+  const auto groups = group(members, model.base->config);
+  const auto rows = read_rows(options);
+  for (std::size_t first = 0; first < rows.size(); first += kPredictBatch) {
+    const auto batch = std::span(rows).subspan(first, std::min(kPredictBatch, rows.size() - first));
+    std::vector<std::vector<Answer>> by_row(batch.size(), std::vector<Answer>(members.size()));
+    for (const auto& [length, group] : groups) {
+      const auto answers = ask(group, length, model, batch);
+      for (std::size_t m = 0; m < answers.size(); ++m) {
+        const auto place = static_cast<std::size_t>(group.members[m] - members.data());
+        for (std::size_t i = 0; i < batch.size(); ++i) by_row[i][place] = answers[m][i];
+      }
+    }
+    for (std::size_t i = 0; i < batch.size(); ++i) print(batch[i], members, by_row[i], options.json, out);
   }
 }
 
@@ -126,18 +221,7 @@ void predict_batch(const Network& network, const Card& card, const Tokenizer& to
 int predict(const PredictOptions& options, std::ostream& out) {
   try {
     const c10::InferenceMode inference;
-    const auto model = open_model(options.model);
-    const auto network = load_network(options.adapter, model.base);
-    const auto card = card_of(options.adapter, network);
-    // A specialised adapter has nothing below its n; a robust one is best with all its layers.
-    const auto depth = options.depth.value_or(card.drop.lo);
-    if (depth > network.layers())
-      throw JobError(ErrorClass::config, fmt::format("--depth {}: the model has {} layers", depth, network.layers()));
-    const auto rows = read_rows(options);
-    for (std::size_t first = 0; first < rows.size(); first += kPredictBatch) {
-      const auto count = std::min(kPredictBatch, rows.size() - first);
-      predict_batch(network, card, *model.tokenizer, std::span(rows).subspan(first, count), depth, options.json, out);
-    }
+    predict_rows(options, out);
     return 0;
   } catch (...) {
     std::cerr << "fathom-trainer predict: " << failure_of(std::current_exception()).message << "\n";

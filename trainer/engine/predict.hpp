@@ -1,25 +1,27 @@
-// Classifies texts with a finished model: `fathom-trainer predict`.
+// Classifies texts with finished models: `fathom-trainer predict`. Several adapters on one base answer together: one
+// pass, in which the layers below the lowest adapter run once for all of them.
 #pragma once
 
 #include <filesystem>
 #include <iosfwd>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace fathom::trainer {
 
 struct PredictOptions {
-  std::filesystem::path model;    // folder of the base model
-  std::filesystem::path adapter;  // an adapter folder with its head, or a fusion's tree, as final/ has them
+  std::filesystem::path model;  // folder of the base model
+  std::vector<std::filesystem::path>
+      adapters;  // adapter folders with their heads, or fusions' trees, as final/ has them
   std::vector<std::string> texts;
-  std::filesystem::path file;     // more texts, one a line; pairs as TEXT<TAB>TEXT; may be empty
-  std::optional<unsigned> depth;  // layers without adapters; absent: the smallest the model was trained for
+  std::filesystem::path file;    // more texts, one a line; pairs as TEXT<TAB>TEXT; may be empty
+  std::vector<unsigned> depths;  // layers without adapters: none (the smallest each was trained for), one, or one each
   bool json = false;
 };
 
-// Prints one line a text: label and probabilities (a regression: the value); with json one object {text, pair, label,
-// logits, probabilities}. Returns 0, or 1 with a sentence on stderr.
+// Prints one line a text and adapter: label and probabilities (a regression: the value). With json one object a text:
+// {text, pair, label, logits, probabilities}, with several adapters {text, pair, results: [{adapter, depth, label,
+// logits, probabilities}]} in their order. Returns 0, or 1 with a sentence on stderr.
 int predict(const PredictOptions& options, std::ostream& out);
 
 }  // namespace fathom::trainer

@@ -146,7 +146,7 @@ TEST_F(EngineTasks, PredictNamesTheOutputsOfATurnedHead) {
   const auto labels = [&](const fs::path& tree) {
     PredictOptions options;
     options.model = root_ / "models/tiny";
-    options.adapter = tree;
+    options.adapters = {tree};
     options.texts = {"good great film", "awful dull plot"};
     options.json = true;
     std::ostringstream out;
@@ -158,6 +158,52 @@ TEST_F(EngineTasks, PredictNamesTheOutputsOfATurnedHead) {
   };
   EXPECT_EQ(labels(folder("one") / "final"), (std::vector<std::string>{"pos", "neg"}));
   EXPECT_EQ(labels(folder("turned") / "inputs/a"), (std::vector<std::string>{"pos", "neg"}));
+}
+
+// Several adapters in one pass answer what each answers alone, each at its own depth.
+TEST_F(EngineTasks, PredictWithSeveralAdaptersAtOnce) {
+  auto special = adapter_settings("b"), shorter = adapter_settings("c");
+  special["drop"] = {{"kind", "specialized"}, {"n", 2}};
+  special["adapter"]["config"] = "par_bn";
+  shorter["train"]["max_length"] = 6;
+  shorter["adapter"]["config"] = "double_seq_bn";
+  ASSERT_TRUE(run("a", adapter_settings("a"))->finished());
+  ASSERT_TRUE(run("b", special)->finished());
+  ASSERT_TRUE(run("c", shorter)->finished());
+  PredictOptions options;
+  options.model = root_ / "models/tiny";
+  options.texts = {"good great film", "awful dull plot and a poor actor is bad", "the film"};
+  options.json = true;
+  const auto lines = [&](const std::vector<std::string>& jobs, const std::vector<unsigned>& depths) {
+    options.adapters.clear();
+    for (const auto& job : jobs) options.adapters.push_back(folder(job) / "final");
+    options.depths = depths;
+    std::ostringstream out;
+    EXPECT_EQ(predict(options, out), 0);
+    std::istringstream in(out.str());
+    std::vector<json> found;
+    for (std::string line; std::getline(in, line);) found.push_back(json::parse(line));
+    return found;
+  };
+  const std::vector<std::string> jobs = {"a", "b", "c", "a"};
+  for (const std::vector<unsigned>& depths : {std::vector<unsigned>{}, {3}, {0, 3, 1, 2}, {4}}) {
+    const auto together = lines(jobs, depths);
+    ASSERT_EQ(together.size(), 3U);
+    for (std::size_t m = 0; m < jobs.size(); ++m) {
+      const auto alone = lines({jobs[m]}, depths.size() == 4 ? std::vector{depths[m]} : depths);
+      for (std::size_t i = 0; i < alone.size(); ++i) {
+        const auto& result = together[i]["results"][m];
+        EXPECT_EQ(together[i]["text"], alone[i]["text"]);
+        EXPECT_EQ(result["label"], alone[i]["label"]);
+        for (std::size_t k = 0; k < 2; ++k)
+          EXPECT_NEAR(result["logits"][k].get<double>(), alone[i]["logits"][k].get<double>(), 1e-5);
+      }
+    }
+  }
+  EXPECT_EQ(lines(jobs, {})[0]["results"][1]["depth"], 2);
+  options.depths = {1, 2};
+  std::ostringstream out;
+  EXPECT_EQ(predict(options, out), 1);
 }
 
 TEST_F(EngineTasks, AFusionTakesOverAMembersHeadByNames) {
