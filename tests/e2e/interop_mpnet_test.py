@@ -19,7 +19,7 @@ PYTHON = os.environ.get("FATHOM_PYTHON", str(CACHE / "venv-adapters" / "bin" / "
 TOLERANCE = 2e-5
 WORDS = ["a", "film", "good", "bad", "play", "##ing", "##ed", "the", "an", "actor", "plot", "is", "was", "not", ".", ",", "!", "?",
          "cafe", "naive", "1", "##2", "##s", "un", "##like", "##ly", "中", "the", "very", "long"]
-SENTENCES = ["A good film.", "Not a bad plot, the actor played!", "naïve café 中中 unlikely [UNK] <mask> </s> films?", "the"]
+SENTENCES = ["A good film.", "Not a bad plot, the actor played!", "naïve café 中中 unlikely [UNK] <mask> </s> films? [SEP] [CLS]", "the"]
 
 
 def random_model(folder):
@@ -27,7 +27,7 @@ def random_model(folder):
     import torch
     import transformers
     folder.mkdir()
-    vocabulary = ["<s>", "<pad>", "</s>", "[UNK]", "<unk>", *dict.fromkeys(WORDS), "<mask>"]
+    vocabulary = ["<s>", "<pad>", "</s>", "<unk>", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *dict.fromkeys(WORDS), "<mask>"]
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     config = transformers.MPNetConfig(vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=3, num_attention_heads=4,
                                       intermediate_size=64, max_position_embeddings=302, layer_norm_eps=1e-5)

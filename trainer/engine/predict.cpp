@@ -12,6 +12,7 @@
 #include "common/files.hpp"
 #include "trainer/adapters/drop.hpp"
 #include "trainer/adapters/label_order.hpp"
+#include "trainer/checkpoint/adapter_files.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
 #include "trainer/model/encoder.hpp"
@@ -80,6 +81,19 @@ Card card_of(const std::filesystem::path& folder, const Network& network) {
   return card;
 }
 
+// A folder's models: one, or the children of a saved parallel setup, each with its own head.
+std::vector<Network> networks_in(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base) {
+  if (!std::filesystem::exists(folder / "adapter_setup.json")) return {load_network(folder, base)};
+  auto saved = value_or_fail(load_setup(folder, base->config), ErrorClass::model);
+  const auto& children = saved.setup.children;
+  if (saved.setup.kind != SetupKind::parallel || saved.heads.size() != children.size())
+    return {load_network(folder, base)};
+  std::vector<Network> networks;
+  for (std::size_t i = 0; i < children.size(); ++i)
+    networks.push_back({base, children[i], children[i].adapter, children[i].fusion, saved.heads[i], {}});
+  return networks;
+}
+
 std::vector<Member> load_members(const PredictOptions& options, const std::shared_ptr<const BaseModel>& base) {
   const auto& depths = options.depths;
   if (depths.size() > 1 && depths.size() != options.adapters.size())
@@ -87,15 +101,18 @@ std::vector<Member> load_members(const PredictOptions& options, const std::share
                    fmt::format("--depth is given {} times for {} adapters: once for all, or once each", depths.size(),
                                options.adapters.size()));
   std::vector<Member> members;
-  for (const auto& folder : options.adapters) {
-    Member member{folder.string(), load_network(folder, base), {}, 0};
-    member.card = card_of(folder, member.network);
-    // A specialised adapter has nothing below its n; a robust one is best with all its layers.
-    member.depth = depths.empty() ? member.card.drop.lo : depths[depths.size() == 1 ? 0 : members.size()];
-    if (member.depth > base->config.layers)
-      throw JobError(ErrorClass::config,
-                     fmt::format("--depth {}: the model has {} layers", member.depth, base->config.layers));
-    members.push_back(std::move(member));
+  for (std::size_t i = 0; i < options.adapters.size(); ++i) {
+    const auto& folder = options.adapters[i];
+    for (auto& network : networks_in(folder, base)) {
+      Member member{folder.string(), std::move(network), {}, 0};
+      member.card = card_of(folder, member.network);
+      // A specialised adapter has nothing below its n; a robust one is best with all its layers.
+      member.depth = depths.empty() ? member.card.drop.lo : depths[depths.size() == 1 ? 0 : i];
+      if (member.depth > base->config.layers)
+        throw JobError(ErrorClass::config,
+                       fmt::format("--depth {}: the model has {} layers", member.depth, base->config.layers));
+      members.push_back(std::move(member));
+    }
   }
   return members;
 }
@@ -190,6 +207,7 @@ void print(const Row& row, const std::vector<Member>& members, const std::vector
   for (std::size_t m = 0; m < members.size() && !alone; ++m) {
     auto result = to_json(members[m], answers[m]);
     result["adapter"] = members[m].folder;
+    result["head"] = members[m].network.head->name;
     result["depth"] = members[m].depth;
     object["results"].push_back(std::move(result));
   }

@@ -11,8 +11,9 @@ namespace fathom::trainer {
 
 struct PredictOptions {
   std::filesystem::path model;  // folder of the base model
-  std::vector<std::filesystem::path>
-      adapters;  // adapter folders with their heads, or fusions' trees, as final/ has them
+  // Adapter folders with their heads, or setups (fusions' trees) as final/ has them; a parallel setup of several heads
+  // stands for its children.
+  std::vector<std::filesystem::path> adapters;
   std::vector<std::string> texts;
   std::filesystem::path file;    // more texts, one a line; pairs as TEXT<TAB>TEXT; may be empty
   std::vector<unsigned> depths;  // layers without adapters: none (the smallest each was trained for), one, or one each
@@ -20,8 +21,8 @@ struct PredictOptions {
 };
 
 // Prints one line a text and adapter: label and probabilities (a regression: the value). With json one object a text:
-// {text, pair, label, logits, probabilities}, with several adapters {text, pair, results: [{adapter, depth, label,
-// logits, probabilities}]} in their order. Returns 0, or 1 with a sentence on stderr.
+// {text, pair, label, logits, probabilities}, with several adapters {text, pair, results: [{adapter, head, depth,
+// label, logits, probabilities}]} in their order. Returns 0, or 1 with a sentence on stderr.
 int predict(const PredictOptions& options, std::ostream& out);
 
 }  // namespace fathom::trainer

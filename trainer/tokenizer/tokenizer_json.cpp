@@ -202,6 +202,10 @@ class Reader {
   }
 
   std::int32_t pad_id() const {
+    // Special tokens first: MPNet's vocabulary has a word "[PAD]" that pads nothing.
+    for (const AddedToken& added : parts_.added) {
+      if (added.content == "[PAD]" || added.content == "<pad>") return added.id;
+    }
     for (const char* token : {"[PAD]", "<pad>"}) {
       const auto found = vocabulary_.find(std::string_view(token));
       if (found != vocabulary_.end()) return found->second;

@@ -93,8 +93,10 @@ std::int32_t size_of(const Vocabulary& vocabulary, const PipelineParts& parts) {
 Result<PipelineParts> parse_vocab_txt(std::string_view text, const ConfigHints& hints, const std::string& name) {
   FATHOM_ASSIGN(const Vocabulary vocabulary, lines_as_vocabulary(text, name));
   PipelineParts parts;
-  // MPNet has WordPiece's vocabulary with RoBERTa's special tokens around it.
-  const bool mpnet = !vocabulary.contains(std::string_view("[CLS]")) && vocabulary.contains(std::string_view("<s>"));
+  // MPNet has RoBERTa's special tokens around BERT's vocabulary, whose own special tokens are still in it but are
+  // words.
+  const bool mpnet = vocabulary.contains(std::string_view("<s>")) && vocabulary.contains(std::string_view("</s>")) &&
+                     vocabulary.contains(std::string_view("<pad>"));
   const SpecialTokens special = mpnet ? SpecialTokens{"<s>", "</s>", "<pad>", "<mask>"} : SpecialTokens{};
   for (const char* token : {special.pad, "[UNK]", special.begin, special.end, special.mask}) {
     const auto found = vocabulary.find(std::string_view(token));

@@ -116,7 +116,7 @@ TEST_F(EngineTest, PredictClassifiesWithAFinalTree) {
   ASSERT_TRUE(run("one", adapter_settings())->finished());
   PredictOptions options;
   options.model = root_ / "models/tiny";
-  options.adapter = folder("one") / "final";
+  options.adapters = {folder("one") / "final"};
   options.texts = {"good fine lovely film", "awful dull bad plot"};
   options.json = true;
   std::ostringstream out;
@@ -131,7 +131,7 @@ TEST_F(EngineTest, PredictClassifiesWithAFinalTree) {
   EXPECT_EQ(good["text"], "good fine lovely film");
   EXPECT_NEAR(good["probabilities"]["pos"].get<double>() + good["probabilities"]["neg"].get<double>(), 1.0, 1e-6);
   EXPECT_EQ(good["logits"].size(), 2U);
-  options.depth = 9;
+  options.depths = {9};
   EXPECT_EQ(predict(options, out), 1);
 }
 

@@ -6,6 +6,7 @@
 #include "tests/unit/trainer/engine_fixture.hpp"
 #include "trainer/adapters/label_order.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
+#include "trainer/engine/network.hpp"
 #include "trainer/engine/predict.hpp"
 
 namespace fathom::trainer::testing_support {
@@ -201,7 +202,24 @@ TEST_F(EngineTasks, PredictWithSeveralAdaptersAtOnce) {
     }
   }
   EXPECT_EQ(lines(jobs, {})[0]["results"][1]["depth"], 2);
-  options.depths = {1, 2};
+  // The same as one saved setup (folders of another origin are cut at 128 tokens, so the third is left out).
+  const auto base = resources_->model("models/tiny")->base;
+  const auto a = load_network(folder("a") / "final", base), b = load_network(folder("b") / "final", base);
+  SavedSetup saved;
+  saved.setup.kind = SetupKind::parallel;
+  saved.setup.children = {a.setup, b.setup};
+  saved.heads = {a.head, b.head};
+  ASSERT_TRUE(save_setup(folder("both") / "final", saved, base->config));
+  const auto both = lines({"both"}, {});
+  const auto apart = lines({"a", "b"}, {});
+  for (std::size_t i = 0; i < both.size(); ++i) {
+    for (std::size_t m = 0; m < 2; ++m) {
+      EXPECT_EQ(both[i]["results"][m]["head"], m == 0 ? "a" : "b");
+      EXPECT_NEAR(both[i]["results"][m]["logits"][0].get<double>(), apart[i]["results"][m]["logits"][0].get<double>(),
+                  1e-5);
+    }
+  }
+  options.depths = {1, 2, 3};  // of two adapters
   std::ostringstream out;
   EXPECT_EQ(predict(options, out), 1);
 }
