@@ -22,21 +22,33 @@ async function read(response) {
 }
 
 /**
- * Calls changed() at most once a second while events of the sweep (or of all) arrive; returns a function that ends it.
- * The browser reconnects by itself and resumes with Last-Event-ID.
+ * Calls changed(), which returns a promise, at most once a second while events of the sweep (or of all) arrive, never
+ * twice at once, and again after an answer that failed; returns a function that ends it. The browser reconnects by
+ * itself and resumes with Last-Event-ID.
  */
 export function follow(sweep, changed) {
   const light = document.getElementById('live');
   const source = new EventSource(`/api/v1/events${sweep ? `?sweep=${encodeURIComponent(sweep)}` : ''}`);
   let timer = 0;
   let last = 0;
+  let busy = false;
+  let again = false;  // something happened while the answer to the last call was on its way
+  let ended = false;
   const soon = () => {
-    if (timer) return;
-    timer = setTimeout(() => { timer = 0; last = Date.now(); changed(); }, Math.max(50, 1000 - (Date.now() - last)));
+    if (busy) again = true;
+    else if (!timer && !ended) timer = setTimeout(run, Math.max(50, 1000 - (Date.now() - last)));
+  };
+  const run = async () => {
+    timer = 0;
+    busy = true;
+    last = Date.now();
+    again = await changed().then(() => again, () => true);
+    busy = false;
+    if (again) { again = false; soon(); }
   };
   const show = (name, text) => { light.className = `live ${name}`; light.textContent = text; };
   source.onopen = () => show('on', 'live');
   source.onerror = () => show('off', 'reconnecting');
   for (const type of ['sweep', 'job', 'metric', 'worker']) source.addEventListener(type, soon);
-  return () => { source.close(); clearTimeout(timer); };
+  return () => { ended = true; source.close(); clearTimeout(timer); };
 }

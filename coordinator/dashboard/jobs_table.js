@@ -15,9 +15,12 @@ export function jobsTable(path, sweep, object) {
   const element = h('section', {class: 'card'}, h('h2', {}, 'Jobs'), filters(view, object, () => restart()),
     h('div', {class: 'scroll'}, h('table', {}, h('thead', {}, head), body)), pager);
 
+  let asked = 0;
   const refresh = async () => {
+    const mine = ++asked;
     const {cursors, ...query} = view;
     const answer = await get(`${path}/jobs`, {...query, limit: PAGE, cursor: cursors.at(-1)});
+    if (mine !== asked) return;  // another page was asked for meanwhile
     replace(head, COLUMNS.map((column) => header(column, view, restart)));
     replace(body, answer.items.length ? answer.items.map((job) => row(job, sweep)) :
       h('tr', {}, h('td', {colspan: COLUMNS.length, class: 'empty'}, 'No job matches these filters.')));

@@ -25,7 +25,7 @@ export async function jobPage(root, sweep, id) {
     if (follows) log.scrollTop = log.scrollHeight;
   };
   await refresh();
-  return follow(sweep, () => refresh().catch(() => {}));
+  return follow(sweep, refresh);
 }
 
 function header(job, cancel) {

@@ -40,7 +40,7 @@ export async function sweepPage(root, id) {
     depths.hidden = !depthCharts(depths, results);
   };
   await refresh();
-  return follow(id, () => refresh().catch(() => {}));
+  return follow(id, refresh);
 }
 
 function header(sweep, cancel) {

@@ -14,7 +14,7 @@ export async function sweepsPage(root) {
       'No worker has joined. Jobs wait until one does: ', h('code', {}, 'fathom up'), ' starts one on this machine.'));
   };
   await refresh();
-  return follow('', () => refresh().catch(() => {}));
+  return follow('', refresh);
 }
 
 function card(sweep) {
