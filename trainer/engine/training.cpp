@@ -26,7 +26,8 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
     report.loss += share * accumulate(pass, share, options);
     source.first_row += static_cast<std::int64_t>(pass.rows);
   }
-  regularise(depth);
+  report.reg_loss = regularise(depth);
+  if (options_.on_gradients) options_.on_gradients();
   report.grad_norm = clip_gradients(network_.trained, options_.clip);
   if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) optimizer_.step(report.lr);
   // Undefined rather than zero: see AdamW.
@@ -47,12 +48,14 @@ double Training::accumulate(const LabelledBatch& pass, double share, const Forwa
   return loss.item<double>();
 }
 
-void Training::regularise(std::uint32_t depth) {
-  if (!network_.fusion) return;
+std::optional<double> Training::regularise(std::uint32_t depth) {
+  if (!network_.fusion) return std::nullopt;
   const at::AutoGradMode with_gradients(true);
   // Layers that this step skips are left out: their tensors have no gradient in it.
   const auto penalty = fusion_regularization(*network_.fusion, depth);
-  if (penalty.defined()) penalty.backward();
+  if (!penalty.defined()) return std::nullopt;
+  penalty.backward();
+  return penalty.item<double>();
 }
 
 }  // namespace fathom::trainer

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "trainer/batches/tokenized.hpp"
@@ -20,12 +22,15 @@ struct TrainingOptions {
   Recipe recipe = Recipe::fast;
   std::uint64_t seed = 0;  // of the dropout masks
   bool dropout = true;     // false: every dropout is off, for comparison with reference runs
+  // Called in every step when all gradients are there and none is clipped: for checks that look at them.
+  std::function<void()> on_gradients;
 };
 
 struct StepReport {
   double loss = 0;       // task loss before the step, mean over the rows
   double grad_norm = 0;  // before clipping
   double lr = 0;
+  std::optional<double> reg_loss;  // the fusion regulariser's value, where there is one
 };
 
 class Training {
@@ -43,7 +48,7 @@ class Training {
 
  private:
   double accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options);
-  void regularise(std::uint32_t depth);
+  std::optional<double> regularise(std::uint32_t depth);
 
   const Network& network_;
   TrainingOptions options_;
