@@ -25,12 +25,15 @@ async function read(response) {
  * Calls changed(), which returns a promise, at most once a second while events of the sweep (or of all) arrive, never
  * twice at once, and again after an answer that failed; returns a function that ends it. The browser reconnects by
  * itself and resumes with Last-Event-ID.
+ *
+ * A page that nobody sees (another tab in front, or left and kept for the Back button) holds no stream: browsers open
+ * six connections to one address, and streams of such pages would use them all up. It refreshes when it is seen again.
  */
 export function follow(sweep, changed) {
   const light = document.getElementById('live');
-  const source = new EventSource(`/api/v1/events${sweep ? `?sweep=${encodeURIComponent(sweep)}` : ''}`);
+  let source = null;
   let timer = 0;
-  let last = 0;
+  let last = Date.now();
   let busy = false;
   let again = false;  // something happened while the answer to the last call was on its way
   let ended = false;
@@ -47,8 +50,27 @@ export function follow(sweep, changed) {
     if (again) { again = false; soon(); }
   };
   const show = (name, text) => { light.className = `live ${name}`; light.textContent = text; };
-  source.onopen = () => show('on', 'live');
-  source.onerror = () => show('off', 'reconnecting');
-  for (const type of ['sweep', 'job', 'metric', 'worker']) source.addEventListener(type, soon);
-  return () => { ended = true; source.close(); clearTimeout(timer); };
+  const listen = () => {
+    source = new EventSource(`/api/v1/events${sweep ? `?sweep=${encodeURIComponent(sweep)}` : ''}`);
+    source.onopen = () => { show('on', 'live'); soon(); };  // something may have happened before the stream began
+    source.onerror = () => show('off', 'reconnecting');
+    for (const type of ['sweep', 'job', 'metric', 'worker']) source.addEventListener(type, soon);
+  };
+  const pause = () => { if (source) source.close(); source = null; };
+  const seen = () => {
+    if (document.hidden) pause();
+    else if (!source && !ended) listen();
+  };
+  document.addEventListener('visibilitychange', seen);
+  window.addEventListener('pagehide', pause);
+  window.addEventListener('pageshow', seen);
+  seen();
+  return () => {
+    ended = true;
+    pause();
+    clearTimeout(timer);
+    document.removeEventListener('visibilitychange', seen);
+    window.removeEventListener('pagehide', pause);
+    window.removeEventListener('pageshow', seen);
+  };
 }

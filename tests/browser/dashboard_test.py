@@ -100,13 +100,34 @@ def main():
             cluster.submit(noop_sweep.sweep("while-watching", rates=("5e-4",), seeds=1, stages=False))
             browser.wait("return document.body.innerText.includes('while-watching')", "the new sweep")
 
+        def many_tabs_and_visits_stay_live():
+            # Browsers open six connections to one address: pages that nobody sees may not hold one each.
+            front, tabs = browser.tab(), []
+            for _ in range(8):
+                tabs.append(browser.new_tab())
+                dashboard.show(f"#/sweeps/{sweep}", "tab", until=f"{rows} === 25")
+            for _ in range(8):
+                dashboard.show("#/", "visit", until="document.body.innerText.includes('shown')")
+            cluster.submit(noop_sweep.sweep("with-many-tabs", rates=("5e-4",), seeds=1, stages=False))
+            browser.script("history.go(-2)")  # to a page that the browser kept as it was
+            browser.wait("return document.body.innerText.includes('with-many-tabs')", "what happened while the page was away")
+            browser.switch(tabs[0])
+            next_page = "[...document.querySelectorAll('.pager button')].find((b) => b.textContent === 'Next')"
+            browser.script(f"{next_page}.click()")
+            browser.wait(f"return {rows} && {rows} !== 25", "the next page of the first tab")
+            for tab in tabs:
+                browser.switch(tab)
+                browser.close_tab()
+            browser.switch(front)
+
         def console_is_clean():
             errors = [line for line in browser.errors() if "favicon" not in line]
             expect(not errors, f"the console says {errors[:3]}")
 
         try:
             return run_tests([login_link_works_once, pages_fit_wide_and_narrow_light_and_dark, job_page_shows_settings_attempts_events_and_log,
-                              jobs_are_filtered_sorted_and_paged, new_sweeps_appear_by_themselves, console_is_clean])
+                              jobs_are_filtered_sorted_and_paged, new_sweeps_appear_by_themselves,
+                              many_tabs_and_visits_stay_live, console_is_clean])
         finally:
             dashboard.close()
 

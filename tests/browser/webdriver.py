@@ -39,6 +39,23 @@ class Browser:
     def open(self, url):
         self._call("POST", self.session + "/url", {"url": url})
 
+    def new_tab(self):
+        """Opens a tab and puts it in front; returns what shows it again by switch()."""
+        handle = self._call("POST", self.session + "/window/new", {"type": "tab"})["handle"]
+        self.switch(handle)
+        return handle
+
+    def switch(self, handle):
+        self._call("POST", self.session + "/window", {"handle": handle})
+        self.devtools("Page.bringToFront")
+
+    def close_tab(self):
+        """Closes the tab in front; another one has to be chosen then."""
+        self._call("DELETE", self.session + "/window")
+
+    def tab(self):
+        return self._call("GET", self.session + "/window")
+
     def url(self):
         return self._call("GET", self.session + "/url")
 
