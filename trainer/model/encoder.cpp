@@ -94,17 +94,21 @@ at::Tensor Pass::drop(const at::Tensor& x, double p, std::int64_t stage, std::ui
 // MPNet's bias on the attention scores, [1, heads, T, T]. The bucket of key j for query i, as in T5: 0-7 for j at or up
 // to 7 before i, then logarithmic up to distance 128 (15), and 16 more for keys behind the query.
 at::Tensor position_bias(const at::Tensor& table, std::int64_t length) {
+  std::vector<std::int64_t> by_distance;
+  for (std::int64_t distance = 0; distance < length; ++distance) {
+    if (distance < 8) {
+      by_distance.push_back(distance);
+      continue;
+    }
+    // In float, as transformers: at powers of two the rounding decides.
+    const float share = std::log(static_cast<float>(distance) / 8.0F) / static_cast<float>(std::log(128.0 / 8.0));
+    by_distance.push_back(std::min<std::int64_t>(8 + static_cast<std::int64_t>(share * 8.0F), 15));
+  }
   std::vector<std::int64_t> buckets;
+  buckets.reserve(static_cast<std::size_t>(length * length));
   for (std::int64_t i = 0; i < length; ++i) {
     for (std::int64_t j = 0; j < length; ++j) {
-      const std::int64_t distance = std::abs(i - j);
-      std::int64_t bucket = distance;
-      if (distance >= 8) {
-        // In float, as transformers: at powers of two the rounding decides.
-        const float share = std::log(static_cast<float>(distance) / 8.0F) / static_cast<float>(std::log(128.0 / 8.0));
-        bucket = std::min<std::int64_t>(8 + static_cast<std::int64_t>(share * 8.0F), 15);
-      }
-      buckets.push_back(bucket + (j > i ? 16 : 0));
+      buckets.push_back(by_distance[static_cast<std::size_t>(std::abs(i - j))] + (j > i ? 16 : 0));
     }
   }
   const at::Tensor ids = at::tensor(buckets, at::kLong).to(table.device()).view({length, length});
