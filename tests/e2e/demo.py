@@ -7,9 +7,8 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import BIN, ROOT, Failure, expect, run_tests  # noqa: F401, what tests of the demo take from here
+from harness import BIN, CACHE, ROOT, Failure, expect, run_tests  # noqa: F401, what tests of the demo take from here
 
-CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
 DEMO = CACHE / "demo"
 TASKS = ("mr", "sms", "tweets")
 

@@ -1,6 +1,7 @@
 """Starts, kills and restarts the real programs on temporary folders. Nothing outlives a Cluster: on leaving it every
 process it started is ended by its pid, and one that got away (an orphan) is a failure."""
 import http.client
+import importlib.util
 import json
 import os
 import pathlib
@@ -15,6 +16,8 @@ import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("FATHOM_BIN", ROOT / "build" / "release" / "bin"))
+CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
+PYTHON = os.environ.get("FATHOM_PYTHON", str(CACHE / "venv-adapters" / "bin" / "python"))  # has AdapterHub's library
 TAG = "FATHOM_TEST_TAG"  # in the environment of everything that is started here, so that orphans can be found
 
 # An ended test ends what it started, as an interrupted one does.
@@ -61,6 +64,18 @@ def run_tests(tests):
             print(f"FAILED {name}: {type(error).__name__}: {error}", flush=True)
     print(f"{len(tests) - failed - skipped} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
+
+
+def use_library_interpreter(module):
+    """Goes on in the interpreter that has AdapterHub's library where this one lacks `module`. False: there is none, and the
+    closing line of a skipped test has been printed."""
+    if importlib.util.find_spec(module):
+        return True
+    if sys.executable == PYTHON or not pathlib.Path(PYTHON).exists():
+        print(f"skipped: no interpreter with {module}\n0 passed, 0 failed, 1 skipped")
+        return False
+    sys.stdout.flush()
+    os.execv(PYTHON, [PYTHON, *sys.argv])
 
 
 class Unreachable(Exception):

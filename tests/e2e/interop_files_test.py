@@ -8,11 +8,11 @@ import sys
 import tempfile
 
 import demo
+from harness import PYTHON
 
 SHARED = demo.ROOT.parent / "shared"
 TOOLS = SHARED / "tools"
 GOLDEN = SHARED / "golden" / "adapters"
-PYTHON = os.environ.get("FATHOM_PYTHON", str(demo.CACHE / "venv-adapters" / "bin" / "python"))
 
 # Folder → labels of its head, preset and options: torch.manual_seed(11), then the adapter, then the head.
 FRESH = {

@@ -5,7 +5,6 @@ longer than the last bucket of the relative positions. A head that is the identi
   interop_mpnet_test.py [MODEL_FOLDER]     a real model instead, e.g. all-mpnet-base-v2: 20 sentences
 """
 import json
-import os
 import pathlib
 import random
 import subprocess
@@ -14,8 +13,6 @@ import tempfile
 
 import harness
 
-CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
-PYTHON = os.environ.get("FATHOM_PYTHON", str(CACHE / "venv-adapters" / "bin" / "python"))
 TOLERANCE = 2e-5
 WORDS = ["a", "film", "good", "bad", "play", "##ing", "##ed", "the", "an", "actor", "plot", "is", "was", "not", ".", ",", "!", "?",
          "cafe", "naive", "1", "##2", "##s", "un", "##like", "##ly", "中", "the", "very", "long"]
@@ -139,13 +136,8 @@ def real(base):
 
 
 def main():
-    try:
-        import torch  # noqa: F401, only in the library's interpreter
-    except ImportError:
-        if sys.executable == PYTHON or not pathlib.Path(PYTHON).exists():
-            print("skipped: no interpreter with transformers\n0 passed, 0 failed, 1 skipped")
-            return 0
-        os.execv(PYTHON, [PYTHON, *sys.argv])
+    if not harness.use_library_interpreter("torch"):
+        return 0
     if len(sys.argv) > 1:
         real(pathlib.Path(sys.argv[1]))
         return 0

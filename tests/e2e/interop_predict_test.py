@@ -1,16 +1,15 @@
 """Collected folders of an adapter with its head and of a fusion load strictly in AdapterHub's library and give the logits
 of `fathom predict` on 50 dev sentences within 1e-4."""
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 
 import demo
+from harness import PYTHON
 
 TOOLS = demo.ROOT.parent / "shared" / "tools"
-PYTHON = os.environ.get("FATHOM_PYTHON", str(demo.CACHE / "venv-adapters" / "bin" / "python"))
 TOLERANCE = 1e-4
 MAX_LENGTH = 20  # of configs/sweeps/kill.yaml
 

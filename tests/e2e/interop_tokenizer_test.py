@@ -14,8 +14,6 @@ import unicodedata
 import harness
 
 SHARED = harness.ROOT.parent / "shared"
-CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
-PYTHON = os.environ.get("FATHOM_PYTHON", str(CACHE / "venv-adapters" / "bin" / "python"))
 RANDOM_LINES = 2000
 SPECIAL = ["[CLS]", "[SEP]", "[PAD]", "[MASK]", "[UNK]", "<s>", "</s>", "<pad>", "<mask>", "<unk>", "[mask]", "##ing"]
 BLANKS = [" ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2009", "\u200b", "\u00ad", "\ufeff", "\x00"]
@@ -84,12 +82,12 @@ def library_tokenizers():
         "bert-base-cased": (transformers.BertTokenizerFast(str(cased / "vocab.txt"), do_lower_case=False), cased),
         "roberta-base": (transformers.RobertaTokenizerFast(str(roberta / "vocab.json"), str(roberta / "merges.txt")), roberta),
     }
-    mpnet = CACHE / "mpnet" / "model" / "all-mpnet-base-v2"
+    mpnet = harness.CACHE / "mpnet" / "model" / "all-mpnet-base-v2"
     if (mpnet / "tokenizer.json").exists():
         # Its published tokenizer.json and its vocab.txt differ in `<unk>` and the type ids of pairs, in the library too.
         found["mpnet"] = (transformers.MPNetTokenizerFast(str(mpnet / "vocab.txt")), mpnet)
         found["mpnet-published"] = (transformers.MPNetTokenizerFast.from_pretrained(mpnet), mpnet)
-    minilm = CACHE / "demo" / "models" / "minilm"
+    minilm = harness.CACHE / "demo" / "models" / "minilm"
     if (minilm / "tokenizer.json").exists():
         found["minilm"] = (transformers.BertTokenizerFast.from_pretrained(minilm), minilm)
     return found
@@ -112,13 +110,8 @@ def lay_sources(folder, name, tokenizer, vocabulary):
 
 
 def main():
-    try:
-        import tokenizers  # noqa: F401, only in the library's interpreter
-    except ImportError:
-        if sys.executable == PYTHON or not pathlib.Path(PYTHON).exists():
-            print("skipped: no interpreter with tokenizers\n0 passed, 0 failed, 1 skipped")
-            return 0
-        os.execv(PYTHON, [PYTHON, *sys.argv])
+    if not harness.use_library_interpreter("tokenizers"):
+        return 0
     if not SHARED.is_dir():
         print("skipped: ../shared is absent, which has the vocabularies\n0 passed, 0 failed, 1 skipped")
         return 0
