@@ -6,11 +6,12 @@
 #include <iostream>
 
 #include "common/log.hpp"
+#include "trainer/check/command.hpp"
 #include "trainer/engine/devices.hpp"
 #include "trainer/engine/predict.hpp"
-#include "trainer/engine/run_job.hpp"
 #include "trainer/engine/service.hpp"
 #include "trainer/engine/threads.hpp"
+#include "trainer/engine/train_file.hpp"
 
 namespace {
 
@@ -19,7 +20,8 @@ using namespace fathom::trainer;
 struct Arguments {
   ServiceOptions service;
   PredictOptions predict;
-  RunJobOptions run_job;
+  TrainFileOptions train;
+  CheckOptions check;
   bool devices_json = false;
   int threads = 1;
   std::string log_level = "info";
@@ -51,17 +53,38 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
-CLI::App* add_run_job(CLI::App& app, Arguments& arguments) {
-  auto* command = app.add_subcommand("run-job", "Run one job without a worker; prints its items as JSON lines");
-  auto& options = arguments.run_job;
-  command->add_option("--root", options.root, "Data root")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--settings", options.settings, "File with the job's settings")
+CLI::App* add_train(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("train", "Run one job out of a file, without coordinator and worker");
+  auto& options = arguments.train;
+  command->add_option("JOB", options.job, "File with the job's settings, YAML or JSON")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--folder", options.folder, "Folder of the job")->required();
+  command->add_option("--trace", options.trace, "Write one JSON line per optimizer step to this file");
+  command->add_option("--root", options.root, "Data root: model and task paths are relative to it (default: here)")
+      ->check(CLI::ExistingDirectory);
+  command->add_option("--folder", options.folder, "Folder of the job (default: JOB without its ending, here)");
   command->add_option("--inputs", options.inputs, "File with the job's inputs")->check(CLI::ExistingFile);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  command->add_flag("--json", options.json, "Everything the job says to a worker, as JSON lines");
   return command;
+}
+
+CLI::App* add_check(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("check", "Compare this build with a folder of reference data");
+  auto& options = arguments.check;
+  command->add_option("DIR", options.folder, "Folder with manifest.json")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--case", options.pattern, "Only cases whose name matches this glob");
+  command->add_option("--model", options.models, "NAME=DIR: a base model that the folder does not hold; repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  command->add_flag("--json", options.json, "One JSON object a case");
+  return command;
+}
+
+int run_train(TrainFileOptions& options) {
+  if (options.root.empty()) options.root = ".";
+  if (options.folder.empty()) options.folder = options.job.stem();
+  return train_file(options, std::cout);
 }
 
 int run_service(const Arguments& arguments) {
@@ -84,7 +107,8 @@ int run(int argc, char** argv) {
   auto* devices = app.add_subcommand("devices", "List what this machine can compute on");
   devices->add_flag("--json", arguments.devices_json, "As one JSON object");
   auto* predict_command = add_predict(app, arguments);
-  auto* run_job_command = add_run_job(app, arguments);
+  auto* train_command = add_train(app, arguments);
+  auto* check_command = add_check(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -105,7 +129,8 @@ int run(int argc, char** argv) {
     }
     return predict(arguments.predict, std::cout);
   }
-  if (run_job_command->parsed()) return run_job(arguments.run_job, std::cout);
+  if (train_command->parsed()) return run_train(arguments.train);
+  if (check_command->parsed()) return run_check(arguments.check, std::cout);
   if (arguments.service.fd >= 0) return run_service(arguments);
   std::cerr << app.help();
   return 2;

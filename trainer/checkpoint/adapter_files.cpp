@@ -62,7 +62,8 @@ Status save_adapter(const fs::path& folder, const Adapter& adapter, const ModelC
 }
 
 Result<Adapter> load_adapter(const fs::path& folder, const ModelConfig& model,
-                             const std::vector<std::int64_t>& leave_out, const std::string& load_as) {
+                             const std::vector<std::int64_t>& leave_out, const std::string& load_as,
+                             WeightFormat format) {
   FATHOM_ASSIGN(json file, read_part_config(folder, kAdapterFiles, model));
   json config = file.value("config", json());
   if (config.is_object() && file.value("type", json()) == "text_task") drop_unused_inverse(config);
@@ -70,7 +71,7 @@ Result<Adapter> load_adapter(const fs::path& folder, const ModelConfig& model,
   read.leave_out.insert(read.leave_out.end(), leave_out.begin(), leave_out.end());
   std::sort(read.leave_out.begin(), read.leave_out.end());
   read.leave_out.erase(std::unique(read.leave_out.begin(), read.leave_out.end()), read.leave_out.end());
-  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kAdapterFiles));
+  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kAdapterFiles, format));
   FATHOM_ASSIGN(Adapter adapter, located(folder, adapter_from_tensors(file["name"].get<std::string>(), read, model,
                                                                       translated(tensors, model), !leave_out.empty())));
   rename(adapter, load_as);
@@ -86,10 +87,11 @@ Status save_head(const fs::path& folder, const Head& head, const ModelConfig& mo
   return save_part(folder, kHeadFiles, config, named(head.parameters()), true);
 }
 
-Result<Head> load_head(const fs::path& folder, const ModelConfig& model, const std::string& load_as) {
+Result<Head> load_head(const fs::path& folder, const ModelConfig& model, const std::string& load_as,
+                       WeightFormat format) {
   FATHOM_ASSIGN(const json file, read_part_config(folder, kHeadFiles, model));
   FATHOM_ASSIGN(const HeadConfig config, located(folder, head_config_from_json(file.value("config", json()))));
-  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kHeadFiles));
+  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kHeadFiles, format));
   FATHOM_ASSIGN(Head head, located(folder, head_from_tensors(file["name"].get<std::string>(), config, model, tensors)));
   rename(head, load_as);
   return head;
@@ -102,7 +104,7 @@ Status save_fusion(const fs::path& folder, const Fusion& fusion, const ModelConf
   return save_part(folder, kFusionFiles, config, named(fusion.parameters(model)), true);
 }
 
-Result<Fusion> load_fusion(const fs::path& folder, const ModelConfig& model) {
+Result<Fusion> load_fusion(const fs::path& folder, const ModelConfig& model, WeightFormat format) {
   FATHOM_ASSIGN(const json file, read_part_config(folder, kFusionFiles, model));
   FATHOM_ASSIGN(const FusionConfig config, located(folder, fusion_config_from_json(file.value("config", json()))));
   const auto name = file["name"].get<std::string>();
@@ -117,7 +119,7 @@ Result<Fusion> load_fusion(const fs::path& folder, const ModelConfig& model) {
       from = comma + 1;
     }
   }
-  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kFusionFiles));
+  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kFusionFiles, format));
   return located(folder, fusion_from_tensors(name, config, adapters, model, translated(tensors, model)));
 }
 

@@ -14,6 +14,7 @@
 #include "trainer/adapters/fusion.hpp"
 #include "trainer/adapters/head.hpp"
 #include "trainer/adapters/setup.hpp"
+#include "trainer/checkpoint/folder.hpp"
 
 namespace fathom::trainer {
 
@@ -22,16 +23,19 @@ namespace fathom::trainer {
 Status save_adapter(const std::filesystem::path& folder, const Adapter& adapter, const ModelConfig& model);
 // `leave_out`: layers to leave out beside those of the config. `load_as`: new name, empty = the file's.
 Result<Adapter> load_adapter(const std::filesystem::path& folder, const ModelConfig& model,
-                             const std::vector<std::int64_t>& leave_out = {}, const std::string& load_as = "");
+                             const std::vector<std::int64_t>& leave_out = {}, const std::string& load_as = "",
+                             WeightFormat format = WeightFormat::any);
 
 // head_config.json, pytorch_model_head.bin, model_head.safetensors.
 Status save_head(const std::filesystem::path& folder, const Head& head, const ModelConfig& model);
-Result<Head> load_head(const std::filesystem::path& folder, const ModelConfig& model, const std::string& load_as = "");
+Result<Head> load_head(const std::filesystem::path& folder, const ModelConfig& model, const std::string& load_as = "",
+                       WeightFormat format = WeightFormat::any);
 bool has_head(const std::filesystem::path& folder);  // a head_config.json is there
 
 // adapter_fusion_config.json, pytorch_model_adapter_fusion.bin, model_adapter_fusion.safetensors.
 Status save_fusion(const std::filesystem::path& folder, const Fusion& fusion, const ModelConfig& model);
-Result<Fusion> load_fusion(const std::filesystem::path& folder, const ModelConfig& model);
+Result<Fusion> load_fusion(const std::filesystem::path& folder, const ModelConfig& model,
+                           WeightFormat format = WeightFormat::any);
 
 // A whole setup with its heads: adapter_setup.json, one sub-folder per adapter and fusion (named after it), and one per
 // head that is not named like an adapter (whose folder it shares). A pruned fusion is saved in its exportable form.

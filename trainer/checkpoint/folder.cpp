@@ -80,12 +80,16 @@ Result<json> read_part_config(const fs::path& folder, const PartFiles& files, co
   return config;
 }
 
-Result<NamedTensors> read_part_tensors(const fs::path& folder, const PartFiles& files) {
-  if (fs::exists(folder / files.safetensors)) {
+Result<NamedTensors> read_part_tensors(const fs::path& folder, const PartFiles& files, WeightFormat format) {
+  if (format != WeightFormat::bin && fs::exists(folder / files.safetensors)) {
     FATHOM_ASSIGN(SafetensorsFile file, read_safetensors(folder / files.safetensors));
     return std::move(file.tensors);
   }
-  if (fs::exists(folder / files.bin)) return read_torch_file(folder / files.bin);
+  if (format != WeightFormat::safetensors && fs::exists(folder / files.bin)) return read_torch_file(folder / files.bin);
+  if (format != WeightFormat::any) {
+    const char* file = format == WeightFormat::bin ? files.bin : files.safetensors;
+    return Error{Errc::not_found, fmt::format("{}: {} is not there", folder.string(), file)};
+  }
   return Error{Errc::not_found,
                fmt::format("{}: neither {} nor {} is there", folder.string(), files.safetensors, files.bin)};
 }

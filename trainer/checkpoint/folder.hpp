@@ -12,6 +12,9 @@
 
 namespace fathom::trainer {
 
+// Which of a part's two weight files is read. any: the safetensors file if it is there, else the .bin.
+enum class WeightFormat { any, bin, safetensors };
+
 struct PartFiles {
   const char* config;
   const char* bin;
@@ -33,8 +36,9 @@ Status save_part(const std::filesystem::path& folder, const PartFiles& files, co
 Result<nlohmann::json> read_part_config(const std::filesystem::path& folder, const PartFiles& files,
                                         const ModelConfig& model);
 
-// The safetensors file if it is there, else the .bin.
-Result<NamedTensors> read_part_tensors(const std::filesystem::path& folder, const PartFiles& files);
+// The safetensors file if it is there, else the .bin; or the one that `format` names (not_found without it).
+Result<NamedTensors> read_part_tensors(const std::filesystem::path& folder, const PartFiles& files,
+                                       WeightFormat format = WeightFormat::any);
 
 // Sorted keys, indent 2, as the library writes JSON.
 Status write_json(const std::filesystem::path& file, const nlohmann::json& object);

@@ -147,6 +147,8 @@ void TrainJob::train_pass() {
   const auto depth = drawn_depth(spec_.drop.lo, spec_.drop.hi, spec_.seed, progress.step);
   // The drawn n belongs to the optimizer step, not to the pass: all passes of a step skip the same layers.
   const auto report = training_->step(progress.step, passes, depth);
+  events_.step({progress.step + 1, progress.epoch + 1, report.loss, report.grad_norm, report.lr,
+                spec_.drop.robust ? std::optional(depth) : std::nullopt, report.reg_loss});
   if (!std::isfinite(report.loss)) diverged("the training loss", report.loss, progress.step);
   if (!std::isfinite(report.grad_norm)) diverged("the gradient's norm", report.grad_norm, progress.step);
   ++progress.step;

@@ -13,7 +13,7 @@
 
 namespace fathom::trainer {
 
-class WireEvents final : public JobEvents {
+class WireEvents : public JobEvents {
  public:
   using Send = std::function<void(const wire::Envelope&)>;
   WireEvents(const Fence& fence, std::string device, Send send);
