@@ -9,33 +9,10 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/descriptor.hpp"
+
 namespace fathom {
 namespace {
-
-// Closes a descriptor at the end of a scope; the caller closes by hand where the result of close matters.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-Status write_all(int fd, std::string_view bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return system_error(errno, "writing", path);
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return success();
-}
 
 std::string folder_of(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
@@ -110,6 +87,23 @@ Status sync_folder(const std::string& path) {
   const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) return system_error(errno, "opening folder", path);
   if (::fsync(folder.get()) != 0) return system_error(errno, "syncing folder", path);
+  return success();
+}
+
+Status write_all(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return system_error(errno, "writing", path);
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return success();
+}
+
+Status sync_file(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return system_error(errno, "opening", path);
+  if (::fsync(file.get()) != 0) return system_error(errno, "syncing", path);
   return success();
 }
 

@@ -24,6 +24,12 @@ Status make_folders(const std::string& path, unsigned mode = 0755);
 // fsync of a folder: makes renames and removals in it durable.
 Status sync_folder(const std::string& path);
 
+// Writes all of `bytes` to an open descriptor, in as many calls as it takes. `path` is for the message.
+Status write_all(int fd, std::string_view bytes, const std::string& path);
+
+// fsync of a file that was written through other means.
+Status sync_file(const std::string& path);
+
 // An Error for errno `number` after doing `what` with `path`.
 Error system_error(int number, const std::string& what, const std::string& path);
 

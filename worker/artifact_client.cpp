@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "common/descriptor.hpp"
 #include "common/files.hpp"
 #include "common/protocol/frame.hpp"
 #include "common/protocol/wire.pb.h"
@@ -20,31 +21,7 @@ constexpr Millis kAnswer(30'000);  // without an answer for so long a transfer a
 constexpr Millis kPoll(200);       // how often a waiting transfer looks whether it is cancelled
 constexpr int kCorruptTries = 3;
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 Error given_up() { return {Errc::unavailable, "the transfer was given up: nobody wants it any more"}; }
-
-Status write_at_end(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(file, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return system_error(errno, "writing", "a fetched artifact");
-    bytes.remove_prefix(static_cast<std::size_t>(count));
-  }
-  return success();
-}
 
 }  // namespace
 
@@ -219,7 +196,7 @@ Status ArtifactClient::get_once(const std::string& sha256, int file, const Cance
                      fmt::format("the coordinator cannot give artifact {}: {}", sha256, chunk.error())};
       }
       if (chunk.offset() != written) continue;  // of an earlier request
-      FATHOM_TRY(write_at_end(file, chunk.data()));
+      FATHOM_TRY(write_all(file, chunk.data(), "a fetched artifact"));
       hash.update(chunk.data());
       written += chunk.data().size();
       complete = chunk.last();
