@@ -1,4 +1,5 @@
-// fathom-coordinator: settings from file, environment and flags; one Coordinator; signals.
+// fathom-coordinator: settings from file, environment and flags; one Coordinator; signals. With a subcommand it looks
+// after a state folder in which no coordinator runs instead.
 // Exit: 0 after SIGTERM or SIGINT, 1 when it cannot start or its store fails, 2 for usage.
 #include <signal.h>
 #include <unistd.h>
@@ -10,6 +11,8 @@
 
 #include "common/log.hpp"
 #include "coordinator/api/coordinator.hpp"
+#include "coordinator/api/state_folder.hpp"
+#include "coordinator/maintenance/commands.hpp"
 #include "coordinator/settings.hpp"
 
 namespace {
@@ -93,6 +96,8 @@ int main(int argc, char** argv) {
   CLI::App app("Fathom's coordinator: decides, remembers and serves");
   Flags flags;
   declare(app, flags);
+  fathom::maintenance::CommandFlags command;
+  fathom::maintenance::declare_commands(app, command);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -102,6 +107,10 @@ int main(int argc, char** argv) {
   Config config;
   fathom::coordinator::bind(config, settings);
   if (auto applied = apply(flags, config, settings); !applied) return fail(applied.error().message, kUsage);
+  const std::string state = settings.state.empty() ? fathom::api::default_state_folder() : settings.state;
+  if (const int code = fathom::maintenance::run_command(app, command, state, FATHOM_VERSION, std::cout); code >= 0) {
+    return code;
+  }
   fathom::LogOptions log{"fathom-coordinator", settings.log_level, settings.log_file, settings.log_format == "json"};
   if (auto ready = fathom::init_log(log); !ready) return fail(ready.error().message, kFailure);
   return serve(settings);

@@ -76,6 +76,15 @@ Status on(State& state, const event::CoordinatorStarted& event, At) {
   return success();
 }
 
+Status on(State& state, const event::LogRepaired& event, At) {
+  if (event.epoch() < state.epoch || event.next_lease() < state.next_lease) {
+    return corrupt("numbers of epochs and leases only grow; the repair's are smaller");
+  }
+  state.epoch = event.epoch();
+  state.next_lease = event.next_lease();
+  return success();
+}
+
 // For events about a job that no attempt caused.
 template <class Event>
 Result<Job*> job_of(State& state, const Event& event) {
@@ -158,6 +167,8 @@ Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr p
       return on(state, event.worker_draining(), at);
     case event::Event::kWorkerGone:
       return on(state, event.worker_gone(), at);
+    case event::Event::kLogRepaired:
+      return on(state, event.log_repaired(), at);
     default:
       return Error{Errc::unsupported, "an event of a kind that this version does not know: use a newer fathom"};
   }

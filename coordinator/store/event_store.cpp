@@ -10,6 +10,7 @@
 #include "common/crc32c.hpp"
 #include "common/files.hpp"
 #include "coordinator/store/group_commit.hpp"
+#include "coordinator/store/network_fs.hpp"
 
 namespace fathom::store {
 namespace {
@@ -35,11 +36,12 @@ std::string random_id() {
 }
 
 Error damaged(const std::filesystem::path& file, const std::string& what) {
-  return {Errc::corrupt,
-          fmt::format("event log {}: {}. Stop the coordinator, keep a copy of the folder, and restore the "
-                      "file from a backup; without one, move it away and start an empty log (finished "
-                      "checkpoints stay in artifacts/)",
-                      file.string(), what)};
+  return {
+      Errc::corrupt,
+      fmt::format("event log {}: {}. Stop the coordinator and keep a copy of the folder; then \"fathom-coordinator "
+                  "verify\" says what is damaged and \"fathom-coordinator repair\" goes back to an export or to the "
+                  "last sound record (finished checkpoints stay in artifacts/)",
+                  file.string(), what)};
 }
 
 class SqliteEventStore final : public EventStore {
@@ -119,7 +121,7 @@ Status SqliteEventStore::read_page(std::uint64_t from, std::vector<EventRecord>&
       EventRecord record{static_cast<std::uint64_t>(select->integer(0)), select->text(2)};
       if (checksum(record) != static_cast<std::uint32_t>(select->integer(1))) {
         select->reset();
-        return damaged(file_, fmt::format("record {} does not match its checksum", record.seq));
+        return Error{Errc::corrupt, fmt::format("record {} does not match its checksum", record.seq)};
       }
       page.push_back(std::move(record));
     }
@@ -130,16 +132,13 @@ Status SqliteEventStore::load(std::uint64_t from, const std::function<Status(con
   std::uint64_t next = std::max<std::uint64_t>(from, 1);
   std::vector<EventRecord> page;
   do {
-    if (const Status read = read_page(next, page); !read) {
-      return read.error().code == Errc::corrupt && read.error().message.find("checksum") == std::string::npos
-                 ? damaged(file_, read.error().message)
-                 : read.error();
-    }
+    const Status read = read_page(next, page);
     for (const EventRecord& record : page) {
       if (record.seq != next) return damaged(file_, fmt::format("record {} is missing", next));
       ++next;
       FATHOM_TRY(each(record));
     }
+    if (!read) return read.error().code == Errc::corrupt ? damaged(file_, read.error().message) : read.error();
   } while (page.size() == kPage);
   return success();
 }
@@ -177,6 +176,7 @@ Error explain_open(const std::filesystem::path& file, const Error& error) {
 
 Result<std::unique_ptr<EventStore>> open_event_store(const std::filesystem::path& file, EventStoreHooks hooks,
                                                      const SqliteEventStoreOptions& options) {
+  FATHOM_TRY(refuse_network_file_system(file.parent_path()));
   DatabaseOptions database_options;
   database_options.exclusive = true;
   database_options.vfs = options.vfs;

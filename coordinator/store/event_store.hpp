@@ -61,7 +61,7 @@ class EventStore {
   virtual void append(std::vector<EventRecord> batch, Durable on_durable) = 0;
 
   // Gives every durable record with seq >= from in order, until `each` fails or the log ends. corrupt: a record whose
-  // checksum is wrong or a gap; the message says which and what to do.
+  // checksum is wrong or a gap, after every record before it was given; the message says which and what to do.
   virtual Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) = 0;
 
   // Whether new work (a submit) may be taken: resource_exhausted while the disk is full or nearly so.
@@ -79,8 +79,8 @@ struct SqliteEventStoreOptions {
 };
 
 // Opens or makes `file` (its folder must exist) and holds it alone until destroyed: failed_precondition if another
-// process has it, unsupported if a newer Fathom made it, corrupt if it is no event log. The destructor commits what is
-// queued.
+// process has it or it is on a network file system, unsupported if a newer Fathom made it, corrupt if it is no event
+// log. The destructor commits what is queued.
 Result<std::unique_ptr<EventStore>> open_event_store(const std::filesystem::path& file, EventStoreHooks hooks,
                                                      const SqliteEventStoreOptions& options = {});
 

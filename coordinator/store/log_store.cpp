@@ -153,4 +153,26 @@ Result<std::string> LogStore::tail(JobNumber job, std::uint64_t bytes) {
   return text;
 }
 
+Status LogStore::forget(JobNumber first) {
+  const std::lock_guard lock(mutex_);
+  std::error_code error;
+  std::vector<fs::path> gone;
+  for (const auto& thousand : fs::directory_iterator(folder_, error)) {
+    std::error_code inner;
+    for (const auto& job : fs::directory_iterator(thousand.path(), inner)) {
+      const std::string name = job.path().filename().string();
+      std::uint64_t number = 0;
+      const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), number);
+      if (failed == std::errc{} && end == name.data() + name.size() && number >= first.value())
+        gone.push_back(job.path());
+    }
+  }
+  for (const fs::path& folder : gone) {
+    std::error_code failed;
+    fs::remove_all(folder, failed);
+    if (failed) return system_error(failed.value(), "removing", folder.string());
+  }
+  return success();
+}
+
 }  // namespace fathom::store

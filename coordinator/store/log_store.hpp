@@ -34,6 +34,9 @@ class LogStore {
   // where nothing was logged.
   Result<std::string> tail(JobNumber job, std::uint64_t bytes);
 
+  // Removes the logs of jobs with this number or a higher one.
+  Status forget(JobNumber first);
+
  private:
   [[nodiscard]] std::filesystem::path folder_of(JobNumber job) const;
 

@@ -177,6 +177,17 @@ Result<std::vector<Curve>> SqliteMetricStore::curves(const std::vector<JobNumber
 
 }  // namespace
 
+Status forget_metrics(const std::filesystem::path& file, JobNumber first) {
+  if (!std::filesystem::exists(file)) return success();
+  FATHOM_ASSIGN(Database database, Database::open(file, {}));
+  FATHOM_TRY(prepare_schema(database, file, kApplicationId, kSchemaVersion, kSchema));
+  for (const char* table : {"points", "progress"}) {
+    FATHOM_ASSIGN(Statement remove, database.prepare(fmt::format("DELETE FROM {} WHERE job >= ?", table)));
+    FATHOM_TRY(remove.bind(1, sql(first.value())).run());
+  }
+  return success();
+}
+
 std::vector<SeriesPoint> downsample(const std::vector<SeriesPoint>& points, std::size_t max) {
   if (max == 0 || points.size() <= std::max<std::size_t>(max, 4)) return points;
   const std::size_t inner = points.size() - 2;

@@ -80,6 +80,10 @@ class MetricStore {
 // As open_event_store().
 Result<std::unique_ptr<MetricStore>> open_metric_store(const std::filesystem::path& file, MetricStoreHooks hooks);
 
+// Takes every point of jobs with this number or a higher one out of the file, which nobody may have open: their numbers
+// will be given to other jobs. An absent file is success.
+Status forget_metrics(const std::filesystem::path& file, JobNumber first);
+
 // At most max points: equal shares of the series each give their smallest and largest value, in their order; the first
 // and the last point always stay. max < 4 counts as 4; 0 = all.
 std::vector<SeriesPoint> downsample(const std::vector<SeriesPoint>& points, std::size_t max);

@@ -164,5 +164,20 @@ TEST_F(CoreLog, InvariantsSeeAStateThatWasTamperedWith) {
   EXPECT_TRUE(broken([](State& s) { s.sweeps[0].outcome = "succeeded"; }));
 }
 
+// A log that lost its end: what was given out in it is never given out again.
+TEST_F(CoreLog, ARepairMovesNumbersOnAndNeverBack) {
+  event::Event e = event();
+  e.mutable_log_repaired()->set_epoch(state.epoch + 1000);
+  e.mutable_log_repaired()->set_next_lease(state.next_lease + 1000);
+  const std::uint64_t leases = state.next_lease;
+  ASSERT_TRUE(evolve(state, e).ok());
+  EXPECT_EQ(state.next_lease, leases + 1000);
+  EXPECT_TRUE(invariants(state).empty());
+  event::Event back = event();
+  back.mutable_log_repaired()->set_epoch(state.epoch);
+  back.mutable_log_repaired()->set_next_lease(state.next_lease - 1);
+  EXPECT_EQ(refusal(back), Errc::corrupt);
+}
+
 }  // namespace
 }  // namespace fathom::core::test

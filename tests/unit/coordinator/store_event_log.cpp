@@ -175,7 +175,7 @@ TEST(EventStore, FindsAFlippedBit) {
   const Error error = load_error(*store);
   EXPECT_EQ(error.code, Errc::corrupt);
   EXPECT_THAT(error.message, HasSubstr("record 2 does not match its checksum"));
-  EXPECT_THAT(error.message, HasSubstr("backup"));
+  EXPECT_THAT(error.message, HasSubstr("repair"));
 }
 
 TEST(EventStore, FindsAMissingAndAMovedRecord) {
@@ -210,7 +210,7 @@ TEST(EventStore, SaysWhatToDoWithAFileThatIsNoLog) {
   const auto store = open_event_store(folder / "events.db", {});
   ASSERT_FALSE(store.ok());
   EXPECT_EQ(store.error().code, Errc::corrupt);
-  EXPECT_THAT(store.error().message, HasSubstr("backup"));
+  EXPECT_THAT(store.error().message, HasSubstr("repair"));
 }
 
 TEST(EventStore, FindsACutFile) {
@@ -225,7 +225,7 @@ TEST(EventStore, FindsACutFile) {
   auto store = open_event_store(folder / "events.db", {});
   const Error error = store ? load_error(**store) : store.error();
   EXPECT_EQ(error.code, Errc::corrupt) << error.message;
-  EXPECT_THAT(error.message, HasSubstr("backup"));
+  EXPECT_THAT(error.message, HasSubstr("repair"));
 }
 
 TEST(EventStore, RefusesANewerSchemaPolitely) {
