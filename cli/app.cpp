@@ -21,6 +21,7 @@ struct Parsed {
   SweepFile file;
   PredictOptions predict;
   CollectOptions collect;
+  TokenOptions token;
   std::string sweep;
   std::string job;
   std::uint64_t tail = 16384;
@@ -64,6 +65,28 @@ void add_machine(CLI::App& app, Parsed& p) {
                         [&p] { return dashboard(p.context, p.print); });
   board->add_flag("--print", p.print, "Only print the link; needs a running 'up'");
   command(app, p, "workers", "List the workers and their devices", [&p] { return workers(p.context); });
+  command(app, p, "export", "Write the coordinator's event log to a file, for a backup",
+          [&p] { return export_log(p.context, p.file.file); })
+      ->add_option("FILE", p.file.file, "File to write")
+      ->required();
+}
+
+void add_tokens(CLI::App& app, Parsed& p) {
+  auto* token = app.add_subcommand("token", "Access for other people and programs: create, list, revoke");
+  token->require_subcommand(1);
+  auto* create = command(*token, p, "create", "Make a token and show it this once",
+                         [&p] { return token_create(p.context, p.token); });
+  create->add_option("NAME", p.token.name, "Who it is for")->required();
+  create->add_option("--role", p.token.role, "viewer looks, submitter submits and cancels, admin does everything")
+      ->required()
+      ->check(CLI::IsMember({"viewer", "submitter", "admin"}));
+  create->add_option("--days", p.token.days, "Good for so many days (default: until it is revoked)");
+  create->add_option("--out", p.token.out, "Write a folder for --state that holds it, instead of showing it");
+  command(*token, p, "list", "List the tokens", [&p] { return token_list(p.context); });
+  command(*token, p, "revoke", "End a token and the browsers it logged in",
+          [&p] { return token_revoke(p.context, p.token.name); })
+      ->add_option("NAME", p.token.name, "Whose")
+      ->required();
 }
 
 void add_files(CLI::App& app, Parsed& p) {
@@ -156,6 +179,7 @@ int run_app(int argc, char** argv, const std::string& version) {
   Parsed parsed;
   app.add_option("--state", parsed.state, "State folder (default ${XDG_STATE_HOME:-~/.local/state}/fathom)");
   add_machine(app, parsed);
+  add_tokens(app, parsed);
   add_files(app, parsed);
   add_sweeps(app, parsed);
   if (const int code = parse(app, argc, argv); code >= 0) return code;

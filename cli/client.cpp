@@ -151,6 +151,14 @@ Result<json> Client::post(const std::string& path, const json& body, const net::
   return answer;
 }
 
+Result<json> Client::remove(const std::string& path) {
+  FATHOM_ASSIGN(const net::Response response, ask("DELETE", path, {}, ""));
+  json answer = json::parse(response.body, nullptr, false);
+  if (answer.is_discarded())
+    return Error{Errc::internal, "the coordinator's answer to DELETE " + path + " is not JSON"};
+  return answer;
+}
+
 Result<std::string> Client::text(const std::string& path) {
   FATHOM_ASSIGN(net::Response response, ask("GET", path, {}, ""));
   return std::move(response.body);
@@ -173,9 +181,13 @@ Result<json> Client::items(const std::string& path) {
   }
 }
 
+Status Client::fetch(const std::string& path, const std::string& file) {
+  FATHOM_ASSIGN(const net::Response response, http_->download(path, file));
+  return response.status == 200 ? success() : Status(problem_of(response));
+}
+
 Status Client::artifact(const std::string& sha256, const std::string& file) {
-  FATHOM_ASSIGN(const net::Response response, http_->download("/api/v1/artifacts/" + encode(sha256), file));
-  if (response.status != 200) return problem_of(response);
+  FATHOM_TRY(fetch("/api/v1/artifacts/" + encode(sha256), file));
   FATHOM_ASSIGN(const std::string got, sha256_file(file));
   if (got == sha256) return success();
   return Error{Errc::corrupt,

@@ -22,9 +22,12 @@ class Client {
 
   Result<nlohmann::json> get(const std::string& path);
   Result<nlohmann::json> post(const std::string& path, const nlohmann::json& body, const net::Headers& headers = {});
+  Result<nlohmann::json> remove(const std::string& path);  // DELETE
   Result<std::string> text(const std::string& path);
   // The items of every page of a list.
   Result<nlohmann::json> items(const std::string& path);
+  // GET into `file`, whole or not at all.
+  Status fetch(const std::string& path, const std::string& file);
   // Fetches an artifact into `file` and checks its hash; corrupt when it is another.
   Status artifact(const std::string& sha256, const std::string& file);
 

@@ -1,4 +1,5 @@
 // submit, list, show, cancel, logs, workers.
+#include <filesystem>
 #include <fstream>
 #include <map>
 
@@ -251,6 +252,21 @@ ExitCode workers(const Context& context) {
     }
   }
   fmt::print("{}", found.empty() ? "No worker has joined: 'fathom up' starts one.\n" : table.text());
+  return 0;
+}
+
+ExitCode export_log(const Context& context, const std::string& file) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_TRY(client.fetch("/api/v1/log", file));
+  const auto bytes = std::filesystem::file_size(file);
+  if (context.json) {
+    fmt::print("{}\n", json{{"file", file}, {"bytes", bytes}}.dump());
+  } else {
+    fmt::print(
+        "{}: {:.1f} MB. 'fathom-coordinator import' and 'repair --from' take it; keep a copy of the artifacts with "
+        "it.\n",
+        file, static_cast<double>(bytes) / 1e6);
+  }
   return 0;
 }
 

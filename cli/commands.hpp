@@ -66,6 +66,16 @@ ExitCode cancel(const Context& context, const std::string& sweep, const std::str
 // Without a sweep: the ends of the coordinator's and the worker's logs.
 ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail);
 ExitCode workers(const Context& context);
+struct TokenOptions {
+  std::string name, role;
+  std::uint32_t days = 0;  // 0: for ever
+  std::string out;         // a state folder for the holder of the token; empty: the secret is printed
+};
+ExitCode token_create(const Context& context, const TokenOptions& options);
+ExitCode token_list(const Context& context);
+ExitCode token_revoke(const Context& context, const std::string& name);
+// Writes the coordinator's whole event log to a file, while it runs.
+ExitCode export_log(const Context& context, const std::string& file);
 
 struct CollectOptions {
   std::string sweep;

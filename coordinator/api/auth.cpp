@@ -38,8 +38,8 @@ bool is_safe(const std::string& method) { return method == "GET" || method == "H
 
 }  // namespace
 
-Auth::Auth(const std::string& admin_token, const std::vector<std::string>& hosts, const Clock& clock)
-    : clock_(clock), admin_hash_(sha256_hex(admin_token)), hosts_{"localhost"} {
+Auth::Auth(const TokenStore& tokens, const std::vector<std::string>& hosts, const Clock& clock)
+    : clock_(clock), tokens_(tokens), hosts_{"localhost"} {
   for (const std::string& host : hosts) hosts_.insert(host_of(host));
 }
 
@@ -61,15 +61,19 @@ std::optional<Answer> Auth::refuse_foreign(const Request& request) const {
 bool Auth::admit(Request& request) {
   static constexpr std::string_view kBearer = "Bearer ";
   const std::string& header = request.header("authorization");
-  if (!header.empty()) {
-    return header.starts_with(kBearer) &&
-           net::equal_constant_time(sha256_hex(std::string_view(header).substr(kBearer.size())), admin_hash_);
+  std::optional<Identity> who;
+  if (header.starts_with(kBearer)) {
+    who = tokens_.find(std::string_view(header).substr(kBearer.size()));
+  } else if (const std::string secret = cookie(request.header("cookie"), kCookieName);
+             header.empty() && !secret.empty()) {
+    const std::lock_guard lock(mutex_);
+    who = take(sessions_, secret, false);
+    request.by_cookie = who.has_value();
   }
-  const std::string secret = cookie(request.header("cookie"), kCookieName);
-  if (secret.empty()) return false;
-  const std::lock_guard lock(mutex_);
-  request.by_cookie = take(sessions_, secret, false);
-  return request.by_cookie;
+  if (!who) return false;
+  request.who = who->name;
+  request.role = who->role;
+  return true;
 }
 
 std::optional<Answer> Auth::refuse_forged(const Request& request) {
@@ -79,21 +83,22 @@ std::optional<Answer> Auth::refuse_forged(const Request& request) {
   return problem(403, "a request with the dashboard's cookie must name its Origin");
 }
 
-Result<Auth::Login> Auth::make_login() {
+Result<Auth::Login> Auth::make_login(const Identity& who) {
   const std::lock_guard lock(mutex_);
-  FATHOM_ASSIGN(const std::string code, put(codes_, kCodeLife, kCodes));
+  FATHOM_ASSIGN(const std::string code, put(codes_, who, kCodeLife, kCodes));
   return Login{"/login?code=" + code, (clock_.wall() + kCodeLife).time_since_epoch().count()};
 }
 
-std::optional<std::string> Auth::redeem(const std::string& code) {
+std::optional<Auth::Session> Auth::redeem(const std::string& code) {
   const std::lock_guard lock(mutex_);
-  if (!take(codes_, code, true)) return std::nullopt;
-  auto session = put(sessions_, kSessionLife, kSessions);
+  const auto who = take(codes_, code, true);
+  if (!who) return std::nullopt;
+  const auto session = put(sessions_, *who, kSessionLife, kSessions);
   if (!session) return std::nullopt;
-  return *session;
+  return Session{*session, *who};
 }
 
-bool Auth::take(std::deque<Entry>& entries, const std::string& secret, bool once) {
+std::optional<Identity> Auth::take(std::deque<Entry>& entries, const std::string& secret, bool once) {
   const TimePoint now = clock_.now();
   std::erase_if(entries, [&](const Entry& entry) { return entry.until <= now; });
   const std::string hash = sha256_hex(secret);
@@ -101,14 +106,15 @@ bool Auth::take(std::deque<Entry>& entries, const std::string& secret, bool once
   for (auto it = entries.begin(); it != entries.end(); ++it) {
     if (net::equal_constant_time(it->hash, hash)) found = it;
   }
-  if (found == entries.end()) return false;
+  if (found == entries.end() || !tokens_.alive(found->who.name)) return std::nullopt;
+  const Identity who = found->who;
   if (once) entries.erase(found);
-  return true;
+  return who;
 }
 
-Result<std::string> Auth::put(std::deque<Entry>& entries, Millis life, std::size_t limit) {
+Result<std::string> Auth::put(std::deque<Entry>& entries, const Identity& who, Millis life, std::size_t limit) {
   FATHOM_ASSIGN(std::string secret, net::random_hex());
-  entries.push_back({sha256_hex(secret), clock_.now() + life});
+  entries.push_back({sha256_hex(secret), clock_.now() + life, who});
   if (entries.size() > limit) entries.pop_front();
   return secret;
 }

@@ -1,4 +1,5 @@
 #include "coordinator/api/coordinator.hpp"
+#include "coordinator/api/audit_log.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -96,6 +97,8 @@ class Coordinator::Impl {
     store::SqliteEventStoreOptions options;
     options.reserve_bytes = settings_.disk_reserve.value;
     FATHOM_ASSIGN(events_, store::open_event_store(folder_->inner("events.db"), event_hooks(), options));
+    FATHOM_ASSIGN(tokens_, TokenStore::open(folder_->inner("tokens.json"), folder_->admin_token(), clock_));
+    audit_.emplace(folder_->inner("audit.jsonl"), clock_);
     logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
     FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
     FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_));
@@ -161,15 +164,25 @@ class Coordinator::Impl {
     std::vector<std::string> hosts = settings_.hosts;
     hosts.push_back(at.host);
     const auto pool = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
-    auth_.emplace(folder_->admin_token(), hosts, clock_);
-    services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, hub_, telemetry_,
-                               pool, http_sessions_, version_, settings_.jobs});
-    router_ = std::make_shared<Router>(*auth_, make_routes(*services_), pool, [this](const Served& served) {
-      telemetry_.http(served.method, served.pattern, served.status, served.seconds);
-    });
+    auth_.emplace(*tokens_, hosts, clock_);
+    services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, *tokens_, hub_,
+                               telemetry_, pool, http_sessions_, version_, settings_.jobs, folder_->inner("")});
+    router_ = std::make_shared<Router>(*auth_, make_routes(*services_), clock_, pool, router_hooks());
     workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_,
                                     sha256_hex(folder_->join_secret()), settings_.heartbeat, settings_.lease,
                                     settings_.orphan_grace});
+  }
+
+  RouterHooks router_hooks() {
+    RouterHooks hooks;
+    hooks.served = [this](const Served& served) {
+      telemetry_.http(served.method, served.pattern, served.status, served.seconds);
+    };
+    hooks.audited = [this](AuditEntry entry, int status) {
+      entry.status = status;
+      audit_->write(entry);
+    };
+    return hooks;
   }
 
   Status listen(const net::Endpoint& at) {
@@ -231,6 +244,8 @@ class Coordinator::Impl {
   std::unique_ptr<store::ReadModel> read_;
   std::shared_ptr<EventHub> hub_;
   bool replayed_ = false;
+  std::unique_ptr<TokenStore> tokens_;
+  std::optional<AuditLog> audit_;
   std::optional<Auth> auth_;
   std::optional<Services> services_;
   std::shared_ptr<Router> router_;

@@ -42,7 +42,11 @@ json operation(const Route& route) {
   if (route.body) {
     made["requestBody"] = {{"content", {{"application/json", {{"schema", {{"type", "object"}}}}}}}, {"required", true}};
   }
-  if (route.access == Access::open) made["security"] = json::array();
+  if (route.access == Access::open) {
+    made["security"] = json::array();
+  } else {
+    made["description"] = std::string("For tokens with the role ") + name_of(role_for(route.access)) + " or above.";
+  }
   return made;
 }
 

@@ -16,6 +16,10 @@ std::string_view take_part(std::string_view& path) {
   return part;
 }
 
+AuditEntry entry_of(const Request& request) {
+  return {request.who, request.who.empty() ? "" : name_of(request.role), request.peer, request.method, request.path, 0};
+}
+
 }  // namespace
 
 bool matches(std::string_view pattern, std::string_view path, std::vector<std::string>& parameters) {
@@ -37,8 +41,8 @@ bool matches(std::string_view pattern, std::string_view path, std::vector<std::s
   return pattern.empty() && path.empty();
 }
 
-Router::Router(Auth& auth, std::vector<Route> routes, Pool pool, std::function<void(const Served&)> observe)
-    : auth_(auth), routes_(std::move(routes)), pool_(std::move(pool)), observe_(std::move(observe)) {}
+Router::Router(Auth& auth, std::vector<Route> routes, const Clock& clock, Pool pool, RouterHooks hooks)
+    : auth_(auth), routes_(std::move(routes)), failures_(clock), pool_(std::move(pool)), hooks_(std::move(hooks)) {}
 
 const Route* Router::find(const Request& request, std::vector<std::string>* parameters, std::string* allowed) const {
   for (const Route& route : routes_) {
@@ -53,21 +57,33 @@ const Route* Router::find(const Request& request, std::vector<std::string>* para
   return nullptr;
 }
 
-std::optional<Answer> Router::check(Request& head) const {
+// Nobody knows who asks.
+Answer Router::unknown(const Request& head) {
+  const Millis wait = failures_.fail(head.peer);
+  if (wait.count() == 0) {
+    return problem(401,
+                   "this needs a token as \"Authorization: Bearer TOKEN\" (the admin's is the file \"token\" in the "
+                   "coordinator's state folder), or a browser that \"fathom dashboard\" logged in");
+  }
+  Answer answer = problem(429, "too many requests of your address came without a good token; wait a little");
+  answer.headers.emplace_back("Retry-After", std::to_string((wait.count() + 999) / 1000));
+  return answer;
+}
+
+std::optional<Answer> Router::check(Request& head) {
   if (auto foreign = auth_.refuse_foreign(head)) return foreign;
   std::string allowed;
   const Route* route = find(head, nullptr, &allowed);
-  // Whoever is not logged in learns nothing about which paths exist.
   const bool open = route != nullptr && route->access == Access::open;
-  if (!open && !auth_.admit(head)) {
-    return problem(401,
-                   "this needs the admin token (file \"token\" in the coordinator's state folder) as \"Authorization: "
-                   "Bearer TOKEN\", or a browser that \"fathom dashboard\" logged in");
+  if (open) return std::nullopt;
+  // Whoever is not logged in learns nothing about which paths exist.
+  if (!auth_.admit(head)) return unknown(head);
+  if (auto forged = Auth::refuse_forged(head)) return forged;
+  if (route != nullptr) {
+    if (head.role >= role_for(route->access)) return std::nullopt;
+    return problem(403, std::string("this needs a token with the role ") + name_of(role_for(route->access)) + "; \"" +
+                            head.who + "\" is a " + name_of(head.role) + "'s");
   }
-  if (!open) {
-    if (auto forged = Auth::refuse_forged(head)) return forged;
-  }
-  if (route != nullptr) return std::nullopt;
   if (allowed.empty()) return problem(404, "there is nothing at " + head.path);
   Answer answer = problem(405, head.path + " takes " + allowed);
   answer.headers.emplace_back("Allow", allowed);
@@ -76,7 +92,11 @@ std::optional<Answer> Router::check(Request& head) const {
 
 std::optional<Answer> Router::refuse(Request& head) {
   auto refusal = check(head);
-  if (refusal) observe_({head.method, "", refusal->status, 0});
+  if (refusal) {
+    hooks_.served({head.method, "", refusal->status, 0});
+    if (refusal->status == 401 || refusal->status == 403 || refusal->status == 429)
+      hooks_.audited(entry_of(head), refusal->status);
+  }
   return refusal;
 }
 
@@ -84,9 +104,13 @@ void Router::handle(Request request, Respond respond) {
   const Route* route = find(request, &request.parameters, nullptr);
   if (route == nullptr) return respond(problem(404, "there is nothing at " + request.path));
   const auto began = std::chrono::steady_clock::now();
-  Respond observed = [this, route, began, respond = std::move(respond)](Answer answer) {
+  // The log and whatever changes something is the admin's to know; so is who logged in.
+  const bool audited = route->method != "GET" || route->access == Access::admin || route->pattern == "/login";
+  const auto entry = audited ? std::make_shared<const AuditEntry>(entry_of(request)) : nullptr;
+  Respond observed = [this, route, began, entry, respond = std::move(respond)](Answer answer) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    observe_({route->method, route->pattern, answer.status, took.count()});
+    hooks_.served({route->method, route->pattern, answer.status, took.count()});
+    if (entry) hooks_.audited(*entry, answer.status);
     respond(std::move(answer));
   };
   pool_(

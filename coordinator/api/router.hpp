@@ -11,15 +11,22 @@
 #include <string_view>
 #include <vector>
 
+#include "coordinator/api/audit_log.hpp"
 #include "coordinator/api/auth.hpp"
+#include "coordinator/api/failure_limit.hpp"
 #include "coordinator/api/http/session.hpp"
 
 namespace fathom::api {
 
 enum class Access {
   open,  // anybody who reaches the port: no data of anybody
-  user,  // the admin token or a browser's cookie
+  viewer,
+  submitter,
+  admin,
 };
+// The role that a route asks for; of no meaning for an open one.
+constexpr Role role_for(Access access) { return static_cast<Role>(static_cast<int>(access) - 1); }
+static_assert(role_for(Access::viewer) == Role::viewer && role_for(Access::admin) == Role::admin);
 
 // A query parameter or header of a route, for the OpenAPI document.
 struct Parameter {
@@ -31,8 +38,8 @@ struct Parameter {
 
 struct Route {
   std::string method;
-  std::string pattern;  // "/api/v1/sweeps/{sweep}/jobs/{job}"; a last part "{name...}" takes the rest
-  Access access = Access::user;
+  std::string pattern;            // "/api/v1/sweeps/{sweep}/jobs/{job}"; a last part "{name...}" takes the rest
+  Access access = Access::admin;  // a route that forgets to say so is closed
   std::string summary;
   std::vector<Parameter> parameters;
   int success = 200;
@@ -50,11 +57,17 @@ struct Served {
   double seconds = 0;
 };
 
+// What the router tells the rest of the coordinator.
+struct RouterHooks {
+  std::function<void(const Served&)> served;
+  std::function<void(const AuditEntry&, int status)> audited;  // changes, logins and refusals (audit_log.hpp)
+};
+
 class Router final : public HttpHandler {
  public:
   using Pool = std::function<void(std::function<void()>)>;
   // Handlers run on `pool`, where they may block for a query without holding up any connection.
-  Router(Auth& auth, std::vector<Route> routes, Pool pool, std::function<void(const Served&)> observe);
+  Router(Auth& auth, std::vector<Route> routes, const Clock& clock, Pool pool, RouterHooks hooks);
 
   [[nodiscard]] std::optional<Answer> refuse(Request& head) override;
   void handle(Request request, Respond respond) override;
@@ -63,14 +76,16 @@ class Router final : public HttpHandler {
  private:
   [[nodiscard]] const Route* find(const Request& request, std::vector<std::string>* parameters,
                                   std::string* allowed) const;
-  [[nodiscard]] std::optional<Answer> check(Request& head) const;
+  [[nodiscard]] std::optional<Answer> check(Request& head);
+  [[nodiscard]] Answer unknown(const Request& head);
 
   void run(const Route& route, const Request& request, Respond respond) const;
 
   Auth& auth_;
   std::vector<Route> routes_;
+  FailureLimit failures_;
   Pool pool_;
-  std::function<void(const Served&)> observe_;
+  RouterHooks hooks_;
 };
 
 // Whether `path` has the form of `pattern`; the parts in braces go to `parameters`.

@@ -34,12 +34,14 @@ struct Services {
   store::LogStore& logs;
   artifacts::ArtifactStore& artifacts;
   Auth& auth;
+  TokenStore& tokens;
   std::shared_ptr<EventHub> hub;
   Telemetry& telemetry;
   std::function<void(std::function<void()>)> pool;  // runs work that may block, on an HTTP thread
   std::shared_ptr<std::atomic<std::size_t>> http_sessions;
   std::string version;
   std::uint32_t max_jobs = 100'000;  // of one sweep
+  std::string scratch;               // folder for files that live as long as one answer
 };
 
 // Everything, in the order of docs/protocol.md.
@@ -50,6 +52,7 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services);
 void add_submit_route(std::vector<Route>& routes, Services& services);
 void add_job_routes(std::vector<Route>& routes, Services& services);
 void add_system_routes(std::vector<Route>& routes, Services& services);
+void add_token_routes(std::vector<Route>& routes, Services& services);
 void add_browser_routes(std::vector<Route>& routes, Services& services);
 
 // A whole number of the query between low and high, `otherwise` where the query has none.

@@ -9,8 +9,8 @@
 namespace fathom::api {
 namespace {
 
-void make_login(Services& services, const Respond& respond) {
-  const auto login = services.auth.make_login();
+void make_login(Services& services, const Request& request, const Respond& respond) {
+  const auto login = services.auth.make_login({request.who, request.role});
   if (!login) return respond(problem(login.error()));
   respond(json_answer({{"path", login->path}, {"expires", login->expires}}, 201));
 }
@@ -26,9 +26,9 @@ void login(Services& services, const Request& request, const Respond& respond) {
   Answer answer = text_answer("");
   answer.status = 303;
   // No Secure: `fathom dashboard` forwards plain HTTP on the loopback to us; this port itself speaks TLS only.
-  answer.headers = {
-      {"Location", "/"},
-      {"Set-Cookie", std::string(kCookieName) + "=" + *session + "; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"}};
+  answer.headers = {{"Location", "/"},
+                    {"Set-Cookie", std::string(kCookieName) + "=" + session->cookie +
+                                       "; Path=/; HttpOnly; SameSite=Strict; Max-Age=43200"}};
   respond(std::move(answer));
 }
 
@@ -50,10 +50,13 @@ Route file_route(const std::string& pattern, const std::string& summary) {
 void add_browser_routes(std::vector<Route>& routes, Services& services) {
   Route logins;
   logins.method = "POST";
+  logins.access = Access::viewer;  // of the role of whoever asks
   logins.pattern = "/api/v1/logins";
   logins.summary = "A one-time login for a browser";
   logins.success = 201;
-  logins.handle = [&services](const Request&, const Respond& respond) { make_login(services, respond); };
+  logins.handle = [&services](const Request& request, const Respond& respond) {
+    make_login(services, request, respond);
+  };
   routes.push_back(std::move(logins));
 
   Route redeem;
@@ -73,6 +76,7 @@ void add_browser_routes(std::vector<Route>& routes, Services& services) {
 
   Route openapi;
   openapi.method = "GET";
+  openapi.access = Access::viewer;
   openapi.pattern = "/api/v1/openapi.json";
   openapi.summary = "This document";
   routes.push_back(openapi);

@@ -17,6 +17,7 @@ Route make(const char* method, const std::string& rest, const std::string& summa
            std::function<void(const Request&, Respond)> handle) {
   Route route;
   route.method = method;
+  route.access = route.method == "GET" ? Access::viewer : Access::submitter;
   route.pattern = "/api/v1/sweeps/{sweep}/jobs/{job}" + rest;
   route.summary = summary;
   route.handle = std::move(handle);

@@ -135,6 +135,7 @@ void submit(Services& services, const Request& request, Respond respond) {
 void add_submit_route(std::vector<Route>& routes, Services& services) {
   Route route;
   route.method = "POST";
+  route.access = Access::submitter;
   route.pattern = "/api/v1/sweeps";
   route.summary = "Submit a sweep file; answered when it is durable";
   route.parameters = {{"Idempotency-Key", "The same key gets the same answer and makes no second sweep", true, false}};

@@ -41,6 +41,7 @@ Route get(const std::string& pattern, const std::string& summary, std::vector<Pa
           Ask ask) {
   Route route;
   route.method = "GET";
+  route.access = Access::viewer;
   route.pattern = pattern;
   route.summary = summary;
   route.parameters = std::move(parameters);
@@ -114,6 +115,7 @@ void cancel_sweep(Services& services, const Request& request, const Respond& res
 Route yaml_route(Services& services) {
   Route route;
   route.method = "GET";
+  route.access = Access::viewer;
   route.pattern = "/api/v1/sweeps/{sweep}/yaml";
   route.summary = "The file as submitted";
   route.type = "application/yaml";
@@ -159,6 +161,7 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                        services, list_curves));
   Route cancel;
   cancel.method = "POST";
+  cancel.access = Access::submitter;
   cancel.pattern = sweep + "/cancel";
   cancel.summary = "Cancel every job that has not ended";
   cancel.success = 202;

@@ -1,12 +1,18 @@
-// Workers, events, artifacts, metrics, health.
+// Workers, events, artifacts, the log, metrics, health.
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "common/descriptor.hpp"
+#include "common/files.hpp"
 #include "coordinator/api/event_hub.hpp"
 #include "coordinator/api/http/problem.hpp"
 #include "coordinator/api/routes.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
+#include "coordinator/store/event_export.hpp"
 #include "coordinator/store/read_model.hpp"
 #include "coordinator/telemetry/telemetry.hpp"
 
@@ -36,6 +42,7 @@ class ArtifactSource final : public BodySource {
 Route get(const std::string& pattern, const std::string& summary, std::function<void(const Request&, Respond)> handle) {
   Route route;
   route.method = "GET";
+  route.access = Access::viewer;
   route.pattern = pattern;
   route.summary = summary;
   route.handle = std::move(handle);
@@ -52,6 +59,34 @@ void artifact(Services& services, const Request& request, const Respond& respond
                     {"ETag", "\"" + request.parameters[0] + "\""}};
   answer.source = std::make_unique<ArtifactSource>(std::move(*reader));
   respond(std::move(answer));
+}
+
+// Every durable event as an export, first into a file without a name: its length has to be known, and the log goes on.
+Result<std::unique_ptr<BodySource>> export_source(Services& services) {
+  Descriptor file(::open(services.scratch.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (file.get() < 0) return system_error(errno, "making a file in", services.scratch);
+  std::uint64_t size = 0;
+  store::EventExporter exporter([&](std::string_view bytes) {
+    size += bytes.size();
+    return write_all(file.get(), bytes, "the export");
+  });
+  FATHOM_TRY(services.events.admit());  // nothing may fill the disk that running jobs need
+  FATHOM_TRY(exporter.begin({services.events.id(), services.version}));
+  FATHOM_TRY(services.events.load(1, [&](const store::EventRecord& record) { return exporter.add(record); }));
+  FATHOM_TRY(exporter.end());
+  return std::unique_ptr<BodySource>(
+      std::make_unique<ArtifactSource>(std::make_unique<artifacts::ArtifactReader>(file.release(), size)));
+}
+
+void log_export(Services& services, const Respond& respond) {
+  services.pool([&services, respond] {
+    auto source = export_source(services);
+    if (!source) return respond(problem(source.error()));
+    Answer answer;
+    answer.type = "application/x-ndjson";
+    answer.source = std::move(*source);
+    respond(std::move(answer));
+  });
 }
 
 // The read model's list; connections are known here, to the moment.
@@ -124,6 +159,10 @@ void add_system_routes(std::vector<Route>& routes, Services& services) {
       get("/api/v1/artifacts/{sha256}", "The bytes of an artifact",
           [&services](const Request& request, const Respond& respond) { artifact(services, request, respond); }));
   routes.back().type = "application/octet-stream";
+  routes.push_back(get("/api/v1/log", "Every durable event, as fathom-coordinator import takes it",
+                       [&services](const Request&, const Respond& respond) { log_export(services, respond); }));
+  routes.back().access = Access::admin;
+  routes.back().type = "application/x-ndjson";
   routes.push_back(get("/api/v1/workers", "Workers and their devices",
                        [&services](const Request&, const Respond& respond) { workers(services, respond); }));
   routes.push_back(

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "coordinator/api/role.hpp"
 
 namespace fathom::api {
 
@@ -25,7 +26,10 @@ struct Request {
   HeaderMap headers;
   std::string body;
   std::vector<std::string> parameters;  // what the pattern's {names} matched, in order
+  std::string peer;                     // address it came from, without the port
   bool by_cookie = false;               // who asks is logged in by the dashboard's cookie, not by a bearer token
+  std::string who;                      // name of the token that it came with, or that opened the session; "": nobody
+  Role role = Role::viewer;             // of that token
 
   // "" where there is none.
   [[nodiscard]] const std::string& header(const std::string& name) const;

@@ -30,6 +30,12 @@ std::string lower(std::string_view text) {
   return out;
 }
 
+std::string address_of(const beast::tcp_stream& stream) {
+  error_code error;
+  const auto peer = stream.socket().remote_endpoint(error);
+  return error ? "" : peer.address().to_string();
+}
+
 Request request_of(const Parser& parser) {
   Request request;
   request.method = std::string(parser.get().method_string());
@@ -86,6 +92,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto& head = parser_->get();
     keep_alive_ = head.keep_alive();
     Request request = request_of(*parser_);
+    request.peer = address_of(tcp());
     head_only_ = request.method == "HEAD";
     if (head_only_) request.method = "GET";
     std::optional<Answer> refusal;

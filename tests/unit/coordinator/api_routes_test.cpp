@@ -24,7 +24,8 @@ TEST_F(ApiTest, EveryRouteButTheOpenOnesNeedsTheToken) {
     }
     for (net::HttpsClient* client : {nobody.get(), &wrong}) {
       const auto answer = must(client->request(route.method, path));
-      EXPECT_EQ(answer.status, 401) << route.method << ' ' << path;
+      // After many failures an address is told to wait; it still gets nothing.
+      EXPECT_TRUE(answer.status == 401 || answer.status == 429) << route.method << ' ' << path << ": " << answer.status;
       EXPECT_EQ(answer.headers.at("content-type"), "application/problem+json");
     }
   }
@@ -61,7 +62,7 @@ TEST_F(ApiTest, TheDocumentDescribesEveryRoute) {
   for (const Route& route : coordinator_->routes()) {
     std::string path = route.pattern;
     if (const auto dots = path.find("..."); dots != std::string::npos) path.erase(dots, 3);
-    std::string method = route.method == "GET" ? "get" : "post";
+    const std::string method = route.method == "GET" ? "get" : route.method == "POST" ? "post" : "delete";
     EXPECT_TRUE(document["paths"].contains(path) && document["paths"][path].contains(method)) << path;
   }
   EXPECT_TRUE(document["paths"]["/healthz"]["get"]["security"].empty());
