@@ -36,12 +36,12 @@ Result<std::string> HashCache::file(const fs::path& path) {
 
 namespace {
 
-std::vector<fs::path> shards_in(const fs::path& folder) {
+std::vector<fs::path> shards_in(const fs::path& folder, std::string_view start, std::string_view end) {
   std::vector<fs::path> shards;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("model-") && name.ends_with(".safetensors")) shards.push_back(entry.path());
+    if (name.starts_with(start) && name.ends_with(end)) shards.push_back(entry.path());
   }
   std::sort(shards.begin(), shards.end());
   return shards;
@@ -50,19 +50,22 @@ std::vector<fs::path> shards_in(const fs::path& folder) {
 }  // namespace
 
 Result<std::string> model_sha256(HashCache& cache, const fs::path& folder) {
-  std::error_code ignored;
-  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
-    if (fs::is_regular_file(folder / name, ignored)) return cache.file(folder / name);
+  // In the order in which a reader looks for them.
+  for (const auto& [start, end] : {std::pair("model", ".safetensors"), std::pair("pytorch_model", ".bin")}) {
+    std::error_code ignored;
+    const fs::path whole = folder / (std::string(start) + end);
+    if (fs::is_regular_file(whole, ignored)) return cache.file(whole);
+    Sha256 all;
+    const std::vector<fs::path> shards = shards_in(folder, std::string(start) + "-", end);
+    for (const fs::path& shard : shards) {
+      FATHOM_ASSIGN(const std::string one, cache.file(shard));
+      all.update(one + "\n");
+    }
+    if (!shards.empty()) return all.hex();
   }
-  Sha256 all;
-  const std::vector<fs::path> shards = shards_in(folder);
-  for (const fs::path& shard : shards) {
-    FATHOM_ASSIGN(const std::string one, cache.file(shard));
-    all.update(one + "\n");
-  }
-  if (!shards.empty()) return all.hex();
   return Error{Errc::not_found, "no model weights in " + folder.string() +
-                                    ": expected model.safetensors, model-*.safetensors or pytorch_model.bin"};
+                                    ": expected model.safetensors or "
+                                    "pytorch_model.bin, or shards of one (model-*.safetensors, pytorch_model-*.bin)"};
 }
 
 Result<std::string> data_sha256(HashCache& cache, const fs::path& root, const json& task) {

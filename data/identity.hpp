@@ -30,8 +30,9 @@ class HashCache {
   std::map<std::string, Entry> entries_;  // by path as given
 };
 
-// Of the weights: model.safetensors as it is (the hash that model hubs publish); a model in shards: SHA-256 over the
-// shards' hashes in file-name order. not_found names the files that were looked for.
+// Of the weights that a reader takes: model.safetensors as it is (the hash that model hubs publish), else its shards:
+// SHA-256 over the shards' hashes in file-name order; else the same of pytorch_model.bin. not_found names the files
+// that were looked for.
 Result<std::string> model_sha256(HashCache& cache, const std::filesystem::path& folder);
 
 // Of a task's data: SHA-256 over the lines "role sha256\n" for train, eval and labels.json, those that exist, then the

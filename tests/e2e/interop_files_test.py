@@ -22,6 +22,7 @@ FRESH = {
     "dropped": (2, "SeqBnConfig", {"reduction_factor": 4, "leave_out": [0, 1]}),
 }
 FUSIONS = ["fuse", "keep2", "keep1", "dropped_fuse"]
+RESAVED = ["resaved", "resaved_fuse"]  # the library's own folders, read and written by ours
 
 # Both scripts run in the library's interpreter, once for all folders: importing it costs seconds. argv: tools, JSON.
 ACCEPT = """
@@ -49,6 +50,19 @@ for base, folder, name, labels, preset, options in json.loads(sys.argv[2]):
         for key, ours in load_file(folder + "/" + file).items():
             if not torch.equal(state[key], ours):
                 sys.exit(f"{key}: the library draws other numbers from this seed")
+"""
+
+
+CONFIG_IDS = """
+import json, sys
+from adapters import AdapterConfig, AdapterFusionConfig
+from adapters.utils import get_adapter_config_hash
+for name in json.loads(sys.argv[2]):
+    with open(name) as file:
+        saved = json.load(file)
+    made = (AdapterFusionConfig.from_dict if "fusion" in name else AdapterConfig.load)(saved["config"])
+    if saved["config_id"] != get_adapter_config_hash(made):
+        sys.exit(f"{name}: {saved['config_id']}, the library has {get_adapter_config_hash(made)}")
 """
 
 
@@ -84,11 +98,19 @@ def main():
         def fusions_whole_and_pruned():
             library(ACCEPT, acceptance(out, FUSIONS))
 
+        def there_and_back():
+            library(ACCEPT, acceptance(out, RESAVED))
+
         def same_seed_same_weights():
             library(SAME_SEED, [[str(GOLDEN / family / "base"), str(out / family / name), name, *settings]
                                 for family in ("bert", "roberta") for name, settings in FRESH.items()])
 
-        return demo.run_tests([adapters_and_heads, fusions_whole_and_pruned, same_seed_same_weights])
+        def config_ids():
+            files = [str(f) for kind in ("adapter", "adapter_fusion") for f in out.rglob(f"{kind}_config.json")]
+            demo.expect(len(files) > 20, f"{len(files)} config files")
+            library(CONFIG_IDS, files)
+
+        return demo.run_tests([adapters_and_heads, fusions_whole_and_pruned, there_and_back, same_seed_same_weights, config_ids])
 
 
 if __name__ == "__main__":

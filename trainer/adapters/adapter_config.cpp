@@ -44,27 +44,36 @@ const json& carried_defaults() {
   return defaults;
 }
 
-json number(double value) {
-  // 16, not 16.0: the library hashes the text. Only `scaling` must be a float in JSON.
+constexpr std::uint64_t kMaxLayer = 10000;
+constexpr std::int64_t kDefault = -1;  // in ReductionFactor::floats
+
+json number(const ReductionFactor& reduction, std::int64_t layer) {
+  // 16, not 16.0, unless it came so: the library hashes the text. Only `scaling` must be a float in JSON.
+  const double value = layer == kDefault ? reduction.factor : reduction.per_layer.at(layer);
   const auto integer = static_cast<std::int64_t>(value);
-  return static_cast<double>(integer) == value ? json(integer) : json(value);
+  const bool whole = static_cast<double>(integer) == value && !reduction.floats.contains(layer);
+  return whole ? json(integer) : json(value);
 }
 
 json reduction_to_json(const ReductionFactor& reduction) {
-  if (reduction.per_layer.empty()) return number(reduction.factor);
+  if (reduction.per_layer.empty()) return number(reduction, kDefault);
   json map = json::object();
-  for (const auto& [layer, factor] : reduction.per_layer) map[std::to_string(layer)] = number(factor);
-  if (reduction.has_default) map["default"] = number(reduction.factor);
+  for (const auto& [layer, factor] : reduction.per_layer) map[std::to_string(layer)] = number(reduction, layer);
+  if (reduction.has_default) map["default"] = number(reduction, kDefault);
   return map;
 }
 
-bool is_factor(const json& value) { return value.is_number() && value.get<double>() > 0; }
+// Bounds that no width leaves: a thousand times wider than the model, or one unit for a billion.
+bool is_factor(const json& value) {
+  return value.is_number() && value.get<double>() >= 1e-3 && value.get<double>() <= 1e9;
+}
 
 void read_reduction(JsonKeys& keys, ReductionFactor& out) {
   const json* value = keys.required("reduction_factor");
   if (!value) return;
   if (is_factor(*value)) {
     out.factor = value->get<double>();
+    if (value->is_number_float()) out.floats.insert(kDefault);
     return;
   }
   if (!value->is_object()) return keys.fail("\"reduction_factor\" must be a positive number or a map of layers");
@@ -74,10 +83,12 @@ void read_reduction(JsonKeys& keys, ReductionFactor& out) {
     if (layer == "default") {
       out.has_default = true;
       out.factor = factor.get<double>();
+      if (factor.is_number_float()) out.floats.insert(kDefault);
     } else if (layer.empty() || layer.size() > 4 || layer.find_first_not_of("0123456789") != std::string::npos) {
       return keys.fail("\"reduction_factor\": \"" + layer + "\" is neither a layer nor \"default\"");
     } else {
       out.per_layer[std::stol(layer)] = factor.get<double>();
+      if (factor.is_number_float()) out.floats.insert(std::stol(layer));
     }
   }
 }
@@ -115,7 +126,8 @@ void read_leave_out(JsonKeys& keys, AdapterConfig& config) {
   if (!value) return;
   if (!value->is_array()) return keys.fail("\"leave_out\" must be a list of layers");
   for (const json& layer : *value) {
-    if (!layer.is_number_unsigned()) return keys.fail("\"leave_out\" must be a list of layers");
+    const bool sane = layer.is_number_unsigned() && layer.get<std::uint64_t>() < kMaxLayer;
+    if (!sane) return keys.fail("\"leave_out\" must be a list of layers");
     config.leave_out.push_back(layer.get<std::int64_t>());
   }
   std::sort(config.leave_out.begin(), config.leave_out.end());
@@ -158,8 +170,8 @@ void read_carried(JsonKeys& keys, AdapterConfig& config) {
   json other = json::object();
   for (const auto& [key, value] : keys.object().items()) {
     if (keys.seen(key)) continue;
-    const bool refused = key == "phm_layer" || key == "inv_adapter" || key == "stochastic_depth" ||
-                         key == "cross_adapter" || key == "architecture";
+    const bool refused = key == "phm_layer" || key == "inv_adapter" || key == "invertible_adapter" ||
+                         key == "stochastic_depth" || key == "cross_adapter" || key == "architecture";
     const bool off = value.is_null() || value == false || value == 0;
     if (refused && !off) return keys.unsupported("\"" + key + "\": " + value.dump() + " is not supported");
     if (!carried_defaults().contains(key) || carried_defaults()[key] != value) other[key] = value;

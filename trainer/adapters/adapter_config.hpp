@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ struct ReductionFactor {
   double factor = 16;                        // the "default" of a map
   bool has_default = true;                   // false: a map that must name every layer
   std::map<std::int64_t, double> per_layer;  // empty: one number for all layers
+  // Whole numbers that the file spells as floats, by layer (-1: `factor`): AdapterHub's config ids tell 16.0 from 16.
+  std::set<std::int64_t> floats;
   [[nodiscard]] double at(std::int64_t layer) const;
 };
 

@@ -21,6 +21,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMaxLabels = 1 << 20;
+constexpr std::int64_t kMaxHeadLayers = 16;
 
 // The numbers that the library's nn.Sequential gives to the linears: every layer has a dropout before and, but for the
 // last, an activation after it.
@@ -54,13 +55,8 @@ void read_labels(JsonKeys& keys, HeadConfig& config) {
 }
 
 void read_sizes(JsonKeys& keys, HeadConfig& config) {
-  config.num_labels = static_cast<std::int64_t>(keys.number("num_labels", 2));
-  if (config.num_labels < 1 || config.num_labels > kMaxLabels) {
-    keys.fail("\"num_labels\" must be 1 or more");
-    config.num_labels = 1;
-  }
-  config.layers = static_cast<std::int64_t>(keys.number("layers", 2));
-  if (config.layers < 1 || config.layers > 16) keys.fail("\"layers\" must lie between 1 and 16");
+  config.num_labels = keys.count("num_labels", 2, 1, kMaxLabels);
+  config.layers = keys.count("layers", 2, 1, kMaxHeadLayers);
 }
 
 double head_dropout(const HeadConfig& config, const ModelConfig& model) {

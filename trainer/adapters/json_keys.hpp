@@ -1,6 +1,8 @@
 // Reading a flat JSON object of settings: typed keys, defaults, and the first problem kept.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -38,6 +40,14 @@ class JsonKeys {
     if (!value) return absent;
     if (!value->is_number()) fail("\"" + key + "\" must be a number");
     return value->is_number() ? value->get<double>() : absent;
+  }
+  // A whole number from `low` to `high`, spelled with or without a point; `absent` after a problem too.
+  std::int64_t count(const std::string& key, std::int64_t absent, std::int64_t low, std::int64_t high) {
+    const double value = number(key, static_cast<double>(absent));
+    const bool fits = value >= static_cast<double>(low) && value <= static_cast<double>(high);
+    if (fits && value == std::floor(value)) return static_cast<std::int64_t>(value);
+    fail("\"" + key + "\" must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+    return absent;
   }
   std::string text(const std::string& key, const std::string& absent) {
     const nlohmann::json* value = optional(key);

@@ -24,12 +24,14 @@ class StrictReader {
   [[nodiscard]] bool has(const std::string& key) const { return tensors_.contains(key); }
   void fail(const std::string& what);
 
-  // The first problem, or an error that names the keys nobody asked for.
+  // Keys that are missing and keys that nobody asked for, all in one error that names the first of each; else the
+  // first other problem.
   [[nodiscard]] Status finish() const;
 
  private:
   const NamedTensors& tensors_;
   std::set<std::string> taken_;
+  std::vector<std::string> missing_;
   std::string problem_;
 };
 

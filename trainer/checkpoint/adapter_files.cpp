@@ -7,7 +7,9 @@
 
 #include "common/files.hpp"
 #include "trainer/adapters/json_keys.hpp"
+#include "trainer/checkpoint/config_id.hpp"
 #include "trainer/checkpoint/folder.hpp"
+#include "trainer/checkpoint/static_head.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -48,6 +50,13 @@ NamedTensors translated(const NamedTensors& tensors, const ModelConfig& model) {
   return out;
 }
 
+// Static heads have no name: theirs is that of the adapter they were saved with.
+std::string adapter_beside(const fs::path& folder) {
+  const auto config = read_json(folder / kAdapterFiles.config);
+  const json name = config ? config->value("name", json()) : json();
+  return name.is_string() ? name.get<std::string>() : "default";
+}
+
 template <class T>
 void rename(T& part, const std::string& load_as) {
   if (!load_as.empty()) part.name = load_as;
@@ -58,6 +67,7 @@ void rename(T& part, const std::string& load_as) {
 Status save_adapter(const fs::path& folder, const Adapter& adapter, const ModelConfig& model) {
   json config = describe(model, adapter.name);
   config["config"] = to_json(adapter.config);
+  config["config_id"] = config_id(config["config"]);
   return save_part(folder, kAdapterFiles, config, adapter.tensors(model), !adapter.config.ln_before);
 }
 
@@ -89,9 +99,13 @@ Status save_head(const fs::path& folder, const Head& head, const ModelConfig& mo
 
 Result<Head> load_head(const fs::path& folder, const ModelConfig& model, const std::string& load_as,
                        WeightFormat format) {
-  FATHOM_ASSIGN(const json file, read_part_config(folder, kHeadFiles, model));
+  FATHOM_ASSIGN(json file, read_json(folder / kHeadFiles.config));
+  const bool fixed = is_static_head(file, model);
+  if (fixed) file = flexible_head(file, load_as.empty() ? adapter_beside(folder) : load_as, model);
+  FATHOM_TRY(check_part_config(folder, kHeadFiles, file, model));
   FATHOM_ASSIGN(const HeadConfig config, located(folder, head_config_from_json(file.value("config", json()))));
-  FATHOM_ASSIGN(const NamedTensors tensors, read_part_tensors(folder, kHeadFiles, format));
+  FATHOM_ASSIGN(NamedTensors tensors, read_part_tensors(folder, kHeadFiles, format));
+  if (fixed) tensors = flexible_tensors(tensors, file["name"].get<std::string>(), model);
   FATHOM_ASSIGN(Head head, located(folder, head_from_tensors(file["name"].get<std::string>(), config, model, tensors)));
   rename(head, load_as);
   return head;
@@ -100,6 +114,7 @@ Result<Head> load_head(const fs::path& folder, const ModelConfig& model, const s
 Status save_fusion(const fs::path& folder, const Fusion& fusion, const ModelConfig& model) {
   json config = describe(model, fusion.name);
   config["config"] = to_json(fusion.config);
+  config["config_id"] = config_id(config["config"]);
   config["adapter_names"] = fusion.adapters;
   return save_part(folder, kFusionFiles, config, named(fusion.parameters(model)), true);
 }

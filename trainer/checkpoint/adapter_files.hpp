@@ -26,7 +26,8 @@ Result<Adapter> load_adapter(const std::filesystem::path& folder, const ModelCon
                              const std::vector<std::int64_t>& leave_out = {}, const std::string& load_as = "",
                              WeightFormat format = WeightFormat::any);
 
-// head_config.json, pytorch_model_head.bin, model_head.safetensors.
+// head_config.json, pytorch_model_head.bin, model_head.safetensors. Heads of transformers' own sequence classifiers are
+// read as the flexible heads that compute the same; theirs is the name of the adapter beside them, else "default".
 Status save_head(const std::filesystem::path& folder, const Head& head, const ModelConfig& model);
 Result<Head> load_head(const std::filesystem::path& folder, const ModelConfig& model, const std::string& load_as = "",
                        WeightFormat format = WeightFormat::any);

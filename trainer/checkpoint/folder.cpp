@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
+#include "trainer/checkpoint/json_text.hpp"
 #include "trainer/checkpoint/safetensors.hpp"
 #include "trainer/checkpoint/torch_file.hpp"
 
@@ -56,9 +57,7 @@ Status write_json(const fs::path& file, const json& object) { return write_file_
 
 Result<json> read_json(const fs::path& file) {
   FATHOM_ASSIGN(const std::string text, read_file(file.string(), kMaxConfig));
-  json object = json::parse(text, nullptr, false);
-  if (!object.is_object()) return Error{Errc::corrupt, file.string() + ": not a JSON object"};
-  return object;
+  return parse_json_object(text, file.string());
 }
 
 Status save_part(const fs::path& folder, const PartFiles& files, const json& config, const NamedTensors& tensors,
@@ -72,12 +71,18 @@ Status save_part(const fs::path& folder, const PartFiles& files, const json& con
 Result<json> read_part_config(const fs::path& folder, const PartFiles& files, const ModelConfig& model) {
   const fs::path file = folder / files.config;
   FATHOM_ASSIGN(json config, read_json(file));
+  FATHOM_TRY(check_part_config(folder, files, config, model));
+  return config;
+}
+
+Status check_part_config(const fs::path& folder, const PartFiles& files, const json& config, const ModelConfig& model) {
+  const fs::path file = folder / files.config;
   if (!config.contains("name") || !config["name"].is_string()) {
     return Error{Errc::corrupt, file.string() + ": \"name\" is missing"};
   }
   const Status status = check_model(config, files, model);
   if (!status) return Error{status.error().code, file.string() + ": " + status.error().message};
-  return config;
+  return success();
 }
 
 Result<NamedTensors> read_part_tensors(const fs::path& folder, const PartFiles& files, WeightFormat format) {

@@ -35,6 +35,9 @@ Status save_part(const std::filesystem::path& folder, const PartFiles& files, co
 // are checked where they stand in it). Errors name the file.
 Result<nlohmann::json> read_part_config(const std::filesystem::path& folder, const PartFiles& files,
                                         const ModelConfig& model);
+// The same of an object already read from it.
+Status check_part_config(const std::filesystem::path& folder, const PartFiles& files, const nlohmann::json& config,
+                         const ModelConfig& model);
 
 // The safetensors file if it is there, else the .bin; or the one that `format` names (not_found without it).
 Result<NamedTensors> read_part_tensors(const std::filesystem::path& folder, const PartFiles& files,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <map>
 
 #include <nlohmann/json.hpp>
@@ -114,7 +115,7 @@ class TreeReader {
       setup.weights.assign(setup.children.size(), 1.0);
       sum = static_cast<double>(setup.children.size());
     }
-    if (!(sum > 0)) return wrong("weights do not sum to more than 0");
+    if (!(sum > 0) || !std::isfinite(sum)) return wrong("weights do not sum to a number above 0");
     for (double& weight : setup.weights) weight /= sum;
     return success();
   }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "trainer/checkpoint/safetensors.hpp"
+#include "trainer/checkpoint/shards.hpp"
 #include "trainer/checkpoint/torch_file.hpp"
 
 namespace fathom::trainer {
@@ -63,15 +64,16 @@ std::vector<std::int64_t> shape_of(const std::string& key, const ModelConfig& c)
   return {c.hidden, c.hidden};
 }
 
-// Keys without the family's prefix and with today's LayerNorm names.
-NamedTensors normalised(const ModelConfig& config, const NamedTensors& tensors) {
+// Keys without the family's prefix and with today's LayerNorm names. corrupt: two spellings of one key.
+Result<NamedTensors> normalised(const ModelConfig& config, const NamedTensors& tensors) {
   NamedTensors out;
   const std::string prefix = config.prefix();
   for (const auto& [key, tensor] : tensors) {
     std::string k = key.starts_with(prefix) ? key.substr(prefix.size()) : key;
     if (ends_with(k, "LayerNorm.gamma")) k.replace(k.size() - 5, 5, "weight");
     if (ends_with(k, "LayerNorm.beta")) k.replace(k.size() - 4, 4, "bias");
-    out.emplace(std::move(k), tensor);
+    const auto [at, fresh] = out.emplace(std::move(k), tensor);
+    if (!fresh) return Error{Errc::corrupt, "tensor \"" + at->first + "\" stands there twice, also as \"" + key + "\""};
   }
   return out;
 }
@@ -103,10 +105,14 @@ Result<NamedTensors> read_weights(const std::filesystem::path& folder) {
     FATHOM_ASSIGN(SafetensorsFile file, read_safetensors(safetensors));
     return std::move(file.tensors);
   }
+  const auto index = folder / "model.safetensors.index.json";
+  if (std::filesystem::exists(index)) return read_shards(index);
   const auto bin = folder / "pytorch_model.bin";
   if (std::filesystem::exists(bin)) return read_torch_file(bin);
-  return Error{Errc::not_found, fmt::format("{}: neither model.safetensors nor pytorch_model.bin is there; the folder "
-                                            "of a Hugging Face model is needed",
+  const auto bin_index = folder / "pytorch_model.bin.index.json";
+  if (std::filesystem::exists(bin_index)) return read_shards(bin_index);
+  return Error{Errc::not_found, fmt::format("{}: neither model.safetensors nor pytorch_model.bin is there, nor the "
+                                            "index of either in shards; the folder of a Hugging Face model is needed",
                                             folder.string())};
 }
 
@@ -128,7 +134,7 @@ BaseModel BaseModel::clone() const {
 }
 
 Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors& tensors) {
-  const NamedTensors known = normalised(config, tensors);
+  FATHOM_ASSIGN(const NamedTensors known, normalised(config, tensors));
   BaseModel model;
   model.config = config;
   model.layers.resize(static_cast<std::size_t>(config.layers));

@@ -51,7 +51,8 @@ struct BaseModel {
   [[nodiscard]] BaseModel clone() const;
 };
 
-// Reads config.json and model.safetensors (else pytorch_model.bin) of a Hugging Face folder; keys with or without the
+// Reads config.json and model.safetensors (else pytorch_model.bin, each also in shards with their index) of a Hugging
+// Face folder; keys with or without the
 // family's prefix, old LayerNorm.gamma/beta names, weights of any float type (converted to float32). Keys of heads and
 // position_ids are ignored. One error per problem: missing file, truncated file, missing tensor or wrong shape (with
 // the key, what was expected and what is there).

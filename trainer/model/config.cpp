@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
+#include "trainer/checkpoint/json_text.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -35,6 +37,11 @@ class Keys {
     if (object_[key].is_number()) return object_[key].get<double>();
     fail(fmt::format("key \"{}\" must be a number", key));
     return absent;
+  }
+  std::int64_t id(const char* key, std::int64_t absent) {
+    const double value = number(key, static_cast<double>(absent));
+    if (value >= 0 && value < kMaxSize && value == std::floor(value)) return static_cast<std::int64_t>(value);
+    return fail(fmt::format("key \"{}\": {} is no token's id", key, value));
   }
   double probability(const char* key, double absent) {
     const double p = number(key, absent);
@@ -90,7 +97,7 @@ ModelConfig from_keys(Keys& keys, ModelFamily family) {
     c.token_types = keys.size("type_vocab_size");
   }
   // Defaults are transformers', where the families differ only in the pad id.
-  c.pad_token_id = static_cast<std::int64_t>(keys.number("pad_token_id", family == ModelFamily::bert ? 0 : 1));
+  c.pad_token_id = keys.id("pad_token_id", family == ModelFamily::bert ? 0 : 1);
   c.layer_norm_eps = keys.number("layer_norm_eps", 1e-12);
   c.hidden_dropout = keys.probability("hidden_dropout_prob", 0.1);
   c.attention_dropout = keys.probability("attention_probs_dropout_prob", 0.1);
@@ -124,11 +131,8 @@ const char* ModelConfig::prefix() const { return names_of(family).prefix; }
 const char* ModelConfig::model_type() const { return names_of(family).type; }
 const char* ModelConfig::model_class() const { return names_of(family).model_class; }
 
-Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
-  const std::string file = (folder / "config.json").string();
-  FATHOM_ASSIGN(const std::string text, read_file(file, 16u << 20));
-  const json object = json::parse(text, nullptr, false);
-  if (!object.is_object()) return Error{Errc::invalid_argument, file + ": not a JSON object"};
+Result<ModelConfig> parse_model_config(std::string_view text, const std::string& file) {
+  FATHOM_ASSIGN(const json object, parse_json_object(text, file));
   Keys keys(object, file);
   const std::string type = keys.text("model_type", "");
   const auto family = std::find_if(kFamilies.begin(), kFamilies.end(), [&](const auto& f) { return type == f.type; });
@@ -138,6 +142,13 @@ Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
   }
   ModelConfig config = from_keys(keys, family->family);
   if (!keys.problem().empty()) return Error{Errc::invalid_argument, keys.problem()};
+  return config;
+}
+
+Result<ModelConfig> read_model_config(const std::filesystem::path& folder) {
+  const std::string file = (folder / "config.json").string();
+  FATHOM_ASSIGN(const std::string text, read_file(file, 16u << 20));
+  FATHOM_ASSIGN(ModelConfig config, parse_model_config(text, file));
   // "models/minilm/" has an empty last part.
   config.name = folder.filename().empty() ? folder.parent_path().filename().string() : folder.filename().string();
   return config;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/result.hpp"
 #include "trainer/model/activation.hpp"
@@ -51,6 +52,8 @@ struct ModelConfig {
 // Reads FOLDER/config.json. Errors: not_found; invalid_argument for a family other than these three, a missing
 // key, sizes that do not fit together (hidden not divisible by heads, more than 64 layers), relative positions.
 Result<ModelConfig> read_model_config(const std::filesystem::path& folder);
+// The same of the file's text; `file` is used in messages. The config has no name.
+Result<ModelConfig> parse_model_config(std::string_view text, const std::string& file);
 
 // Error with both numbers if a tokenizer of `size` entries does not fit the embedding table.
 Status check_tokenizer(const ModelConfig& config, std::int64_t size);

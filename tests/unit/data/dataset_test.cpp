@@ -96,6 +96,8 @@ TEST(Identity, HashesFollowTheBytes) {
   EXPECT_EQ(*cache.file(path), sha256_hex("text\tlabel\nxy\ta\n"));
 
   EXPECT_THAT(model_sha256(cache, folder.path()).error().message, HasSubstr("expected model.safetensors"));
+  folder.write("b/pytorch_model-00001-of-00001.bin", "c");
+  EXPECT_EQ(*model_sha256(cache, folder.path() / "b"), sha256_hex(sha256_hex("c") + "\n"));
   folder.write("m/model-00002-of-00002.safetensors", "b");
   folder.write("m/model-00001-of-00002.safetensors", "a");
   EXPECT_EQ(*model_sha256(cache, folder.path() / "m"), sha256_hex(sha256_hex("a") + "\n" + sha256_hex("b") + "\n"));

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/trainer/golden.hpp"
+#include "trainer/checkpoint/config_id.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -57,6 +58,26 @@ TEST(AdapterConfigs, OldFilesMeanTheOldActivationNames) {
   config["non_linearity"] = "gelu";
   EXPECT_EQ(value(adapter_config_from_json(config, true)).activation, Activation::gelu);
   EXPECT_EQ(value(adapter_config_from_json(config, false)).activation, Activation::gelu_tanh);
+}
+
+// Values that the library gives, some of them seen in public files.
+TEST(ConfigIds, AreTheLibrarys) {
+  for (const auto& [preset, id] :
+       std::map<std::string, std::string>{{"seq_bn", "9076f36a74755ac4"},
+                                          {"double_seq_bn", "b1017368d7a97b11"},
+                                          {"par_bn", "211b85d66ae909db"},
+                                          {"seq_bn[leave_out=[0, 1, 2, 3, 4]]", "1502df18a3d517e7"},
+                                          {"seq_bn[reduction_factor=2]", "e15331acc3f0a5c0"}}) {
+    EXPECT_EQ(config_id(to_json(value(adapter_preset(preset)))), id) << preset;
+  }
+  EXPECT_EQ(config_id(to_json(value(fusion_preset("dynamic")))), "39f0b9fc022449eb");
+  EXPECT_EQ(config_id(to_json(value(fusion_preset("static")))), "368b8b00d16e5e95");
+  // A float stays a float through reading and writing.
+  json config = to_json(value(adapter_preset("seq_bn")));
+  config["reduction_factor"] = 16.0;
+  const json again = to_json(value(adapter_config_from_json(config)));
+  EXPECT_EQ(again.dump(), config.dump());
+  EXPECT_EQ(config_id(again), "a8b81f2739c48482");
 }
 
 TEST(AdapterConfigs, UnknownKeysAreKept) {

@@ -65,6 +65,18 @@ class Writer {
     save_fuse("dropped_fuse", value(prune_fusion(drop(setup, 2), {})), head);
   }
 
+  // What the library saved, read and saved by us: on its way back nothing may be lost.
+  void resaved() {
+    const auto adapter =
+        std::make_shared<Adapter>(value(load_adapter(data_ / "adapters_with_head/hou1", model_->config)));
+    const Head head = value(load_head(data_ / "adapters_with_head/hou1", model_->config));
+    must(save_adapter(out_ / "resaved", *adapter, model_->config));
+    must(save_head(out_ / "resaved", head, model_->config));
+    save_expected(out_ / "resaved", Setup::single(adapter), head);
+    const SavedSetup saved = value(load_setup(data_ / "setups/fuse3", model_->config));
+    save_fuse("resaved_fuse", saved.setup, saved.heads.front());
+  }
+
  private:
   static void must(const Status& status) {
     if (!status) throw std::runtime_error(status.error().message);
@@ -122,6 +134,7 @@ TEST(Interop, WriteFolders) {
     writer.adapter_with_head("beside", "par_bn[reduction_factor=2]", 1);
     writer.adapter_with_head("dropped", "seq_bn[reduction_factor=4, leave_out=[0, 1]]", 2);
     writer.fusions();
+    writer.resaved();
   }
 }
 
