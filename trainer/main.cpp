@@ -2,6 +2,7 @@
 // subcommand. Exit codes: 0 done, 1 failure, 2 wrong usage.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <iostream>
 
@@ -12,6 +13,7 @@
 #include "trainer/engine/service.hpp"
 #include "trainer/engine/threads.hpp"
 #include "trainer/engine/train_file.hpp"
+#include "trainer/parallel/mpi_gang.hpp"
 
 namespace {
 
@@ -24,6 +26,7 @@ struct Arguments {
   CheckOptions check;
   bool devices_json = false;
   int threads = 1;
+  int ranks = 0;  // 0: as many as mpirun started
   std::string log_level = "info";
 };
 
@@ -64,6 +67,8 @@ CLI::App* add_train(CLI::App& app, Arguments& arguments) {
       ->check(CLI::ExistingDirectory);
   command->add_option("--folder", options.folder, "Folder of the job (default: JOB without its ending, here)");
   command->add_option("--inputs", options.inputs, "File with the job's inputs")->check(CLI::ExistingFile);
+  command->add_option("--ranks", arguments.ranks, "Processes that train the job together (starts them with mpirun)")
+      ->check(CLI::Range(1, 1024));
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options.json, "Everything the job says to a worker, as JSON lines");
   return command;
@@ -85,6 +90,18 @@ int run_train(TrainFileOptions& options) {
   if (options.root.empty()) options.root = ".";
   if (options.folder.empty()) options.folder = options.job.stem();
   return train_file(options, std::cout);
+}
+
+// Becomes mpirun where ranks are asked for and none were started. Returns an exit code when that fails or does not fit.
+int gather_ranks(int wanted, int argc, char** argv) {
+  const int started = ranks_of_mpirun();
+  if (wanted == 0 || wanted == std::max(started, 1)) return 0;
+  if (started > 0) {
+    std::cerr << "fathom-trainer: --ranks is " << wanted << ", but mpirun started " << started << "\n";
+    return 2;
+  }
+  std::cerr << "fathom-trainer: " << exec_mpirun(wanted, argc, argv).message << "\n";
+  return 1;
 }
 
 int run_service(const Arguments& arguments) {
@@ -114,6 +131,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (const int code = gather_ranks(arguments.ranks, argc, argv); code != 0) return code;
   const auto logging = fathom::init_log({"fathom-trainer", arguments.log_level, "", false});
   if (!logging) {
     std::cerr << "fathom-trainer: " << logging.error().message << "\n";

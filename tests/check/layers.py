@@ -18,12 +18,14 @@ ALLOWED = {  # folder: folders of ours that it may include besides itself
     "worker": ["data", "common"],
     "trainer/tokenizer": ["common"],
     "trainer/gpu": ["trainer", "common"],
+    "trainer/mpi": [],
     "trainer": ["trainer", "data", "common"],
     "cli": ["data", "sweeps", "common"],
 }
 FENCED = {  # pattern of an include: folders (or files) where it may stand
     r"(torch|ATen|c10)/": ["trainer"],
-    r"(cuda|nccl|mpi)[\w./]*\.h": ["trainer/gpu"],
+    r"(cuda|nccl)[\w./]*\.h$": ["trainer/gpu"],
+    r"mpi[\w./]*\.h$": ["trainer/mpi"],
     r"sqlite3\.h|libpq-fe\.h": ["coordinator/store"],
     r"boost/beast": ["common/net", "coordinator/api", "cli"],
     r"yaml-cpp/": ["common/config", "common/yaml", "sweeps"],

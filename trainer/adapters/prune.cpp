@@ -6,6 +6,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 namespace fathom::trainer {
@@ -27,6 +28,22 @@ void AttentionMeans::add(const std::vector<FusionAttention>& attention, const at
     }
     cell->tokens += attention_mask.defined() ? attention_mask.sum().item<double>()
                                              : static_cast<double>(a.weights.size(0) * a.weights.size(1));
+  }
+}
+
+void AttentionMeans::sum_over(Gang& gang) {
+  // The cells stand in the order in which a pass meets them: the same on every rank.
+  std::vector<double> numbers;
+  for (const Cell& cell : cells_) {
+    numbers.insert(numbers.end(), cell.sums.begin(), cell.sums.end());
+    numbers.push_back(cell.tokens);
+  }
+  const at::Tensor all = at::tensor(numbers, at::kDouble);
+  gang.sum(all);
+  const auto* next = all.const_data_ptr<double>();
+  for (Cell& cell : cells_) {
+    for (double& sum : cell.sums) sum = *next++;
+    cell.tokens = *next++;
   }
 }
 

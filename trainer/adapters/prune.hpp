@@ -8,6 +8,7 @@
 #include "common/result.hpp"
 #include "trainer/adapters/setup.hpp"
 #include "trainer/model/encoder.hpp"
+#include "trainer/parallel/gang.hpp"
 
 namespace fathom::trainer {
 
@@ -23,6 +24,8 @@ class AttentionMeans {
   };
   // Adds one forward result. attention_mask [B, T]: pads are not counted; undefined: every position counts.
   void add(const std::vector<FusionAttention>& attention, const at::Tensor& attention_mask);
+  // Adds what the other ranks have seen; each has seen something.
+  void sum_over(Gang& gang);
   // By layer, site, then order of the adapters in the fusion.
   [[nodiscard]] std::vector<Row> rows() const;
 

@@ -6,6 +6,8 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/max.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
 namespace fathom::trainer {
@@ -79,6 +81,22 @@ LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_i
   for (std::size_t line = 0; line < encodings.size(); ++line)
     lay(batch, static_cast<std::int64_t>(line), encodings[line].ids, encodings[line].type_ids);
   return batch;
+}
+
+LabelledBatch rows_of(const LabelledBatch& batch, std::uint64_t first, std::uint64_t last) {
+  const auto from = static_cast<std::int64_t>(first), count = static_cast<std::int64_t>(last - first);
+  const auto rows = [&](const at::Tensor& all) { return all.narrow(0, from, count); };
+  LabelledBatch part;
+  part.rows = last - first;
+  if (part.rows == 0) return part;
+  const auto lengths = rows(batch.input.attention_mask).sum(1);
+  const auto longest = lengths.max().item<std::int64_t>();
+  part.tokens = static_cast<std::uint64_t>(lengths.sum().item<std::int64_t>());
+  part.input.input_ids = rows(batch.input.input_ids).narrow(1, 0, longest);
+  part.input.attention_mask = rows(batch.input.attention_mask).narrow(1, 0, longest);
+  part.input.token_type_ids = rows(batch.input.token_type_ids).narrow(1, 0, longest);
+  part.labels = rows(batch.labels);
+  return part;
 }
 
 std::vector<std::vector<std::uint32_t>> passes_by_length(const TokenizedRows& rows,

@@ -44,6 +44,9 @@ LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_
 // A batch of texts without labels, for prediction; the rows of `encodings` in their order.
 LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id);
 
+// Rows first … last - 1 of a batch of labelled rows, padded to the longest among them: views of its tensors.
+LabelledBatch rows_of(const LabelledBatch& batch, std::uint64_t first, std::uint64_t last);
+
 // Cuts the rows of one optimizer step into passes of rows of like length, at most `most` rows each, so that little is
 // padding: the gradient of the step is the sum over its passes and differs from that of one padded pass by rounding
 // only. The cut with the fewest padded tokens, a pass itself counted as kPassTokens. Longest first, ties in the given

@@ -12,23 +12,33 @@ constexpr std::uint32_t kAttentionBatch = 64;  // rows of one pass
 }  // namespace
 
 AttentionPass::AttentionPass(const Network& network, std::shared_ptr<const OpenTask> task, std::uint32_t depth,
-                             bool mask_padding)
+                             bool mask_padding, Gang& gang)
     : network_(network),
+      gang_(gang),
       task_(std::move(task)),
       depth_(depth),
       mask_padding_(mask_padding),
-      batches_(batches_by_length(task_->rows, kAttentionBatch)) {}
+      batches_(batches_by_length(task_->rows, kAttentionBatch)),
+      shared_(gang.size() > 1 && batches_.size() >= static_cast<std::size_t>(gang.size())) {}
 
 bool AttentionPass::advance() {
   if (next_ == batches_.size()) return false;
+  const auto mine = next_ + static_cast<std::size_t>(shared_ ? gang_.rank() : 0);
+  if (mine < batches_.size()) measure(batches_[mine]);
+  next_ = std::min(batches_.size(), next_ + static_cast<std::size_t>(shared_ ? gang_.size() : 1));
+  if (next_ < batches_.size()) return true;
+  if (shared_) means_.sum_over(gang_);
+  return false;
+}
+
+void AttentionPass::measure(const std::vector<std::uint32_t>& chosen) {
   const c10::InferenceMode inference;
-  const auto batch = make_batch(task_->rows, batches_[next_]);
+  const auto batch = make_batch(task_->rows, chosen);
   ForwardOptions options;
   options.drop_depth = depth_;
   options.fusion_attention = true;
   const auto result = forward(*network_.base, batch.input, network_.setup, options);
   means_.add(result.fusion_attention, mask_padding_ ? batch.input.attention_mask : at::Tensor());
-  return ++next_ < batches_.size();
 }
 
 std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>& means,

@@ -1,9 +1,11 @@
 #include "trainer/engine/evaluation.hpp"
 
 #include <ATen/ops/argmax.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "trainer/engine/errors.hpp"
 #include "trainer/model/encoder.hpp"
@@ -16,67 +18,83 @@ constexpr std::uint32_t kEvalBatch = 64;
 
 }  // namespace
 
-Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths)
-    : network_(network), depths_(std::move(depths)) {
+Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
+                       Gang& gang)
+    : network_(network), gang_(gang), depths_(std::move(depths)) {
   parts_.push_back(part("eval", task));
   for (const auto& [split, more] : task->more) parts_.push_back(part(split, more));
 }
 
 Evaluation::Part Evaluation::part(const std::string& split, std::shared_ptr<const OpenTask> task) const {
   auto batches = batches_by_length(task->rows, kEvalBatch);
-  return {split, std::move(task), std::move(batches), {}, {}, std::vector<Collected>(depths_.size())};
+  const auto depths = static_cast<std::int64_t>(depths_.size());
+  const std::int64_t rows = task->rows.size(), count = static_cast<std::int64_t>(batches.size());
+  return {split, std::move(task), std::move(batches), at::zeros({depths, rows}, at::kDouble),
+          at::zeros({depths, count}, at::kDouble)};
 }
 
 bool Evaluation::advance() {
   if (at_part_ == parts_.size()) return false;
   auto& part = parts_[at_part_];
-  measure(part, part.batches[next_]);
-  if (++next_ == part.batches.size()) {
+  const auto mine = next_ + static_cast<std::size_t>(gang_.rank());
+  if (mine < part.batches.size()) measure(part, mine);
+  next_ += static_cast<std::size_t>(gang_.size());
+  if (next_ >= part.batches.size()) {
+    // Every number was found by one rank and is zero on the others.
+    gang_.sum(part.predicted);
+    gang_.sum(part.losses);
     next_ = 0;
     ++at_part_;
   }
   return at_part_ < parts_.size();
 }
 
-void Evaluation::measure(Part& part, const std::vector<std::uint32_t>& chosen) {
+void Evaluation::measure(Part& part, std::size_t number) {
   // No autograd bookkeeping at all; nothing computed here is kept beyond the batch.
   const c10::InferenceMode inference;
-  const auto& rows = part.task->rows;
-  const auto batch = make_batch(rows, chosen);
+  const auto batch = make_batch(part.task->rows, part.batches[number]);
   const std::vector<std::int64_t> depths(depths_.begin(), depths_.end());
   const auto results = forward_depths(*network_.base, batch.input, network_.setup, depths);
-  for (std::size_t i = 0; i < results.size(); ++i) collect(part.collected[i], results[i].last_hidden_state, batch);
-  for (const auto row : chosen) {
-    if (part.task->regression)
-      part.targets.push_back(rows.targets[row]);
-    else
-      part.labels.push_back(rows.labels[row]);
-  }
-}
-
-void Evaluation::collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch) {
-  const auto logits = head_logits(*network_.head, *network_.base, hidden);
-  // Weighted by rows: the last batch is smaller.
-  collected.loss += head_loss(*network_.head, logits, batch.labels).item<double>() * static_cast<double>(batch.rows);
-  const auto count = static_cast<std::size_t>(batch.rows);
-  if (network_.head->config.num_labels == 1) {
-    const auto values = logits.to(at::kDouble).contiguous();
-    const auto* first = values.const_data_ptr<double>();
-    collected.values.insert(collected.values.end(), first, first + count);
-  } else {
+  const auto column = static_cast<std::int64_t>(number);
+  // All batches but the last have the same size.
+  const auto first = column * static_cast<std::int64_t>(kEvalBatch), count = static_cast<std::int64_t>(batch.rows);
+  for (std::int64_t i = 0; i < static_cast<std::int64_t>(results.size()); ++i) {
+    const auto logits =
+        head_logits(*network_.head, *network_.base, results[static_cast<std::size_t>(i)].last_hidden_state);
+    // Weighted by rows: the last batch is smaller.
+    const auto loss = head_loss(*network_.head, logits, batch.labels).item<double>();
+    part.losses.select(0, i).narrow(0, column, 1).fill_(loss * static_cast<double>(batch.rows));
     // argmax takes the first of equal logits, like NumPy, so ties are the same everywhere.
-    const auto classes = at::argmax(logits, -1).to(at::kInt).contiguous();
-    const auto* first = classes.const_data_ptr<std::int32_t>();
-    collected.classes.insert(collected.classes.end(), first, first + count);
+    const bool value = network_.head->config.num_labels == 1;
+    part.predicted.select(0, i).narrow(0, first, count).copy_(value ? logits.view(-1) : at::argmax(logits, -1));
   }
 }
 
-std::vector<Metric> Evaluation::metrics(const Part& part, const Collected& collected) {
+std::vector<Metric> Evaluation::metrics(const Part& part, std::size_t depth) const {
+  const auto row = static_cast<std::int64_t>(depth);
+  const auto* predicted = part.predicted.select(0, row).const_data_ptr<double>();
+  const auto& known = part.task->rows;
   const auto classes = static_cast<std::int32_t>(part.task->labels.size());
-  auto metrics = part.task->regression ? regression_metrics(collected.values, part.targets)
-                                       : classification_metrics(collected.classes, part.labels, classes);
-  const auto count = std::max(collected.classes.size(), collected.values.size());
-  metrics.push_back({"loss", collected.loss / static_cast<double>(count)});
+  std::vector<std::int32_t> guesses, labels;
+  std::vector<double> values, targets;
+  for (const auto& batch : part.batches) {
+    for (const auto i : batch) {
+      const double found = *predicted++;
+      if (network_.head->config.num_labels == 1)
+        values.push_back(found);
+      else
+        guesses.push_back(static_cast<std::int32_t>(found));
+      if (part.task->regression)
+        targets.push_back(known.targets[i]);
+      else
+        labels.push_back(known.labels[i]);
+    }
+  }
+  auto metrics =
+      part.task->regression ? regression_metrics(values, targets) : classification_metrics(guesses, labels, classes);
+  const auto* losses = part.losses.select(0, row).const_data_ptr<double>();
+  const double loss = std::accumulate(losses, losses + part.batches.size(), 0.0);
+  metrics.push_back({"loss", loss / static_cast<double>(known.size())});
   return metrics;
 }
 
@@ -85,7 +103,7 @@ std::vector<ResultRow> Evaluation::rows(std::uint32_t epoch, const std::string& 
   for (const Part& part : parts_) {
     const bool judged = &part == &parts_.front();
     for (std::size_t i = 0; i < depths_.size(); ++i) {
-      for (const auto& metric : metrics(part, part.collected[i]))
+      for (const auto& metric : metrics(part, i))
         rows.push_back({epoch, depths_[i], metric.name, metric.value, judged && metric.name == primary, part.split});
     }
   }

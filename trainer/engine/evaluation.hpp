@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "trainer/engine/network.hpp"
+#include "trainer/parallel/gang.hpp"
 #include "trainer/report/metrics.hpp"
 #include "trainer/report/result.hpp"
 
@@ -15,10 +16,12 @@ namespace fathom::trainer {
 
 class Evaluation {
  public:
-  // `network` must outlive the evaluation. depths: rising, none repeated.
-  Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths);
+  // `network` and `gang` must outlive the evaluation. depths: rising, none repeated. The ranks of a gang take turns
+  // with the batches; at the end all of them know everything, bit for bit what one rank would have found.
+  Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
+             Gang& gang = alone());
 
-  // One batch. False: there is none left, scores() may be called.
+  // One batch of each rank. False: there is none left, scores() may be called.
   bool advance();
 
   // All metrics of the task and the mean loss ("loss") at every depth, split by split; `primary` is marked in the eval
@@ -26,31 +29,25 @@ class Evaluation {
   [[nodiscard]] std::vector<ResultRow> rows(std::uint32_t epoch, const std::string& primary) const;
 
  private:
-  // What was predicted at one depth, in the order of the rows seen.
-  struct Collected {
-    std::vector<std::int32_t> classes;
-    std::vector<double> values;
-    double loss = 0;  // sum over rows
-  };
   // One file of rows that score.
   struct Part {
     std::string split;
     std::shared_ptr<const OpenTask> task;
     std::vector<std::vector<std::uint32_t>> batches;
-    std::vector<std::int32_t> labels;  // of the rows seen, in their order
-    std::vector<double> targets;
-    std::vector<Collected> collected;  // one per depth
+    // float64 [depths, rows], by batch and place in it: the class or the value that was predicted. Zero until then.
+    at::Tensor predicted;
+    at::Tensor losses;  // float64 [depths, batches]: sums over rows
   };
   [[nodiscard]] Part part(const std::string& split, std::shared_ptr<const OpenTask> task) const;
-  void measure(Part& part, const std::vector<std::uint32_t>& chosen);
-  void collect(Collected& collected, const at::Tensor& hidden, const LabelledBatch& batch);
-  [[nodiscard]] static std::vector<Metric> metrics(const Part& part, const Collected& collected);
+  void measure(Part& part, std::size_t batch);
+  [[nodiscard]] std::vector<Metric> metrics(const Part& part, std::size_t depth) const;
 
   const Network& network_;
+  Gang& gang_;
   std::vector<std::uint32_t> depths_;
   std::vector<Part> parts_;
   std::size_t at_part_ = 0;
-  std::size_t next_ = 0;  // batch of that part
+  std::size_t next_ = 0;  // batch of that part, rank 0's
 };
 
 // The number that judges a job: mean of the primary rows over `depths`; where none of them was measured, over all.

@@ -56,7 +56,7 @@ void MeasureJob::open() {
   events_.started(source_.model->sha256, source_.eval->data_sha256, 0);
   // A pruned fusion is compared with its source, so it is judged at the same depths.
   depths_ = judged_depths(source_.card.drop, spec_.objective.depth);
-  attention_.emplace(source_.network, train, source_.card.drop.lo, spec_.mask_padding);
+  attention_.emplace(source_.network, train, source_.card.drop.lo, spec_.mask_padding, resources_.gang());
   phase_ = Phase::attend;
 }
 
@@ -72,7 +72,7 @@ void MeasureJob::prune() {
 }
 
 void MeasureJob::begin_evaluation() {
-  evaluation_.emplace(source_.network, source_.eval, depths_);
+  evaluation_.emplace(source_.network, source_.eval, depths_, resources_.gang());
   phase_ = Phase::evaluate;
 }
 
@@ -94,7 +94,7 @@ void MeasureJob::finish() {
   card.result = to_json(result);
   // An evaluation adds no weights; its source keeps them.
   const bool pruned = spec_.kind == JobKind::prune;
-  write_final(folder_, pruned ? &source_.network : nullptr, card);
+  if (resources_.gang().leads()) write_final(folder_, pruned ? &source_.network : nullptr, card);
   phase_ = Phase::done;
   events_.finished(card.result.dump());
 }

@@ -51,8 +51,8 @@ OpenModel open_model(const std::filesystem::path& folder) {
   return model;
 }
 
-Resources::Resources(std::filesystem::path root, std::string device)
-    : root_(std::move(root)), device_(std::move(device)) {}
+Resources::Resources(std::filesystem::path root, std::string device, Gang& gang)
+    : root_(std::move(root)), device_(std::move(device)), gang_(gang) {}
 
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);

@@ -17,6 +17,7 @@
 #include "data/identity.hpp"
 #include "trainer/batches/tokenized.hpp"
 #include "trainer/model/base_model.hpp"
+#include "trainer/parallel/gang.hpp"
 #include "trainer/tokenizer/tokenizer.hpp"
 
 namespace fathom::trainer {
@@ -45,8 +46,9 @@ OpenModel open_model(const std::filesystem::path& folder);
 
 class Resources {
  public:
-  // `root`: what model paths and task files are relative to. `device` goes into results.
-  Resources(std::filesystem::path root, std::string device);
+  // `root`: what model paths and task files are relative to. `device` goes into results. `gang`: the ranks that
+  // share this trainer's job; it outlives the resources.
+  Resources(std::filesystem::path root, std::string device, Gang& gang = alone());
 
   // Held for the life of the process; read again when the file on disk has changed.
   std::shared_ptr<const OpenModel> model(const std::string& path);
@@ -56,10 +58,12 @@ class Resources {
                                        std::size_t max_length);
 
   [[nodiscard]] const std::string& device() const { return device_; }
+  [[nodiscard]] Gang& gang() const { return gang_; }
 
  private:
   const std::filesystem::path root_;
   const std::string device_;
+  Gang& gang_;
   data::HashCache hashes_;
   std::map<std::string, std::shared_ptr<const OpenModel>> models_;  // by path relative to the root
   // Newest use first: (key, task). Short, so a list is searched.

@@ -10,9 +10,11 @@
 
 #include "common/files.hpp"
 #include "common/yaml_json.hpp"
+#include "trainer/engine/follower.hpp"
 #include "trainer/engine/resources.hpp"
 #include "trainer/engine/runner.hpp"
 #include "trainer/engine/trace.hpp"
+#include "trainer/parallel/mpi_gang.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -73,20 +75,15 @@ int refused(const Error& error) {
   return 1;
 }
 
-}  // namespace
-
-int train_file(const TrainFileOptions& options, std::ostream& out) {
-  JobRequest request;
-  request.folder = options.folder;
-  const auto settings = read_settings(options.job);
-  if (!settings) return refused(settings.error());
-  const auto inputs = options.inputs.empty() ? Result<std::string>(std::string()) : read_file(options.inputs.string());
-  if (!inputs) return refused(inputs.error());
-  request.settings = *settings;
-  request.inputs = *inputs;
+// The job on this rank of the gang. Rank 0 reports.
+int train(const JobRequest& request, const TrainFileOptions& options, Gang& gang, std::ostream& out) {
   Trace trace;
-  if (!options.trace.empty()) {
-    if (const auto opened = trace.open(options.trace); !opened) return refused(opened.error());
+  if (!options.trace.empty() && gang.leads()) {
+    if (const auto opened = trace.open(options.trace); !opened) {
+      const int code = refused(opened.error());
+      if (gang.size() > 1) gang.abandon();
+      return code;
+    }
   }
   bool finished = false;
   TextReport report(options, out);
@@ -99,14 +96,37 @@ int train_file(const TrainFileOptions& options, std::ostream& out) {
     if (envelope.has_trainer_log())
       options.json ? print_json(envelope.trainer_log(), out) : report.log(envelope.trainer_log().line());
   };
-  Resources resources(options.root, options.device);
-  Runner runner(resources);
   const Fence fence{JobNumber(1), 1, 1, LeaseId(1)};
-  runner.add(fence, request, std::make_unique<TracedEvents>(fence, options.device, send, trace));
+  std::unique_ptr<JobEvents> events;
+  if (gang.leads())
+    events = std::make_unique<TracedEvents>(fence, options.device, send, trace);
+  else
+    events = std::make_unique<FollowerEvents>(gang, finished);
+  Resources resources(options.root, options.device, gang);
+  Runner runner(resources);
+  runner.add(fence, request, std::move(events));
   while (runner.turn()) {
   }
+  // Whatever this rank found wrong, the others must not wait for it.
+  if (!finished && gang.size() > 1) gang.abandon();
   if (const auto written = trace.close(); !written) return refused(written.error());
   return finished ? 0 : 1;
+}
+
+}  // namespace
+
+int train_file(const TrainFileOptions& options, std::ostream& out) {
+  JobRequest request;
+  request.folder = options.folder;
+  const auto settings = read_settings(options.job);
+  if (!settings) return refused(settings.error());
+  const auto inputs = options.inputs.empty() ? Result<std::string>(std::string()) : read_file(options.inputs.string());
+  if (!inputs) return refused(inputs.error());
+  request.settings = *settings;
+  request.inputs = *inputs;
+  const auto gang = join_mpirun(options.device);
+  if (!gang) return refused(gang.error());
+  return train(request, options, **gang, out);
 }
 
 }  // namespace fathom::trainer

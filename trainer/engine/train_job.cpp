@@ -99,7 +99,7 @@ void TrainJob::open() {
   options.clip = spec_.train.clip;
   options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
   options.seed = stream_key(spec_.seed, Purpose::dropout, 0);
-  training_.emplace(network_, options);
+  training_.emplace(network_, options, resources_.gang());
   resume();
   phase_ = Phase::train;
   // Interrupted inside an epoch: its order is drawn again and the rows of the steps made are passed over.
@@ -121,6 +121,11 @@ void TrainJob::resume() {
       events_.log("resume.ckpt cannot be used, starting from the first epoch: " + checkpoint.error().message);
     }
   }
+  // Ranks that started from different steps would wait for each other for ever, or worse.
+  auto step = state_.progress.step;
+  resources_.gang().share(&step, sizeof step);
+  if (step != state_.progress.step)
+    throw JobError(ErrorClass::internal, "the ranks do not read the same resume.ckpt: is the job's folder shared?");
   events_.started(model_->sha256, train_->data_sha256, state_.progress.epoch);
   events_.log(fmt::format("{} rows, {} steps an epoch, {} epochs, {} trained tensors{}{}", train_->rows.size(),
                           steps_per_epoch_, spec_.train.epochs, network_.trained.size(),
@@ -169,7 +174,7 @@ void TrainJob::report_step(const StepReport& report) {
 bool TrainJob::epoch_trained() const { return step_in_epoch_ == steps_per_epoch_; }
 
 void TrainJob::begin_evaluation() {
-  evaluation_.emplace(network_, eval_, judged_);
+  evaluation_.emplace(network_, eval_, judged_, resources_.gang());
   phase_ = Phase::evaluate;
 }
 
@@ -210,6 +215,7 @@ void TrainJob::keep_if_best(double objective, std::vector<ResultRow> rows) {
 }
 
 void TrainJob::save_checkpoint(const std::string& path, double objective, bool best) {
+  if (!resources_.gang().leads()) return;
   const auto& progress = state_.progress;
   state_.current_is_best = best;
   value_or_fail(make_folders((folder_ / "checkpoints").string()), ErrorClass::disk);
@@ -236,7 +242,7 @@ void TrainJob::end_training() {
   }
   // The attention is that of the model that will be saved.
   restore(network_, state_.best);
-  attention_.emplace(network_, train_, spec_.drop.lo, /*mask_padding=*/true);
+  attention_.emplace(network_, train_, spec_.drop.lo, /*mask_padding=*/true, resources_.gang());
   phase_ = Phase::attend;
 }
 
@@ -285,9 +291,10 @@ std::string TrainJob::conclude() {
   result.data_sha256 = train_->data_sha256;
   result.device = resources_.device();
   const auto object = to_json(result);
-  write_final(
-      folder_, &network_,
-      {spec_.settings, object, train_->labels, train_->regression, spec_.drop, spec_.train.max_length, spec_.model});
+  if (resources_.gang().leads())
+    write_final(
+        folder_, &network_,
+        {spec_.settings, object, train_->labels, train_->regression, spec_.drop, spec_.train.max_length, spec_.model});
   // The same object in fathom.json and in the item: what is collected is what was reported.
   return object.dump();
 }

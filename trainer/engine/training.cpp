@@ -8,12 +8,14 @@
 
 namespace fathom::trainer {
 
-Training::Training(const Network& network, const TrainingOptions& options)
-    : network_(network), options_(options), optimizer_(network.trained, options.adamw) {}
+Training::Training(const Network& network, const TrainingOptions& options, Gang& gang)
+    : network_(network),
+      options_(options),
+      optimizer_(network.trained, options.adamw),
+      gang_(gang),
+      sum_gradients_(network.trained, gang) {}
 
 StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth) {
-  std::uint64_t rows = 0;
-  for (const auto& pass : passes) rows += pass.rows;
   StepReport report;
   report.lr = options_.schedule.at(step);
   DropoutSource source{options_.seed, step, 0};
@@ -21,11 +23,7 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
   options.drop_depth = depth;
   options.recipe = options_.recipe;
   options.dropout = options_.dropout ? &source : nullptr;
-  for (const auto& pass : passes) {
-    const double share = static_cast<double>(pass.rows) / static_cast<double>(rows);
-    report.loss += share * accumulate(pass, share, options);
-    source.first_row += static_cast<std::int64_t>(pass.rows);
-  }
+  report.loss = sum_gradients_(accumulate(passes, options, source));
   report.reg_loss = regularise(depth);
   if (options_.on_gradients) options_.on_gradients();
   report.grad_norm = clip_gradients(network_.trained, options_.clip);
@@ -33,6 +31,23 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
   // Undefined rather than zero: see AdamW.
   clear_gradients(network_.trained);
   return report;
+}
+
+double Training::accumulate(const std::vector<LabelledBatch>& passes, ForwardOptions& options, DropoutSource& source) {
+  std::uint64_t rows = 0, first_row = 0;
+  for (const auto& pass : passes) rows += pass.rows;
+  double loss = 0;
+  const auto rank = static_cast<std::uint64_t>(gang_.rank()), ranks = static_cast<std::uint64_t>(gang_.size());
+  for (const auto& pass : passes) {
+    const auto first = pass.rows * rank / ranks, last = pass.rows * (rank + 1) / ranks;
+    // Masks are drawn by the row's number in the step: the same ones whichever rank computes it.
+    source.first_row = static_cast<std::int64_t>(first_row + first);
+    first_row += pass.rows;
+    if (first == last) continue;
+    const double share = static_cast<double>(last - first) / static_cast<double>(rows);
+    loss += share * accumulate(ranks == 1 ? pass : rows_of(pass, first, last), share, options);
+  }
+  return loss;
 }
 
 double Training::accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options) {

@@ -12,6 +12,7 @@
 #include "trainer/model/encoder.hpp"
 #include "trainer/optim/adamw.hpp"
 #include "trainer/optim/schedule.hpp"
+#include "trainer/parallel/gradient_sum.hpp"
 
 namespace fathom::trainer {
 
@@ -35,24 +36,28 @@ struct StepReport {
 
 class Training {
  public:
-  // `network` must outlive it.
-  Training(const Network& network, const TrainingOptions& options);
+  // `network` and `gang` must outlive it.
+  Training(const Network& network, const TrainingOptions& options, Gang& gang = alone());
 
   // Optimizer step number `step` (0-based) over the rows of all `passes` (micro-batches of one step), with the adapters
   // of layers 0..depth-1 skipped. Skipped tensors get no gradient and are left alone by AdamW. A NaN or Inf loss or
-  // norm is returned and the tensors are not updated.
+  // norm is returned and the tensors are not updated. In a gang every rank passes the whole step; it computes its share
+  // of the rows of each pass, and all ranks end with the tensors and the report that one rank would have.
   StepReport step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth);
 
   [[nodiscard]] AdamW& optimizer() { return optimizer_; }
   [[nodiscard]] const AdamW& optimizer() const { return optimizer_; }
 
  private:
+  double accumulate(const std::vector<LabelledBatch>& passes, ForwardOptions& options, DropoutSource& source);
   double accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options);
   std::optional<double> regularise(std::uint32_t depth);
 
   const Network& network_;
   TrainingOptions options_;
   AdamW optimizer_;
+  Gang& gang_;
+  GradientSum sum_gradients_;
 };
 
 }  // namespace fathom::trainer
