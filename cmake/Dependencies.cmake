@@ -1,4 +1,16 @@
 # Third parties. Each is used only where docs/architecture.md allows it (checked by tests/check/layers.py).
+if(FATHOM_CUDA)
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX} AND EXISTS /usr/local/cuda/bin/nvcc)
+    set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc)  # where PATH does not name it
+  endif()
+  set(CMAKE_CUDA_ARCHITECTURES "80;90")
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)  # the one that LibTorch loads
+  enable_language(CUDA)
+  # CMake 3.25 does not know the dialect's flag of nvcc 13 and would compile as an older C++ without a word.
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+  set(CMAKE_CUDA_STANDARD 20)
+endif()
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED)
 find_package(OpenSSL 3 REQUIRED)

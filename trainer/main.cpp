@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <iostream>
+#include <regex>
 
 #include "common/log.hpp"
 #include "trainer/check/command.hpp"
@@ -13,6 +14,7 @@
 #include "trainer/engine/service.hpp"
 #include "trainer/engine/threads.hpp"
 #include "trainer/engine/train_file.hpp"
+#include "trainer/parallel/gang_launcher.hpp"
 #include "trainer/parallel/mpi_gang.hpp"
 
 namespace {
@@ -26,14 +28,27 @@ struct Arguments {
   CheckOptions check;
   bool devices_json = false;
   int threads = 1;
-  int ranks = 0;  // 0: as many as mpirun started
+  int ranks = 0;            // 0: as many as mpirun started
+  std::string gang_socket;  // of the launcher, where rank 0 finds the worker
   std::string log_level = "info";
 };
 
+CLI::Validator known_device() {
+  const auto check = [](const std::string& text) -> std::string {
+    static const std::regex form("cpu|cuda:[0-9]{1,3}(,cuda:[0-9]{1,3})*");
+    return std::regex_match(text, form) ? "" : "'" + text + "' is no device; write cpu or cuda:NUMBER";
+  };
+  return CLI::Validator(check, "DEVICE");
+}
+
 void add_service(CLI::App& app, Arguments& arguments) {
   app.add_option("--fd", arguments.service.fd, "Socket to the worker, inherited")->check(CLI::NonNegativeNumber);
-  app.add_option("--device", arguments.service.device, "Device to compute on")->check(CLI::IsMember({"cpu"}));
+  app.add_option("--device", arguments.service.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
+      ->check(known_device());
   app.add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  app.add_option("--ranks", arguments.ranks, "Run one job as so many processes under one mpirun")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--gang-socket", arguments.gang_socket, "Of a rank: where its launcher listens")->group("");
   app.add_option("--root", arguments.service.root, "Data root: models and tasks are relative to it");
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn or error");
 }
@@ -70,6 +85,8 @@ CLI::App* add_train(CLI::App& app, Arguments& arguments) {
   command->add_option("--ranks", arguments.ranks, "Processes that train the job together (starts them with mpirun)")
       ->check(CLI::Range(1, 1024));
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  command->add_option("--device", options.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
+      ->check(known_device());
   command->add_flag("--json", options.json, "Everything the job says to a worker, as JSON lines");
   return command;
 }
@@ -86,7 +103,16 @@ CLI::App* add_check(CLI::App& app, Arguments& arguments) {
   return command;
 }
 
+// This rank's own of the devices; false, after a line on stderr, when it cannot be computed on.
+bool take_device(std::string& device) {
+  device = device_of_rank(device, rank_of_mpirun());
+  const auto there = require_device(device);
+  if (!there) std::cerr << "fathom-trainer: " << there.error().message << "\n";
+  return there.ok();
+}
+
 int run_train(TrainFileOptions& options) {
+  if (!take_device(options.device)) return 1;
   if (options.root.empty()) options.root = ".";
   if (options.folder.empty()) options.folder = options.job.stem();
   return train_file(options, std::cout);
@@ -104,13 +130,34 @@ int gather_ranks(int wanted, int argc, char** argv) {
   return 1;
 }
 
-int run_service(const Arguments& arguments) {
+int serve_ranks(Arguments& arguments) {
+  auto& service = arguments.service;
+  if (ranks_of_mpirun() == 0) {
+    const std::vector<std::string> rest = {
+        "--device", service.device,        "--threads",   std::to_string(arguments.threads),
+        "--root",   service.root.string(), "--log-level", arguments.log_level};
+    return lead_gang(arguments.ranks, service.fd, rest);
+  }
+  if (!take_device(service.device)) return 1;
+  const auto gang = join_mpirun(service.device);
+  if (!gang) throw std::runtime_error(gang.error().message);
+  if ((*gang)->leads()) {
+    const auto fd = connect_to_launcher(arguments.gang_socket);
+    if (!fd) throw std::runtime_error(fd.error().message);
+    service.fd = *fd;
+  }
+  return serve(service, **gang);
+}
+
+int run_service(Arguments& arguments) {
   if (arguments.service.root.empty()) {
     std::cerr << "fathom-trainer: --root is missing: the folder that models and tasks are relative to\n";
     return 2;
   }
   // Ctrl-C reaches the whole group of processes; the worker decides when its trainers end.
   std::signal(SIGINT, SIG_IGN);
+  if (arguments.ranks > 1 || !arguments.gang_socket.empty()) return serve_ranks(arguments);
+  if (!take_device(arguments.service.device)) return 1;
   return serve(arguments.service);
 }
 
@@ -131,7 +178,6 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  if (const int code = gather_ranks(arguments.ranks, argc, argv); code != 0) return code;
   const auto logging = fathom::init_log({"fathom-trainer", arguments.log_level, "", false});
   if (!logging) {
     std::cerr << "fathom-trainer: " << logging.error().message << "\n";
@@ -147,9 +193,12 @@ int run(int argc, char** argv) {
     }
     return predict(arguments.predict, std::cout);
   }
+  if (train_command->parsed()) {
+    if (const int code = gather_ranks(arguments.ranks, argc, argv); code != 0) return code;
+  }
   if (train_command->parsed()) return run_train(arguments.train);
   if (check_command->parsed()) return run_check(arguments.check, std::cout);
-  if (arguments.service.fd >= 0) return run_service(arguments);
+  if (arguments.service.fd >= 0 || !arguments.gang_socket.empty()) return run_service(arguments);
   std::cerr << app.help();
   return 2;
 }

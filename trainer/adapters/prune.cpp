@@ -22,7 +22,7 @@ void AttentionMeans::add(const std::vector<FusionAttention>& attention, const at
     }
     at::Tensor weights = a.weights.detach().to(at::kDouble);
     if (attention_mask.defined()) weights = weights * attention_mask.to(at::kDouble).unsqueeze(-1);
-    const at::Tensor sums = weights.sum(at::IntArrayRef{0, 1});
+    const at::Tensor sums = weights.sum(at::IntArrayRef{0, 1}).cpu();
     for (std::size_t i = 0; i < cell->sums.size(); ++i) {
       cell->sums[i] += sums.select(0, static_cast<std::int64_t>(i)).item<double>();
     }

@@ -83,6 +83,14 @@ LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_i
   return batch;
 }
 
+LabelledBatch on_device(LabelledBatch batch, at::Device device) {
+  for (at::Tensor* tensor :
+       {&batch.input.input_ids, &batch.input.attention_mask, &batch.input.token_type_ids, &batch.labels}) {
+    if (tensor->defined()) *tensor = tensor->to(device);
+  }
+  return batch;
+}
+
 LabelledBatch rows_of(const LabelledBatch& batch, std::uint64_t first, std::uint64_t last) {
   const auto from = static_cast<std::int64_t>(first), count = static_cast<std::int64_t>(last - first);
   const auto rows = [&](const at::Tensor& all) { return all.narrow(0, from, count); };

@@ -44,6 +44,9 @@ LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_
 // A batch of texts without labels, for prediction; the rows of `encodings` in their order.
 LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id);
 
+// The same rows there.
+LabelledBatch on_device(LabelledBatch batch, at::Device device);
+
 // Rows first … last - 1 of a batch of labelled rows, padded to the longest among them: views of its tensors.
 LabelledBatch rows_of(const LabelledBatch& batch, std::uint64_t first, std::uint64_t last);
 

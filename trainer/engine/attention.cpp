@@ -33,7 +33,7 @@ bool AttentionPass::advance() {
 
 void AttentionPass::measure(const std::vector<std::uint32_t>& chosen) {
   const c10::InferenceMode inference;
-  const auto batch = make_batch(task_->rows, chosen);
+  const auto batch = on_device(make_batch(task_->rows, chosen), network_.base->word_embeddings.device());
   ForwardOptions options;
   options.drop_depth = depth_;
   options.fusion_attention = true;

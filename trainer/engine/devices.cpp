@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <sstream>
 #include <thread>
 
 #include "trainer/gpu/gpu_module.hpp"
@@ -51,6 +53,26 @@ std::string append_gpus(json& devices) {
 }
 
 }  // namespace
+
+Status require_device(const std::string& device) {
+  if (device == "cpu") return success();
+  std::string error;
+  const auto* module = open_gpu_module(&error);
+  if (module != nullptr) {
+    const auto found = module->devices(&error);
+    const auto same = [&](const GpuDevice& gpu) { return gpu.name == device; };
+    if (std::ranges::any_of(found, same)) return success();
+    if (error.empty()) error = fmt::format("this machine has {} GPUs", found.size());
+  }
+  return Error{Errc::unsupported, device + " is not there: " + error};
+}
+
+std::string device_of_rank(const std::string& devices, int rank) {
+  std::vector<std::string> names;
+  std::istringstream text(devices);
+  for (std::string name; std::getline(text, name, ',');) names.push_back(name);
+  return names.empty() ? devices : names[static_cast<std::size_t>(rank) % names.size()];
+}
 
 int print_devices(bool as_json, std::ostream& out) {
   json devices = json::array({cpu()});

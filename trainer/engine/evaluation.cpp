@@ -52,7 +52,8 @@ bool Evaluation::advance() {
 void Evaluation::measure(Part& part, std::size_t number) {
   // No autograd bookkeeping at all; nothing computed here is kept beyond the batch.
   const c10::InferenceMode inference;
-  const auto batch = make_batch(part.task->rows, part.batches[number]);
+  const auto batch =
+      on_device(make_batch(part.task->rows, part.batches[number]), network_.base->word_embeddings.device());
   const std::vector<std::int64_t> depths(depths_.begin(), depths_.end());
   const auto results = forward_depths(*network_.base, batch.input, network_.setup, depths);
   const auto column = static_cast<std::int64_t>(number);

@@ -65,6 +65,17 @@ std::shared_ptr<Head> member_head(const std::vector<Input>& members, const std::
   return std::make_shared<Head>(std::move(head));
 }
 
+// Fresh and loaded parts are made on the CPU, where the library's random numbers come from; they follow their base. The
+// tensors stay the same objects, so that every handle to them follows too.
+void follow_base(Network& network) {
+  const auto place = network.base->word_embeddings.device();
+  if (place.is_cpu()) return;
+  Parameters all = network.head->parameters();
+  for (const auto& adapter : network.setup.adapters()) append(all, adapter->parameters(network.base->config));
+  if (network.fusion) append(all, network.fusion->parameters(network.base->config));
+  for (const auto& parameter : all) parameter.value.set_data(parameter.value.detach().to(place));
+}
+
 }  // namespace
 
 Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task) {
@@ -80,6 +91,7 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
   check(network.setup, *base);
   append(network.trained, network.adapter->parameters(base->config));
   append(network.trained, network.head->parameters());
+  follow_base(network);
   return network;
 }
 
@@ -114,6 +126,7 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
   check(network.setup, *base);
   append(network.trained, network.fusion->parameters(base->config));
   append(network.trained, network.head->parameters());
+  follow_base(network);
   return network;
 }
 
@@ -135,6 +148,7 @@ Network load_network(const std::filesystem::path& folder, const std::shared_ptr<
     network.head = std::make_shared<Head>(value_or_fail(load_head(folder, base->config), ErrorClass::model));
   }
   value_or_fail(check_setup(network.setup, base->config), ErrorClass::model);
+  follow_base(network);
   return network;
 }
 

@@ -52,7 +52,10 @@ OpenModel open_model(const std::filesystem::path& folder) {
 }
 
 Resources::Resources(std::filesystem::path root, std::string device, Gang& gang)
-    : root_(std::move(root)), device_(std::move(device)), gang_(gang) {}
+    : root_(std::move(root)),
+      device_(std::move(device)),
+      place_(device_.starts_with("cuda") ? at::Device(device_) : at::Device(at::kCPU)),
+      gang_(gang) {}
 
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
@@ -62,6 +65,8 @@ std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   if (!held || held->sha256 != sha256) {
     OpenModel opened = open_model(folder);
     opened.sha256 = sha256;
+    if (place_ != opened.base->word_embeddings.device())
+      opened.base = std::make_shared<const BaseModel>(opened.base->to(place_));
     spdlog::info("base model opened path={} layers={} hidden={}", path, opened.base->config.layers,
                  opened.base->config.hidden);
     held = std::make_shared<const OpenModel>(std::move(opened));

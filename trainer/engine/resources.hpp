@@ -46,7 +46,8 @@ OpenModel open_model(const std::filesystem::path& folder);
 
 class Resources {
  public:
-  // `root`: what model paths and task files are relative to. `device` goes into results. `gang`: the ranks that
+  // `root`: what model paths and task files are relative to. `device`: "cpu" or "cuda:N", whose module is
+  // open; models go there, and its name into results. `gang`: the ranks that
   // share this trainer's job; it outlives the resources.
   Resources(std::filesystem::path root, std::string device, Gang& gang = alone());
 
@@ -58,11 +59,14 @@ class Resources {
                                        std::size_t max_length);
 
   [[nodiscard]] const std::string& device() const { return device_; }
+  // Where models are, and everything that is computed with them.
+  [[nodiscard]] at::Device place() const { return place_; }
   [[nodiscard]] Gang& gang() const { return gang_; }
 
  private:
   const std::filesystem::path root_;
   const std::string device_;
+  const at::Device place_;
   Gang& gang_;
   data::HashCache hashes_;
   std::map<std::string, std::shared_ptr<const OpenModel>> models_;  // by path relative to the root

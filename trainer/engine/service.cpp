@@ -2,12 +2,17 @@
 
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <cstdlib>
+#include <cstring>
+#include <deque>
 #include <future>
+#include <optional>
 #include <thread>
 
 #include "common/protocol/channel.hpp"
 #include "common/protocol/fences.hpp"
+#include "trainer/engine/follower.hpp"
 #include "trainer/engine/mailbox.hpp"
 #include "trainer/engine/resources.hpp"
 #include "trainer/engine/runner.hpp"
@@ -20,17 +25,52 @@ constexpr Millis kAliveEvery(500);
 // A pass in progress when the worker is gone gets this long before the process ends without it.
 constexpr std::chrono::seconds kLastPass(10);
 
+// What rank 0 was told since the last pass, and whether nothing more will come: the same on every rank.
+struct Turn {
+  std::deque<wire::Envelope> messages;
+  bool over = false;
+};
+
+void share(Gang& gang, Turn& turn) {
+  if (gang.size() == 1) return;
+  std::string bytes;
+  for (const auto& message : turn.messages) {
+    const auto text = message.SerializeAsString();
+    const std::uint64_t size = text.size();
+    bytes.append(reinterpret_cast<const char*>(&size), sizeof size).append(text);
+  }
+  std::array<std::uint64_t, 2> head = {bytes.size(), turn.over ? 1U : 0U};
+  gang.share(head.data(), sizeof head);
+  bytes.resize(head[0]);
+  if (head[0] > 0) gang.share(bytes.data(), bytes.size());
+  if (gang.leads()) return;
+  turn = {{}, head[1] != 0};
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::uint64_t size = 0;
+    std::memcpy(&size, bytes.data() + at, sizeof size);
+    at += sizeof size;
+    turn.messages.emplace_back().ParseFromArray(bytes.data() + at, static_cast<int>(size));
+    at += size;
+  }
+}
+
 class Service {
  public:
-  explicit Service(const ServiceOptions& options)
-      : channel_(options.fd), options_(options), resources_(options.root, options.device), runner_(resources_) {}
+  Service(const ServiceOptions& options, Gang& gang)
+      : options_(options), gang_(gang), resources_(options.root, options.device, gang), runner_(resources_) {
+    if (options.fd >= 0) channel_.emplace(options.fd);
+  }
 
   int run() {
+    if (!channel_) {
+      compute();
+      return 0;
+    }
     wire::Envelope hello;
     hello.mutable_trainer_hello()->set_protocol(kProtocolVersion);
     hello.mutable_trainer_hello()->set_version(options_.version);
     hello.mutable_trainer_hello()->set_device(options_.device);
-    if (const auto sent = channel_.send(hello); !sent) {
+    if (const auto sent = channel_->send(hello); !sent) {
       spdlog::error("cannot greet the worker: {}", sent.error().message);
       return 1;
     }
@@ -39,7 +79,7 @@ class Service {
     std::thread listener([this, &computed] { listen(computed); });
     compute();
     computed_.set_value();
-    channel_.shutdown();
+    channel_->shutdown();
     listener.join();
     return 0;
   }
@@ -49,7 +89,7 @@ class Service {
   void listen(std::future<void>& computed) {
     auto last_alive = std::chrono::steady_clock::now() - kAliveEvery;
     for (;;) {
-      auto frame = channel_.receive(kAliveEvery / 2);
+      auto frame = channel_->receive(kAliveEvery / 2);
       if (!frame) break;
       if (frame->has_value()) mailbox_.put(std::move(**frame));
       const auto now = std::chrono::steady_clock::now();
@@ -57,7 +97,7 @@ class Service {
       last_alive = now;
       wire::Envelope envelope;
       *envelope.mutable_alive() = board_.alive();
-      if (!channel_.send(envelope)) break;
+      if (!channel_->send(envelope)) break;
     }
     mailbox_.close();
     // A trainer without a worker must not live on, however long its pass is.
@@ -65,10 +105,19 @@ class Service {
   }
 
   void compute() {
-    while (!mailbox_.closed() && !leaving_) {
-      // Without jobs there is nothing to do but wait; with jobs, only look.
-      for (const auto& envelope : mailbox_.take(/*wait=*/runner_.running().empty())) handle(envelope);
+    for (;;) {
+      Turn turn;
+      if (channel_) {
+        // Without jobs there is nothing to do but wait; with jobs, only look.
+        turn.messages = mailbox_.take(/*wait=*/runner_.running().empty());
+        turn.over = mailbox_.closed();
+      }
+      share(gang_, turn);
+      for (const auto& envelope : turn.messages) handle(envelope);
+      if (turn.over || leaving_) return;
       runner_.turn();
+      // The others wait in the middle of a pass for a rank whose job has failed.
+      if (end_.failed && gang_.size() > 1) gang_.abandon();
       publish();
     }
   }
@@ -102,9 +151,15 @@ class Service {
   void start(const wire::TrainerJob& job) {
     const auto& assign = job.assign();
     const auto fence = from_wire(assign.fence());
+    if (!channel_) {
+      runner_.add(fence, {assign.settings(), assign.inputs(), job.folder()},
+                  std::make_unique<FollowerEvents>(gang_, end_));
+      return;
+    }
     const auto send = [this](const wire::Envelope& envelope) {
+      for (const auto& item : envelope.items().items()) end_.failed = end_.failed || item.has_failed();
       // A broken channel is noticed by the listener, which ends the process.
-      if (const auto sent = channel_.send(envelope); !sent) spdlog::warn("not sent: {}", sent.error().message);
+      if (const auto sent = channel_->send(envelope); !sent) spdlog::warn("not sent: {}", sent.error().message);
     };
     const auto device = assign.device().empty() ? options_.device : assign.device();
     runner_.add(fence, {assign.settings(), assign.inputs(), job.folder()},
@@ -112,8 +167,10 @@ class Service {
     publish();
   }
 
-  FrameChannel channel_;
+  std::optional<FrameChannel> channel_;  // to the worker; rank 0's
   const ServiceOptions options_;
+  Gang& gang_;
+  JobEnd end_;  // of the gang's one job; a trainer of many does not look at it
   Resources resources_;
   Runner runner_;
   Mailbox mailbox_;
@@ -124,6 +181,6 @@ class Service {
 
 }  // namespace
 
-int serve(const ServiceOptions& options) { return Service(options).run(); }
+int serve(const ServiceOptions& options, Gang& gang) { return Service(options, gang).run(); }
 
 }  // namespace fathom::trainer

@@ -85,11 +85,11 @@ int train(const JobRequest& request, const TrainFileOptions& options, Gang& gang
       return code;
     }
   }
-  bool finished = false;
+  JobEnd end;
   TextReport report(options, out);
   const auto send = [&](const wire::Envelope& envelope) {
     for (const auto& item : envelope.items().items()) {
-      finished = finished || item.has_finished();
+      end.finished = end.finished || item.has_finished();
       options.json ? print_json(item, out) : report.item(item);
     }
     if (envelope.has_metrics() && options.json) print_json(envelope.metrics(), out);
@@ -101,16 +101,16 @@ int train(const JobRequest& request, const TrainFileOptions& options, Gang& gang
   if (gang.leads())
     events = std::make_unique<TracedEvents>(fence, options.device, send, trace);
   else
-    events = std::make_unique<FollowerEvents>(gang, finished);
+    events = std::make_unique<FollowerEvents>(gang, end);
   Resources resources(options.root, options.device, gang);
   Runner runner(resources);
   runner.add(fence, request, std::move(events));
   while (runner.turn()) {
   }
   // Whatever this rank found wrong, the others must not wait for it.
-  if (!finished && gang.size() > 1) gang.abandon();
+  if (!end.finished && gang.size() > 1) gang.abandon();
   if (const auto written = trace.close(); !written) return refused(written.error());
-  return finished ? 0 : 1;
+  return end.finished ? 0 : 1;
 }
 
 }  // namespace

@@ -50,8 +50,9 @@ double Training::accumulate(const std::vector<LabelledBatch>& passes, ForwardOpt
   return loss;
 }
 
-double Training::accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options) {
+double Training::accumulate(const LabelledBatch& rows, double share, const ForwardOptions& options) {
   const at::AutoGradMode with_gradients(true);
+  const auto pass = on_device(rows, network_.base->word_embeddings.device());
   const auto hidden = forward(*network_.base, pass.input, network_.setup, options).last_hidden_state;
   const auto logits = head_logits(*network_.head, *network_.base, hidden, options.dropout);
   const auto loss = head_loss(*network_.head, logits, pass.labels);

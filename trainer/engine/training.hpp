@@ -50,7 +50,7 @@ class Training {
 
  private:
   double accumulate(const std::vector<LabelledBatch>& passes, ForwardOptions& options, DropoutSource& source);
-  double accumulate(const LabelledBatch& pass, double share, const ForwardOptions& options);
+  double accumulate(const LabelledBatch& rows, double share, const ForwardOptions& options);
   std::optional<double> regularise(std::uint32_t depth);
 
   const Network& network_;

@@ -133,6 +133,12 @@ BaseModel BaseModel::clone() const {
   return copy;
 }
 
+BaseModel BaseModel::to(at::Device device) const {
+  BaseModel moved = *this;
+  visit_tensors(moved, [&](const std::string&, at::Tensor& tensor) { tensor = tensor.to(device); });
+  return moved;
+}
+
 Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors& tensors) {
   FATHOM_ASSIGN(const NamedTensors known, normalised(config, tensors));
   BaseModel model;

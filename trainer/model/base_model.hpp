@@ -49,6 +49,8 @@ struct BaseModel {
   [[nodiscard]] Parameters parameters() const;
   // Deep copy, for full fine-tuning: set requires_grad on its parameters().
   [[nodiscard]] BaseModel clone() const;
+  // The model with its tensors there.
+  [[nodiscard]] BaseModel to(at::Device device) const;
 };
 
 // Reads config.json and model.safetensors (else pytorch_model.bin, each also in shards with their index) of a Hugging

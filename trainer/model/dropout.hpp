@@ -33,7 +33,8 @@ constexpr std::uint32_t in_layer(std::int64_t layer, std::uint32_t kind) {
 
 // x * mask / (1 - p), elementwise, with gradient x' = mask / (1 - p). Dimension 0 of x is the row; two elements at the
 // same (row, other indices) get the same mask whatever the sizes of the dimensions are. p in [0, 1); p = 0 returns x.
-// Any number of dimensions up to four, sizes of the inner ones up to 65536. Float or double on the CPU.
+// Any number of dimensions up to four, sizes of the inner ones up to 65536. Float or double; on a
+// GPU the CUDA module draws the very same masks.
 at::Tensor dropout(const at::Tensor& x, double p, const DropoutSource& source, std::uint32_t site);
 
 }  // namespace fathom::trainer

@@ -8,10 +8,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
+#include <iostream>
 #include <stdexcept>
 #include <thread>
 
+#include "trainer/gpu/gpu_module.hpp"
 #include "trainer/mpi/mpi_module.hpp"
 #include "trainer/parallel/module.hpp"
 
@@ -24,14 +27,34 @@ constexpr std::chrono::seconds kLastWords(5);
 class MpiGang final : public Gang {
  public:
   explicit MpiGang(const MpiEntry& mpi) : mpi_(mpi), rank_(mpi.rank()), size_(mpi.size()) {}
-  ~MpiGang() override { mpi_.finish(); }
+  ~MpiGang() override {
+    // A rank that leaves by an exception must not wait for the others to come to an end.
+    if (std::uncaught_exceptions() > 0) abandon();
+    if (communicator_ != nullptr) gpu_->nccl_close(communicator_);
+    mpi_.finish();
+  }
   MpiGang(const MpiGang&) = delete;
   MpiGang& operator=(const MpiGang&) = delete;
 
   [[nodiscard]] int rank() const override { return rank_; }
   [[nodiscard]] int size() const override { return size_; }
 
+  // Gradients then stay on the GPU. Every rank calls it.
+  std::string use_gpu(int device) {
+    std::string error;
+    gpu_ = open_gpu_module(&error);
+    NcclId id{};
+    if (gpu_ != nullptr && leads()) error = gpu_->nccl_id(&id);
+    share(id.data(), id.size());
+    if (error.empty()) error = gpu_->nccl_open(id, rank_, size_, device, &communicator_);
+    return error;
+  }
+
   void sum(const at::Tensor& values) override {
+    if (values.is_cuda()) {
+      const auto failure = gpu_->nccl_sum(communicator_, values);
+      return check(failure.empty() ? nullptr : failure.c_str());
+    }
     const auto count = static_cast<std::size_t>(values.numel());
     check(values.scalar_type() == at::kDouble ? mpi_.sum_doubles(values.mutable_data_ptr<double>(), count)
                                               : mpi_.sum_floats(values.mutable_data_ptr<float>(), count));
@@ -48,22 +71,27 @@ class MpiGang final : public Gang {
 
  private:
   static void check(const char* failure) {
-    if (failure != nullptr) throw std::runtime_error(std::string("MPI: ") + failure);
+    if (failure != nullptr) throw std::runtime_error(std::string("between ranks: ") + failure);
   }
 
   const MpiEntry& mpi_;
   const int rank_;
   const int size_;
+  const GpuEntry* gpu_ = nullptr;
+  void* communicator_ = nullptr;
 };
+
+int number_in_environment(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? 0 : std::atoi(text);
+}
 
 }  // namespace
 
-int ranks_of_mpirun() {
-  const char* size = std::getenv("OMPI_COMM_WORLD_SIZE");
-  return size == nullptr ? 0 : std::atoi(size);
-}
+int ranks_of_mpirun() { return number_in_environment("OMPI_COMM_WORLD_SIZE"); }
+int rank_of_mpirun() { return number_in_environment("OMPI_COMM_WORLD_RANK"); }
 
-Result<std::shared_ptr<Gang>> join_mpirun(const std::string&) {
+Result<std::shared_ptr<Gang>> join_mpirun(const std::string& device) {
   if (ranks_of_mpirun() <= 1) return std::shared_ptr<Gang>(&alone(), [](Gang*) {});
   std::string error;
   const auto* mpi = open_table<MpiEntry>("fathom_mpi", "fathom_mpi_entry", kMpiAbi, &error);
@@ -71,7 +99,14 @@ Result<std::shared_ptr<Gang>> join_mpirun(const std::string&) {
   // A rank whose mpirun was killed has nobody left to end it.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (const char* failure = mpi->start()) return Error{Errc::unsupported, std::string("MPI: ") + failure};
-  return std::shared_ptr<Gang>(std::make_shared<MpiGang>(*mpi));
+  const auto gang = std::make_shared<MpiGang>(*mpi);
+  if (device.starts_with("cuda:")) {
+    if (const auto failure = gang->use_gpu(std::stoi(device.substr(5))); !failure.empty()) {
+      std::cerr << "fathom-trainer: " << failure << "\n";
+      gang->abandon();
+    }
+  }
+  return std::shared_ptr<Gang>(gang);
 }
 
 std::vector<std::string> mpirun_command(int ranks, const std::string& program,

@@ -13,9 +13,12 @@ namespace fathom::trainer {
 
 // How many ranks mpirun has started this process with; 0 when it was not started by mpirun.
 int ranks_of_mpirun();
+// This process's own; 0 when it was not started by mpirun.
+int rank_of_mpirun();
 
 // Joins the ranks of the mpirun that started this process, or a gang of one where none did. Call once, on the compute
-// thread, before any other thread computes. `device`: where the tensors to sum are. A rank ends with its mpirun from
+// thread, before any other thread computes. `device`: this rank's; sums of tensors on a GPU move
+// through NCCL, all others through MPI. A rank ends with its mpirun from
 // here on. unsupported: the module or a library of it is missing.
 Result<std::shared_ptr<Gang>> join_mpirun(const std::string& device);
 
