@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -62,56 +63,62 @@ std::string number_text(double value) {
   return value < 0 ? "-" + out : out;
 }
 
-// Only what RFC 8785 escapes: control characters, quote and backslash.
-std::string string_text(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          static constexpr char kDigits[] = "0123456789abcdef";
-          out += std::string("\\u00") + kDigits[(c >> 4) & 15] + kDigits[c & 15];
-        } else {
-          out += c;
-        }
-    }
+void write_escape(char c, std::string& out) {
+  static constexpr std::string_view kNamed = "\"\\\b\f\n\r\t";
+  static constexpr std::string_view kNames = "\"\\bfnrt";
+  if (const auto named = kNamed.find(c); named != std::string_view::npos) {
+    out += '\\';
+    out += kNames[named];
+    return;
   }
-  return out + "\"";
+  static constexpr char kDigits[] = "0123456789abcdef";
+  out += "\\u00";
+  out += kDigits[(c >> 4) & 15];
+  out += kDigits[c & 15];
+}
+
+// Escapes only what RFC 8785 escapes: control characters, quote and backslash. The rest goes in pieces.
+void write_string(std::string_view text, std::string& out) {
+  const auto special = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\'; };
+  out += '"';
+  while (!text.empty()) {
+    const auto end = std::find_if(text.begin(), text.end(), special);
+    out.append(text.begin(), end);
+    text.remove_prefix(static_cast<std::size_t>(end - text.begin()));
+    if (text.empty()) break;
+    write_escape(text.front(), out);
+    text.remove_prefix(1);
+  }
+  out += '"';
 }
 
 void write(const json& value, std::string& out);
 
-void write_object(const json& value, std::string& out) {
-  std::vector<std::pair<std::u16string, const std::string*>> keys;
-  for (const auto& [key, member] : value.items()) keys.emplace_back(utf16_of(key), &key);
-  std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+void write_member(const std::string& key, const json& value, std::string& out) {
+  if (out.back() != '{') out += ',';
+  write_string(key, out);
+  out += ':';
+  write(value, out);
+}
+
+// UTF-16 and bytes order keys differently only where characters from U+E000 on meet those beyond the basic plane, and
+// both begin with a byte from 0xEE on.
+bool bytes_order_keys(const json::object_t& object) {
+  return std::all_of(object.begin(), object.end(), [](const auto& member) {
+    return std::all_of(member.first.begin(), member.first.end(),
+                       [](char c) { return static_cast<unsigned char>(c) < 0xEE; });
+  });
+}
+
+void write_object(const json::object_t& object, std::string& out) {
   out += '{';
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (i) out += ',';
-    out += string_text(*keys[i].second);
-    out += ':';
-    write(value.at(*keys[i].second), out);
+  if (bytes_order_keys(object)) {
+    for (const auto& [key, member] : object) write_member(key, member, out);
+  } else {
+    std::vector<std::pair<std::u16string, const json::object_t::value_type*>> members;
+    for (const auto& member : object) members.emplace_back(utf16_of(member.first), &member);
+    std::sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (const auto& [order, member] : members) write_member(member->first, member->second, out);
   }
   out += '}';
 }
@@ -135,7 +142,7 @@ void write(const json& value, std::string& out) {
       out += number_text(value.get<double>());
       break;
     case json::value_t::string:
-      out += string_text(value.get_ref<const std::string&>());
+      write_string(value.get_ref<const std::string&>(), out);
       break;
     case json::value_t::array:
       out += '[';
@@ -146,7 +153,7 @@ void write(const json& value, std::string& out) {
       out += ']';
       break;
     case json::value_t::object:
-      write_object(value, out);
+      write_object(value.get_ref<const json::object_t&>(), out);
       break;
     default:
       throw std::invalid_argument("canonical JSON has no binary values");

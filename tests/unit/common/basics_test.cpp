@@ -73,6 +73,7 @@ TEST(CanonicalJson, MembersSortedByUtf16AndStringsEscapedMinimally) {
   EXPECT_EQ(canonical_json(json::parse(R"({"\ufb33":1,"\ud83d\ude00":2,"1":3,"\r":4,"\u0080":5})")),
             "{\"\\r\":4,\"1\":3,\"\xC2\x80\":5,\"\xF0\x9F\x98\x80\":2,\"\xEF\xAC\xB3\":1}");
   EXPECT_EQ(canonical_json(json("a\"\\\n\x01/")), "\"a\\\"\\\\\\n\\u0001/\"");
+  EXPECT_EQ(canonical_json(json("\b\f\r\t\x1f")), R"("\b\f\r\t\u001f")");
 }
 
 }  // namespace
