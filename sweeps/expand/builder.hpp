@@ -70,6 +70,9 @@ void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nl
 std::uint32_t epochs_of(const nlohmann::json& train, const nlohmann::json& point);
 // Fills what an adapter preset implies.
 void fill_adapter(nlohmann::json& adapter);
+// Takes out conventions that are the default or that change nothing in a job of this kind and drop, so that a result is
+// never trained twice, and jobs keep the ids they had before these keys existed.
+void leave_out_idle(nlohmann::json& settings);
 std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);
 std::string group_of(const Job& job, const std::string& stage, const nlohmann::json& per);
 bool is_excluded(const Job& job, const nlohmann::json& excludes);

@@ -168,6 +168,7 @@ class FusionStage {
     settings["drop"] = drop;
     settings["fusion"] = stage_.at("fusion");
     settings["fusion"]["set"] = set;
+    leave_out_idle(settings);
     return settings;
   }
 

@@ -34,6 +34,14 @@ void fill_adapter(json& adapter) {
   if (!adapter.contains("non_linearity")) adapter["non_linearity"] = config == "double_seq_bn" ? "swish" : "relu";
 }
 
+void leave_out_idle(json& settings) {
+  json& train = settings.at("train");
+  const bool robust = settings.contains("drop") && settings.at("drop").at("kind") == "robust";
+  const bool regularised = settings.contains("fusion") && settings.at("fusion").at("config") == "dynamic";
+  if (!robust || train.value("grads", "none") == "none") train.erase("grads");
+  if (!regularised || train.value("regularizer", "before") == "before") train.erase("regularizer");
+}
+
 namespace {
 
 struct Axes {
@@ -55,6 +63,7 @@ json settings_of(const Builder& builder, const Axes& axes, const json& point) {
     fill_adapter(settings["adapter"]);
   }
   apply_point(settings, point, builder.stage().at("parameters"));
+  leave_out_idle(settings);
   return settings;
 }
 

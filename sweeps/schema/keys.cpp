@@ -85,6 +85,8 @@ constexpr Key kTrain[] = {
     {.name = "weight_decay", .type = Type::number, .fallback = "0.0", .identity = true, .low = 0, .high = 1e3, .doc = "not for biases and LayerNorm"},
     {.name = "clip", .type = Type::number, .fallback = "1.0", .identity = true, .low = 0, .high = kHuge, .doc = "largest gradient norm; 0: none"},
     {.name = "gradient_accumulation", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 65536, .doc = "passes of one optimizer step"},
+    {.name = "grads", .type = Type::word, .fallback = "\"none\"", .identity = true, .words = "none|zero", .doc = "robust jobs: the gradient of layers that a step skips. `none`: absent, AdamW leaves them alone; `zero`: zero once they have had one, their moments decay and weight decay acts (torch before 2.0)"},
+    {.name = "regularizer", .type = Type::word, .fallback = "\"before\"", .identity = true, .words = "before|lagged", .doc = "dynamic fusions: the gradient of the value regulariser joins its own step (`before` clipping, the paper) or the next one (`lagged`, AdapterTrainer today)"},
     {.name = "patience", .type = Type::integer, .identity = true, .low = 1, .high = 100000, .doc = "end after so many epochs without a better objective; absent: never"},
 };
 

@@ -53,7 +53,7 @@ Options read_options(const Fields& fields, std::uint64_t steps) {
   training.schedule = {ScheduleKind::linear, fields.number("lr", 1e-3), static_cast<std::uint64_t>(warmup), steps};
   training.adamw.weight_decay = fields.number("weight_decay", 0.01);
   training.clip = fields.number("clip", 1.0);
-  if (!fields.flag("set_to_none", true)) fields.fail("\"set_to_none\": false is not supported yet");
+  training.zero_gradients = !fields.flag("set_to_none", true);
   training.dropout = false;
   options.skip = fields.counts("skip");
   options.regression = fields.flag("regression", false);
@@ -62,7 +62,7 @@ Options read_options(const Fields& fields, std::uint64_t steps) {
     if (word != "before" && word != "lagged") fields.fail("\"fusion_reg\" must be before or lagged");
     options.regulariser = word == "before" ? Regulariser::before : Regulariser::lagged;
   }
-  if (options.regulariser == Regulariser::lagged) fields.fail("\"fusion_reg\": \"lagged\" is not supported yet");
+  training.lagged_regularizer = options.regulariser == Regulariser::lagged;
   return options;
 }
 

@@ -99,6 +99,8 @@ TrainSpec parse_train(const Object& train) {
   spec.clip = train.number("clip", 0, 1.0);
   spec.accumulation = train.count("gradient_accumulation", 1, 1);
   spec.patience = train.count("patience", 0, 0);
+  spec.zero_gradients = train.word("grads", "none", {"none", "zero"}) == "zero";
+  spec.lagged_regularizer = train.word("regularizer", "before", {"before", "lagged"}) == "lagged";
   return spec;
 }
 

@@ -32,9 +32,11 @@ struct TrainSpec {
   ScheduleKind schedule = ScheduleKind::linear;
   double warmup = 0;  // see warmup_steps()
   double weight_decay = 0;
-  double clip = 1.0;               // 0: none
-  std::uint32_t accumulation = 1;  // passes of one optimizer step
-  std::uint32_t patience = 0;      // end after so many epochs without a better one; 0: never
+  double clip = 1.0;                // 0: none
+  std::uint32_t accumulation = 1;   // passes of one optimizer step
+  std::uint32_t patience = 0;       // end after so many epochs without a better one; 0: never
+  bool zero_gradients = false;      // grads: zero, see TrainingOptions
+  bool lagged_regularizer = false;  // regularizer: lagged, see TrainingOptions
 };
 
 struct Objective {

@@ -97,6 +97,8 @@ void TrainJob::open() {
   options.schedule = {spec_.train.schedule, spec_.train.lr, warmup_steps(spec_.train.warmup, total), total};
   options.adamw.weight_decay = spec_.train.weight_decay;
   options.clip = spec_.train.clip;
+  options.zero_gradients = spec_.train.zero_gradients;
+  options.lagged_regularizer = spec_.train.lagged_regularizer;
   options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
   options.seed = stream_key(spec_.seed, Purpose::dropout, 0);
   training_.emplace(network_, options, resources_.gang());

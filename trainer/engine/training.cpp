@@ -1,6 +1,7 @@
 #include "trainer/engine/training.hpp"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
@@ -24,12 +25,20 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
   options.recipe = options_.recipe;
   options.dropout = options_.dropout ? &source : nullptr;
   report.loss = sum_gradients_(accumulate(passes, options, source));
-  report.reg_loss = regularise(depth);
+  // Lagged, the step before left its gradient behind, taken from the weights that it had just written, which are these:
+  // the difference is that the first step has none.
+  if (!options_.lagged_regularizer || step > 0) report.reg_loss = regularise(depth);
+  if (options_.zero_gradients) zero_missing_gradients();
   if (options_.on_gradients) options_.on_gradients();
   report.grad_norm = clip_gradients(network_.trained, options_.clip);
   if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) optimizer_.step(report.lr);
   // Undefined rather than zero: see AdamW.
   clear_gradients(network_.trained);
+  if (options_.lagged_regularizer && network_.fusion) {
+    const at::NoGradGuard no_grad;
+    const auto penalty = fusion_regularization(*network_.fusion);
+    if (penalty.defined()) report.reg_loss = penalty.item<double>();
+  }
   return report;
 }
 
@@ -67,11 +76,21 @@ double Training::accumulate(const LabelledBatch& rows, double share, const Forwa
 std::optional<double> Training::regularise(std::uint32_t depth) {
   if (!network_.fusion) return std::nullopt;
   const at::AutoGradMode with_gradients(true);
-  // Layers that this step skips are left out: their tensors have no gradient in it.
-  const auto penalty = fusion_regularization(*network_.fusion, depth);
+  // Where absent gradients are the rule, layers that this step skips are left out: their tensors have none in it.
+  // Lagged, the gradient comes from a callback that knows of no step.
+  const bool all = options_.lagged_regularizer || options_.zero_gradients;
+  const auto penalty = fusion_regularization(*network_.fusion, all ? 0 : depth);
   if (!penalty.defined()) return std::nullopt;
   penalty.backward();
   return penalty.item<double>();
+}
+
+void Training::zero_missing_gradients() {
+  for (std::size_t i = 0; i < network_.trained.size(); ++i) {
+    const auto& value = network_.trained[i].value;
+    // An update counted is a gradient had: the optimizer's own state remembers it, over a resume too.
+    if (!value.grad().defined() && optimizer_.updates(i) > 0) value.mutable_grad() = at::zeros_like(value.detach());
+  }
 }
 
 }  // namespace fathom::trainer

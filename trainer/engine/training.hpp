@@ -1,4 +1,5 @@
-// One optimizer step of a network, in the reference order: forward, backward, fusion regulariser, clip, AdamW.
+// One optimizer step of a network, in the reference order: forward, backward, fusion regulariser, clip, AdamW. Two
+// conventions of the library's history are options, because they end at visibly different weights (docs/numerics.md).
 // Thread: compute thread. Nothing but the network's trained tensors and the optimizer's state changes.
 #pragma once
 
@@ -25,13 +26,19 @@ struct TrainingOptions {
   bool dropout = true;     // false: every dropout is off, for comparison with reference runs
   // Called in every step when all gradients are there and none is clipped: for checks that look at them.
   std::function<void()> on_gradients;
+  // Tensors that a step does not reach. false: they have no gradient and AdamW leaves them alone (torch since 2.0).
+  // true: their gradient is zero once they have had one, so their moments decay and weight decay acts.
+  bool zero_gradients = false;
+  // The gradient of the fusion's value regulariser. false: it joins its own step, before clipping (the paper). true: it
+  // joins the next step, so that the first has none and the last is never used (AdapterTrainer since fork 2.2).
+  bool lagged_regularizer = false;
 };
 
 struct StepReport {
   double loss = 0;       // task loss before the step, mean over the rows
   double grad_norm = 0;  // before clipping
   double lr = 0;
-  std::optional<double> reg_loss;  // the fusion regulariser's value, where there is one
+  std::optional<double> reg_loss;  // the fusion regulariser's value when its gradient is taken: lagged, after the step
 };
 
 class Training {
@@ -40,9 +47,10 @@ class Training {
   Training(const Network& network, const TrainingOptions& options, Gang& gang = alone());
 
   // Optimizer step number `step` (0-based) over the rows of all `passes` (micro-batches of one step), with the adapters
-  // of layers 0..depth-1 skipped. Skipped tensors get no gradient and are left alone by AdamW. A NaN or Inf loss or
-  // norm is returned and the tensors are not updated. In a gang every rank passes the whole step; it computes its share
-  // of the rows of each pass, and all ranks end with the tensors and the report that one rank would have.
+  // of layers 0..depth-1 skipped. A NaN or Inf loss or norm is returned and the tensors are not updated. What a step
+  // needs of the earlier ones follows from the tensors and the optimizer's state, which a resume brings back. In a gang
+  // every rank passes the whole step; it computes its share of the rows of each pass, and all ranks end with the
+  // tensors and the report that one rank would have.
   StepReport step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth);
 
   [[nodiscard]] AdamW& optimizer() { return optimizer_; }
@@ -52,6 +60,7 @@ class Training {
   double accumulate(const std::vector<LabelledBatch>& passes, ForwardOptions& options, DropoutSource& source);
   double accumulate(const LabelledBatch& rows, double share, const ForwardOptions& options);
   std::optional<double> regularise(std::uint32_t depth);
+  void zero_missing_gradients();
 
   const Network& network_;
   TrainingOptions options_;

@@ -49,6 +49,10 @@ void AdamW::step_group(const Group& group, double lr) {
                     options_.eps, /*amsgrad=*/false, /*maximize=*/false);
 }
 
+std::uint64_t AdamW::updates(std::size_t index) const {
+  return static_cast<std::uint64_t>(steps_.at(index).item<double>());
+}
+
 std::vector<std::pair<std::string, at::Tensor>> AdamW::state() const {
   std::vector<std::pair<std::string, at::Tensor>> entries;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {

@@ -1,9 +1,9 @@
 // AdamW (Loshchilov & Hutter 2019) as torch.optim.AdamW computes it: decoupled decay, bias correction, one step count
-// per tensor. A tensor whose gradient is undefined is skipped entirely: no moment decay, no step count, no weight decay
-// (the "grads None" convention that robust AdapterDrop training relies on).
-// Thread: one owner, used on the compute thread.
+// per tensor. A tensor whose gradient is undefined is skipped entirely: no moment decay, no step count, no weight
+// decay. Thread: one owner, used on the compute thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +27,8 @@ class AdamW {
   void step(double lr);
 
   [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
+  // Steps in which parameter `index` had a gradient.
+  [[nodiscard]] std::uint64_t updates(std::size_t index) const;
 
   // Moments and step counts by name: "NAME/exp_avg", "NAME/exp_avg_sq", "NAME/step". Handles to the live tensors.
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;

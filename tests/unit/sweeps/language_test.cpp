@@ -223,5 +223,37 @@ TEST(Header, LimitsRetryAndPriority) {
   EXPECT_EQ(plan.goal, Goal::minimize);
 }
 
+TEST(Conventions, StandInTheSettingsOnlyWhereTheyChangeSomething) {
+  const std::string stages =
+      "stages:\n  adapter: {drop: {standard: true, robust: 0..3}}\n"
+      "  fusion: {needs: {from: adapter, where: {drop: standard}}, sets: [all], targets: [a], config: CONFIG}\n";
+  const auto made = [&](const std::string& train, const std::string& config) {
+    std::string text = stages;
+    text.replace(text.find("CONFIG"), 6, config);
+    return planned(file_with(train + text));
+  };
+  const auto plain = made("", "dynamic");
+  const auto asked = made("train: {grads: zero, regularizer: lagged}\n", "dynamic");
+  const auto spelled = made("train: {grads: none, regularizer: before}\n", "dynamic");
+  ASSERT_EQ(asked.jobs.size(), 5u);
+  for (std::size_t i = 0; i < plain.jobs.size(); ++i) {
+    const json& train = asked.jobs[i].settings.at("train");
+    const bool robust = asked.jobs[i].drop == "robust-00-03", fusion = asked.jobs[i].kind == Kind::fusion;
+    EXPECT_EQ(train.value("grads", "none"), robust ? "zero" : "none");
+    EXPECT_EQ(train.value("regularizer", "before"), fusion ? "lagged" : "before");
+    EXPECT_EQ(asked.jobs[i].id == plain.jobs[i].id, !robust && !fusion);
+    EXPECT_EQ(spelled.jobs[i].id, plain.jobs[i].id);
+  }
+  // A static fusion has no value matrices to regularise.
+  EXPECT_EQ(made("train: {regularizer: lagged}\n", "static").jobs.back().id, made("", "static").jobs.back().id);
+}
+
+TEST(Conventions, CanBeSampled) {
+  const Plan plan = planned(
+      file_with("parameters: {grads: [none, zero]}\nstages:\n  adapter: {drop: {standard: true, robust: 0..3}}\n"));
+  // One standard job a task, two robust ones.
+  EXPECT_EQ(plan.jobs.size(), 6u);
+}
+
 }  // namespace
 }  // namespace fathom::sweeps::testing

@@ -175,6 +175,35 @@ json EngineTest::adapter_settings(const std::string& name) {
           {"seed", 1}};
 }
 
+json EngineTest::fusion_settings() {
+  auto settings = adapter_settings("a");
+  settings["kind"] = "fusion";
+  settings.erase("adapter");
+  settings["fusion"] = {{"set", {"a", "b"}}, {"config", "dynamic"}, {"head", "fresh"}};
+  settings["train"]["epochs"] = 1;
+  return settings;
+}
+
+json EngineTest::make_members(const std::string& job) {
+  json members = json::array();
+  for (const std::string name : {"a", "b"}) {
+    auto settings = adapter_settings(name);
+    settings["seed"] = name == "a" ? 1 : 2;
+    const bool trained = fs::exists(folder("member-" + name)) || run("member-" + name, settings)->finished();
+    EXPECT_TRUE(trained);
+    fs::create_directories(folder(job) / "inputs");
+    fs::copy(folder("member-" + name) / "final", folder(job) / "inputs" / name);
+    members.push_back({{"name", name}, {"job", "0"}, {"folder", "inputs/" + name}});
+  }
+  return {{"members", members}};
+}
+
+json EngineTest::lay_source(const std::string& from, const std::string& job) {
+  fs::create_directories(folder(job) / "inputs");
+  fs::copy(folder(from) / "final", folder(job) / "inputs/source", fs::copy_options::recursive);
+  return {{"source", {{"job", "0"}, {"folder", "inputs/source"}}}};
+}
+
 std::shared_ptr<Record> EngineTest::add(const std::string& job, const json& settings, const json& inputs) {
   auto record = std::make_shared<Record>();
   fs::create_directories(folder(job));

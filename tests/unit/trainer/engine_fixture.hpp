@@ -63,6 +63,12 @@ class EngineTest : public ::testing::Test {
 
   // Settings of a small adapter job: 2 epochs, batch 8, dropout active.
   [[nodiscard]] static json adapter_settings(const std::string& name = "toy");
+  // Settings of a fusion of "a" and "b" for the task "a": 1 epoch.
+  [[nodiscard]] static json fusion_settings();
+  // Final trees of two adapters, laid as the inputs of the fusion `job`; the inputs' JSON.
+  json make_members(const std::string& job);
+  // The final tree of `from`, laid as the source of `job`; the inputs' JSON.
+  json lay_source(const std::string& from, const std::string& job);
   [[nodiscard]] fs::path folder(const std::string& job) const { return root_ / "jobs" / job; }
   // Adds the job to the runner under a number of its own.
   std::shared_ptr<Record> add(const std::string& job, const json& settings, const json& inputs = json::object());

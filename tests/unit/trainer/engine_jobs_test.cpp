@@ -15,35 +15,7 @@ std::map<int, double> primary_by_depth(const json& result) {
   return values;
 }
 
-class EngineJobs : public EngineTest {
- protected:
-  static json fusion_settings() {
-    auto settings = adapter_settings("a");
-    settings["kind"] = "fusion";
-    settings.erase("adapter");
-    settings["fusion"] = {{"set", {"a", "b"}}, {"config", "dynamic"}, {"head", "fresh"}};
-    settings["train"]["epochs"] = 1;
-    return settings;
-  }
-  // Final trees of two adapters, laid as a fusion's inputs.
-  json make_members(const std::string& job) {
-    json members = json::array();
-    for (const std::string name : {"a", "b"}) {
-      auto settings = adapter_settings(name);
-      settings["seed"] = name == "a" ? 1 : 2;
-      EXPECT_TRUE(run("member-" + name, settings)->finished());
-      fs::create_directories(folder(job) / "inputs");
-      fs::copy(folder("member-" + name) / "final", folder(job) / "inputs" / name);
-      members.push_back({{"name", name}, {"job", "0"}, {"folder", "inputs/" + name}});
-    }
-    return {{"members", members}};
-  }
-  json lay_source(const std::string& from, const std::string& job) {
-    fs::create_directories(folder(job) / "inputs");
-    fs::copy(folder(from) / "final", folder(job) / "inputs/source", fs::copy_options::recursive);
-    return {{"source", {{"job", "0"}, {"folder", "inputs/source"}}}};
-  }
-};
+class EngineJobs : public EngineTest {};
 
 TEST_F(EngineJobs, AdapterLearnsReportsAndWritesAnAdapterHubFolder) {
   const auto record = run("one", adapter_settings());

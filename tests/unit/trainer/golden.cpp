@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <cctype>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <stdexcept>
@@ -24,6 +26,18 @@ using nlohmann::json;
 fs::path root() { return fs::path(FATHOM_SOURCE_DIR) / ".." / "shared" / "golden" / "adapters"; }
 
 bool present() { return fs::exists(root() / "manifest.json"); }
+
+fs::path minilm_folder() {
+  const char* cache = std::getenv("FATHOM_CACHE");
+  const char* home = std::getenv("HOME");
+  const fs::path folder = cache ? cache : fs::path(home ? home : "/") / ".cache" / "fathom";
+  return folder / "demo" / "models" / "minilm";
+}
+
+std::string test_name(std::string text) {
+  for (char& c : text) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return text;
+}
 
 json read_json(const fs::path& file) {
   std::ifstream in(file);

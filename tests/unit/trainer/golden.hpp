@@ -21,6 +21,12 @@ namespace fathom::trainer::golden {
 std::filesystem::path root();
 bool present();
 
+// The real MiniLM, where the install script puts it; may be absent.
+std::filesystem::path minilm_folder();
+
+// "seq_bn_wd0.01" as a name that gtest takes.
+std::string test_name(std::string text);
+
 // What REQUIRE_GOLDEN prints when it skips.
 inline constexpr const char* kAbsent = "golden data (shared/golden/adapters) is not on this machine";
 

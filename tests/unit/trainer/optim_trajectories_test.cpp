@@ -1,139 +1,138 @@
-// Whole training runs against the `adapters` package: learning rate, loss and gradient norm of every step, and every
-// weight at the end. The reference data is not part of the repository; without it the tests are skipped.
-#include <ATen/ops/tensor.h>
+// Whole training runs against the `adapters` package: learning rate, loss and gradient norm of every step, the
+// gradients of the first, and every weight and the predictions at the end. One case per entry of the manifest.
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/narrow.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cctype>
-#include <filesystem>
-#include <fstream>
-#include <nlohmann/json.hpp>
+#include <cmath>
 
-#include "trainer/checkpoint/adapter_files.hpp"
-#include "trainer/checkpoint/safetensors.hpp"
-#include "trainer/engine/training.hpp"
+#include "tests/unit/trainer/trajectory.hpp"
 
 namespace fathom::trainer {
 namespace {
 
+using golden::difference;
 using nlohmann::json;
-namespace fs = std::filesystem;
 
-const fs::path kGolden = fs::path(FATHOM_SOURCE_DIR) / "../shared/golden/adapters";
-
-template <class T>
-T unwrap(Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().message);
-  return std::move(result).value();
-}
-
-void require_gradients(const Parameters& parameters) {
-  for (const auto& parameter : parameters) parameter.value.requires_grad_(true);
-}
-
-struct Reference {
-  json trajectory;
-  fs::path folder;
-  Network network;
-  NamedTensors rows;  // input_ids attention_mask token_type_ids labels targets
-  bool regression = false;
-
-  explicit Reference(const fs::path& at) : folder(at) {
-    trajectory = json::parse(std::ifstream(folder / "trajectory.json"));
-    regression = trajectory["options"].value("regression", false);
-    network.base = unwrap(load_base_model(kGolden / trajectory["base"].get<std::string>()));
-    rows = unwrap(read_safetensors(folder.parent_path().parent_path() / "train.safetensors")).tensors;
-    const auto& config = network.base->config;
-    std::vector<std::shared_ptr<const Adapter>> adapters;
-    for (const auto& name : trajectory["adapters"])
-      adapters.push_back(
-          std::make_shared<Adapter>(unwrap(load_adapter(folder / "init" / name.get<std::string>(), config))));
-    network.head = std::make_shared<Head>(unwrap(load_head(folder / "init_head", config)));
-    if (fs::exists(folder / "init_fusion")) {
-      network.fusion = std::make_shared<Fusion>(unwrap(load_fusion(folder / "init_fusion", config)));
-      network.setup = Setup::fuse(network.fusion, adapters);
-      network.trained = network.fusion->parameters(config);
-    } else {
-      network.adapter = adapters.front();
-      network.setup = Setup::single(network.adapter);
-      network.trained = network.adapter->parameters(config);
-    }
-    const auto head = network.head->parameters();
-    network.trained.insert(network.trained.end(), head.begin(), head.end());
-    require_gradients(network.trained);
+class GoldenTrajectory : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!golden::base_present(GetParam())) GTEST_SKIP() << "the base model of " << GetParam() << " is not here";
+    run_ = std::make_unique<golden::Trajectory>(GetParam());
   }
+  [[nodiscard]] double tolerance(const char* what) const { return run_->recorded.at("tolerance").at(what); }
+  void compare_end(const NamedTensors& last) const;
+  void compare_digest(const NamedTensors& digest) const;
 
-  [[nodiscard]] LabelledBatch batch(const json& chosen) const {
-    const auto index = at::tensor(chosen.get<std::vector<std::int64_t>>(), at::kLong);
-    const auto take = [&](const char* name) { return rows.at(name).index_select(0, index); };
-    LabelledBatch batch;
-    batch.input = {take("input_ids"), take("attention_mask"), take("token_type_ids")};
-    batch.labels = take(regression ? "targets" : "labels");
-    batch.rows = chosen.size();
-    return batch;
-  }
-
-  [[nodiscard]] TrainingOptions options() const {
-    const auto& given = trajectory["options"];
-    TrainingOptions options;
-    options.schedule = {ScheduleKind::linear, given.value("lr", 1e-3), given.value("warmup", 5U),
-                        trajectory["loss"].size()};
-    options.adamw.weight_decay = given.value("weight_decay", 0.01);
-    options.dropout = false;
-    return options;
-  }
+  std::unique_ptr<golden::Trajectory> run_;
 };
 
-class Trajectory : public testing::TestWithParam<const char*> {};
+// Its true gradient is zero; AdamW makes real steps of rounding noise.
+bool is_noise(const std::string& name) { return name.ends_with("key.bias"); }
 
-TEST_P(Trajectory, FollowsTheReferenceStepByStep) {
-  const auto folder = kGolden / GetParam();
-  if (!fs::exists(folder)) GTEST_SKIP() << "no reference data at " << folder;
-  const Reference run(folder);
-  const auto& expected = run.trajectory;
-  const double loss_tolerance = expected["tolerance"]["loss"], norm_tolerance = expected["tolerance"]["grad_norm"];
-  const auto skip = expected["options"].value("skip", std::vector<std::uint32_t>(expected["loss"].size(), 0));
-  Training training(run.network, run.options());
-  for (std::size_t step = 0; step < expected["loss"].size(); ++step) {
-    const auto report = training.step(step, {run.batch(expected["order"][step])}, skip[step]);
-    EXPECT_NEAR(report.lr, expected["lr"][step].get<double>(), 1e-12) << "step " << step;
-    EXPECT_NEAR(report.loss, expected["loss"][step].get<double>(), loss_tolerance) << "step " << step;
-    EXPECT_NEAR(report.grad_norm, expected["grad_norm"][step].get<double>(), norm_tolerance) << "step " << step;
+void GoldenTrajectory::compare_end(const NamedTensors& last) const {
+  for (const auto& parameter : run_->network.trained) {
+    if (is_noise(parameter.name)) continue;
+    ASSERT_TRUE(last.contains(parameter.name)) << parameter.name;
+    EXPECT_LE(difference(last.at(parameter.name), parameter.value), tolerance("final")) << parameter.name;
   }
-  const auto final = unwrap(read_safetensors(folder / "final.safetensors")).tensors;
-  const double final_tolerance = expected["tolerance"]["final"];
-  for (const auto& parameter : run.network.trained) {
-    // Its true gradient is zero; AdamW makes real steps of rounding noise.
-    if (parameter.name.ends_with("key.bias")) continue;
-    ASSERT_TRUE(final.contains(parameter.name)) << parameter.name;
-    const auto gap = (parameter.value.detach().sub(final.at(parameter.name))).abs().max().item<double>();
-    EXPECT_LE(gap, final_tolerance) << parameter.name;
+  EXPECT_LE(difference(last.at("eval_logits"), run_->eval_logits()), tolerance("final"));
+}
+
+// [norm, sum, first eight entries] of each tensor: what is left of runs whose weights are too large to keep.
+void GoldenTrajectory::compare_digest(const NamedTensors& digest) const {
+  auto all = run_->network.trained;
+  all.push_back({"eval_logits", run_->eval_logits()});
+  ASSERT_EQ(all.size(), digest.size());
+  for (const auto& [name, tensor, decay] : all) {
+    if (is_noise(name)) continue;
+    const auto expected = digest.at(name);
+    const auto values = tensor.detach().to(at::kDouble).flatten();
+    const auto first = std::min<std::int64_t>(8, values.numel());
+    EXPECT_LE(difference(at::narrow(expected, 0, 2, first), at::narrow(values, 0, 0, first)), tolerance("final"))
+        << name;
+    // Independent errors of one weight's tolerance.
+    const double spread = tolerance("final") * std::sqrt(static_cast<double>(values.numel()));
+    EXPECT_NEAR(expected[0].item<double>(), at::linalg_vector_norm(values).item<double>(), spread) << name;
+    EXPECT_NEAR(expected[1].item<double>(), values.sum().item<double>(), spread) << name;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bert, Trajectory,
-                         testing::Values("bert/trajectories/seq_bn_wd0.01", "bert/trajectories/seq_bn_wd0",
-                                         "bert/trajectories/seq_bn_strong", "bert/trajectories/double_seq_bn",
-                                         "bert/trajectories/par_bn", "bert/trajectories/head2_scaling",
-                                         "bert/trajectories/robust_grads_none", "bert/trajectories/specialised_n2",
-                                         "bert/trajectories/regression", "bert/trajectories/fusion_reg_before",
-                                         "roberta/trajectories/seq_bn_wd0.01", "roberta/trajectories/robust_grads_none",
-                                         "roberta/trajectories/fusion_reg_before"),
-                         [](const auto& test) {
-                           std::string name = test.param;
-                           for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
-                           return name;
-                         });
-
-TEST(TrajectoryDecay, NamesThatDecayAreTheReferences) {
-  const auto folder = kGolden / "bert/trajectories/head2_scaling";
-  if (!fs::exists(folder)) GTEST_SKIP() << "no reference data at " << folder;
-  const Reference run(folder);
-  const auto decayed = run.trajectory["decayed"].get<std::vector<std::string>>();
-  for (const auto& parameter : run.network.trained) {
-    const bool expected = std::find(decayed.begin(), decayed.end(), parameter.name) != decayed.end();
-    EXPECT_EQ(parameter.decay, expected) << parameter.name;
+TEST_P(GoldenTrajectory, FollowsTheReferenceStepByStep) {
+  const auto& expected = run_->recorded;
+  const auto depths = run_->depths();
+  Training training(run_->network, run_->options());
+  for (std::size_t step = 0; step < expected.at("loss").size(); ++step) {
+    const auto report = training.step(step, {run_->batch(expected["order"][step])}, depths[step]);
+    EXPECT_NEAR(report.lr, expected["lr"][step].get<double>(), 1e-12) << "step " << step;
+    EXPECT_NEAR(report.loss, expected["loss"][step].get<double>(), tolerance("loss")) << "step " << step;
+    EXPECT_NEAR(report.grad_norm, expected["grad_norm"][step].get<double>(), tolerance("grad_norm")) << "step " << step;
+    EXPECT_NEAR(report.reg_loss.value_or(0), expected["reg_loss"][step].get<double>(), tolerance("loss"))
+        << "step " << step;
   }
+  if (std::filesystem::exists(run_->folder / "final.safetensors"))
+    compare_end(golden::read_tensors(run_->folder / "final.safetensors"));
+  else
+    compare_digest(golden::read_tensors(run_->folder / "final_digest.safetensors"));
+}
+
+class GoldenFirstGradients : public GoldenTrajectory {};
+
+TEST_P(GoldenFirstGradients, AreTheReferences) {
+  const auto expected = golden::read_tensors(run_->folder / "first_grads.safetensors");
+  std::size_t reached = 0;
+  auto options = run_->options();
+  options.on_gradients = [&] {
+    for (const auto& parameter : run_->network.trained) {
+      const auto& gradient = parameter.value.grad();
+      const auto found = expected.find(parameter.name);
+      EXPECT_EQ(gradient.defined(), found != expected.end()) << parameter.name;
+      if (!gradient.defined() || found == expected.end()) continue;
+      ++reached;
+      EXPECT_LE(difference(found->second, gradient), tolerance("grad_norm")) << parameter.name;
+    }
+  };
+  Training training(run_->network, options);
+  training.step(0, {run_->batch(run_->recorded["order"][0])}, run_->depths()[0]);
+  EXPECT_EQ(reached, expected.size());
+}
+
+TEST_P(GoldenTrajectory, TheSameTensorsTrainAndDecay) {
+  std::vector<std::string> trained, decayed;  // in the order over which norms are summed
+  for (const auto& parameter : run_->network.trained) {
+    trained.push_back(parameter.name);
+    if (parameter.decay) decayed.push_back(parameter.name);
+  }
+  EXPECT_EQ(trained, run_->recorded.at("trained").get<std::vector<std::string>>());
+  EXPECT_EQ(decayed, run_->recorded.at("decayed").get<std::vector<std::string>>());
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTrajectory);
+INSTANTIATE_TEST_SUITE_P(Manifest, GoldenTrajectory, testing::ValuesIn(golden::trajectory_ids()),
+                         [](const auto& test) { return golden::test_name(test.param); });
+
+// Those that store their gradients: the tiny models'.
+std::vector<std::string> with_first_gradients() {
+  auto ids = golden::trajectory_ids();
+  std::erase_if(ids, [](const std::string& id) { return id.starts_with("minilm/"); });
+  return ids;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenFirstGradients);
+INSTANTIATE_TEST_SUITE_P(Manifest, GoldenFirstGradients, testing::ValuesIn(with_first_gradients()),
+                         [](const auto& test) { return golden::test_name(test.param); });
+
+// The manifest is the whole list: a folder that it leaves out would be checked by nobody.
+TEST(GoldenManifest, NamesEveryTrajectoryFolder) {
+  REQUIRE_GOLDEN();
+  std::size_t folders = 0;
+  for (const char* family : {"bert", "roberta", "minilm"}) {
+    for (const auto& entry : std::filesystem::directory_iterator(golden::root() / family / "trajectories"))
+      folders += entry.is_directory();
+  }
+  EXPECT_EQ(golden::trajectory_ids().size(), folders);
+  EXPECT_EQ(folders, 31U);
 }
 
 }  // namespace
