@@ -51,7 +51,9 @@ std::string place_of(const json& job) {
   if (kind == "finetune") return "models/" + task;
   if (kind == "adapter") return fmt::format("adapters/{}/{}", task, drop);
   std::string place = fmt::format("fusions/{}/{}/{}", task, segment(text(job, "set")), drop);
-  if (kind == "prune") place += fmt::format("/keep-{}", whole(job, "keep"));
+  // Below a threshold every layer keeps as many as reach it: its number is a part of the setting.
+  const auto kept = whole(job, "keep");
+  if (kind == "prune") place += kept > 0 ? fmt::format("/keep-{}", kept) : "/threshold";
   return place;
 }
 

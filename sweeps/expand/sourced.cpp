@@ -10,6 +10,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* kThreshold = "prune.threshold";
+
 // A model that is asked for, with what is known of it before it is chosen.
 struct Source {
   Need need;
@@ -145,6 +147,8 @@ class SourcedStage {
     std::map<std::string, std::size_t> too_many;  // set -> prunes that make no job
     // Per source setting all its seeds for one k, then the next k: k stands between set and parameters.
     const json& keep = stage_.at("keep");
+    const json thresholds = stage_.value("threshold", json::array());  // sweeps stored before it existed have none
+    const auto ways = static_cast<std::uint32_t>(keep.size() + thresholds.size());
     for (std::size_t k = 0; k < keep.size(); ++k) {
       for (const Source& source : sources_) {
         const auto members =
@@ -155,7 +159,16 @@ class SourcedStage {
         }
         Source pruned = source;
         pruned.like.keep = keep[k];
-        pruned.setting = source.setting * static_cast<std::uint32_t>(keep.size()) + static_cast<std::uint32_t>(k);
+        pruned.setting = source.setting * ways + static_cast<std::uint32_t>(k);
+        prunes_.push_back(std::move(pruned));
+      }
+    }
+    for (std::size_t t = 0; t < thresholds.size(); ++t) {
+      for (const Source& source : sources_) {
+        Source pruned = source;
+        // How many stay is not known before the attention is: a setting like a sampled parameter, not a number kept.
+        pruned.like.parameters[kThreshold] = thresholds[t];
+        pruned.setting = source.setting * ways + static_cast<std::uint32_t>(keep.size() + t);
         prunes_.push_back(std::move(pruned));
       }
     }
@@ -169,7 +182,8 @@ class SourcedStage {
     });
     for (const Source& source : prunes_) {
       json extra = stage_.at("prune");
-      extra["keep"] = source.like.keep;
+      if (source.like.keep > 0) extra["keep"] = source.like.keep;
+      if (source.like.keep == 0) extra["threshold"] = source.like.parameters.at(kThreshold);
       if (!add(source, Kind::prune, extra)) return;
     }
   }

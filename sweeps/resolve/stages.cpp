@@ -171,11 +171,33 @@ class StageReader {
     out["source"] = parse_source(fields_, kFusion, earlier_, *around_.tasks, report_);
     out["keep"] = fields_.value("keep").is_null() ? json::array() : fields_.value("keep");
     check_unique(out["keep"], fields_.mark("keep"), "keep", report_);
+    out["threshold"] = thresholds();
+    if (!fields_.given("keep") && !fields_.given("threshold"))
+      report_.error(name_.mark, "'keep' is missing (adapters kept in each layer), or 'threshold' (of mean attention)");
     json prune = json::object();
     for (const char* key : {"by", "data", "rows", "pad"}) prune[key] = fields_.value(key);
     out["prune"] = prune;
     if (fields_.value("retrain") == true)
       report_.error(fields_.mark("retrain"), std::string("retrain: true ") + kUnavailable);
+  }
+
+  json thresholds() {
+    json out = json::array();
+    const Node* node = fields_.node("threshold");
+    if (!node) return out;
+    Key key;
+    key.name = "threshold";
+    key.type = Type::number;
+    key.low = 0;
+    key.high = 1 - 1e-9;  // every layer would keep its best adapter: that is keep: 1
+    key.open = true;
+    const auto add = [&](const Node& one) {
+      if (auto value = typed(key, one, report_)) out.push_back(*std::move(value));
+    };
+    if (!node->is_list()) add(*node);
+    for (const Node& one : node->is_list() ? node->items : std::vector<Node>{}) add(one);
+    check_unique(out, node->mark, "threshold", report_);
+    return out;
   }
 
   void read_evaluate(json& out) {

@@ -71,21 +71,29 @@ namespace {
 struct Scores {
   std::vector<std::string> order;  // as first met: the order of the fusion
   std::map<std::string, double> sum;
+  std::map<std::string, std::int64_t> rows;
+  [[nodiscard]] double mean(const std::string& name) const { return sum.at(name) / static_cast<double>(rows.at(name)); }
 };
 
 void add(Scores& scores, const AttentionMeans::Row& row) {
   if (!scores.sum.contains(row.adapter)) scores.order.push_back(row.adapter);
   scores.sum[row.adapter] += row.mean_weight;
+  ++scores.rows[row.adapter];
 }
 
-// The `keep` best by sum (equal to the mean, all are summed equally often), in the order of the fusion.
-std::vector<std::string> best(const Scores& scores, std::int64_t keep) {
+// In the order of the fusion.
+std::vector<std::string> best(const Scores& scores, const Keep& keep) {
   std::vector<std::size_t> by_score(scores.order.size());
   std::iota(by_score.begin(), by_score.end(), 0u);
   std::stable_sort(by_score.begin(), by_score.end(), [&](std::size_t a, std::size_t b) {
-    return scores.sum.at(scores.order[a]) > scores.sum.at(scores.order[b]);
+    return scores.mean(scores.order[a]) > scores.mean(scores.order[b]);
   });
-  by_score.resize(std::min(by_score.size(), static_cast<std::size_t>(std::max<std::int64_t>(keep, 0))));
+  auto count = std::max<std::int64_t>(keep.count, 0);
+  if (keep.threshold > 0) {
+    const auto reaches = [&](std::size_t i) { return scores.mean(scores.order[i]) >= keep.threshold; };
+    count = std::max<std::int64_t>(1, std::count_if(by_score.begin(), by_score.end(), reaches));
+  }
+  by_score.resize(std::min(by_score.size(), static_cast<std::size_t>(count)));
   std::sort(by_score.begin(), by_score.end());
   std::vector<std::string> names;
   for (const std::size_t i : by_score) names.push_back(scores.order[i]);
@@ -169,7 +177,7 @@ void move_layer(Adapter& anchor, Adapter& from, std::int64_t layer) {
 }  // namespace
 
 std::vector<std::vector<std::string>> kept_members(const std::vector<AttentionMeans::Row>& rows, std::int64_t layers,
-                                                   std::int64_t keep, bool global) {
+                                                   const Keep& keep) {
   std::vector<Scores> scores(static_cast<std::size_t>(layers));
   Scores all;
   for (const AttentionMeans::Row& row : rows) {
@@ -179,7 +187,7 @@ std::vector<std::vector<std::string>> kept_members(const std::vector<AttentionMe
   const std::vector<std::string> everywhere = best(all, keep);
   std::vector<std::vector<std::string>> kept;
   for (const Scores& layer : scores) {
-    kept.push_back(layer.order.empty() ? std::vector<std::string>{} : global ? everywhere : best(layer, keep));
+    kept.push_back(layer.order.empty() ? std::vector<std::string>{} : keep.global ? everywhere : best(layer, keep));
   }
   return kept;
 }

@@ -40,11 +40,18 @@ class AttentionMeans {
   std::vector<Cell> cells_;
 };
 
-// The `keep` adapters with the highest mean weight of each layer (mean over its sites), in the order of the fusion.
-// by "global": the members are ranked by their mean over all layers and the same are kept everywhere. Entry l = layer
-// l; empty for layers without a fusion.
+// Which adapters of a layer stay: the `count` with the highest mean weight, or, where `threshold` > 0, those whose mean
+// weight reaches it and at least the best one. The mean is over the layer's sites; `global`: over all layers, and the
+// same adapters stay everywhere. Of equal means the earlier in the fusion stays.
+struct Keep {
+  std::int64_t count = 1;
+  double threshold = 0;
+  bool global = false;
+};
+
+// Entry l = the adapters that stay in layer l, in the order of the fusion; empty for layers without a fusion.
 std::vector<std::vector<std::string>> kept_members(const std::vector<AttentionMeans::Row>& rows, std::int64_t layers,
-                                                   std::int64_t keep, bool global = false);
+                                                   const Keep& keep);
 
 // The fuse `setup` with every (adapter, layer) pair removed that `kept` does not name: softmax over the rest, W_v still
 // applies when one is left. Weights are shared with `setup`. invalid_argument: not a fuse of single adapters, an

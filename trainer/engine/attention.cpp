@@ -42,7 +42,7 @@ void AttentionPass::measure(const std::vector<std::uint32_t>& chosen) {
 }
 
 std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>& means,
-                                         const std::vector<std::vector<std::string>>& kept, std::uint32_t keep) {
+                                         const std::vector<std::vector<std::string>>& kept) {
   std::vector<AttentionRow> rows;
   for (const auto& mean : means) {
     AttentionRow row{static_cast<std::uint32_t>(mean.layer), site_name(mean.site), mean.adapter, mean.mean_weight,
@@ -50,7 +50,8 @@ std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>&
     // Without `kept` nothing was pruned and every kept_at stays empty.
     if (row.layer < kept.size()) {
       const auto& names = kept[row.layer];
-      if (std::find(names.begin(), names.end(), row.adapter) != names.end()) row.kept_at = keep;
+      if (std::find(names.begin(), names.end(), row.adapter) != names.end())
+        row.kept_at = static_cast<std::uint32_t>(names.size());
     }
     rows.push_back(std::move(row));
   }

@@ -38,8 +38,8 @@ class AttentionPass {
   AttentionMeans means_;
 };
 
-// As result rows. `kept`, where given, names the adapters that stay in each layer when `keep` are kept.
+// As result rows. `kept`, where given, names the adapters that stay in each layer.
 std::vector<AttentionRow> attention_rows(const std::vector<AttentionMeans::Row>& means,
-                                         const std::vector<std::vector<std::string>>& kept, std::uint32_t keep);
+                                         const std::vector<std::vector<std::string>>& kept = {});
 
 }  // namespace fathom::trainer

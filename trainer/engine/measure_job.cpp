@@ -62,8 +62,8 @@ void MeasureJob::open() {
 
 void MeasureJob::prune() {
   const auto means = attention_->means();
-  kept_ = kept_members(means, source_.network.base->config.layers, spec_.keep, spec_.keep_global);
-  attention_rows_ = attention_rows(means, kept_, spec_.keep);
+  kept_ = kept_members(means, source_.network.base->config.layers, spec_.keep);
+  attention_rows_ = attention_rows(means, kept_);
   // It refers to the setup that is replaced next.
   attention_.reset();
   source_.network.setup = value_or_fail(prune_fusion(source_.network.setup, kept_), ErrorClass::config);

@@ -126,8 +126,14 @@ void parse_fusion(JobSpec& spec, const Object& fusion) {
 }
 
 void parse_prune(JobSpec& spec, const Object& prune) {
-  spec.keep = prune.count("keep", 1);
-  spec.keep_global = prune.word("by", "layer", {"layer", "global"}) == "global";
+  if (prune.find("threshold")) {
+    spec.keep.count = 0;
+    spec.keep.threshold = prune.number("threshold", 0);
+    if (spec.keep.threshold <= 0 || spec.keep.threshold >= 1) prune.refuse("threshold", "must lie between 0 and 1");
+  } else {
+    spec.keep.count = prune.count("keep", 1);
+  }
+  spec.keep.global = prune.word("by", "layer", {"layer", "global"}) == "global";
   spec.mask_padding = prune.word("pad", "masked", {"masked", "counted"}) == "masked";
   (void)prune.word("data", "train", {"train"});
   (void)prune.word("rows", "all", {"all"});

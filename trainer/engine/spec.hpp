@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "trainer/adapters/prune.hpp"
 #include "trainer/optim/schedule.hpp"
 
 namespace fathom::trainer {
@@ -60,8 +61,7 @@ struct JobSpec {
   std::vector<std::string> set;       // fusion: member names in order
   std::string fusion_config;          // fusion: "dynamic" | "static"
   bool fresh_head = true;             // fusion: else the target member's head is taken over
-  std::uint32_t keep = 0;             // prune: adapters kept in each layer
-  bool keep_global = false;           // prune: by: global
+  Keep keep;                          // prune
   bool mask_padding = true;           // prune: pad tokens count for nothing in the mean attention
   std::vector<std::uint32_t> depths;  // evaluate; empty: all
 };

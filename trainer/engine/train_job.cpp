@@ -67,7 +67,7 @@ bool TrainJob::advance() {
       const Stopwatch watch(state_.progress.seconds);
       if (attention_->advance()) break;
     }
-      attention_rows_ = attention_rows(attention_->means(), {}, 0);
+      attention_rows_ = attention_rows(attention_->means());
       finish();
       break;
     case Phase::done:

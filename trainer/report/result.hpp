@@ -27,7 +27,7 @@ struct AttentionRow {
   std::string adapter;
   double mean_weight = 0;                // over all tokens of the training set; the adapters of a layer sum to 1
   std::uint32_t rank = 0;                // 1 = most attended in its layer
-  std::optional<std::uint32_t> kept_at;  // prune jobs: the `keep` at which it stayed; absent: removed, or not pruned
+  std::optional<std::uint32_t> kept_at;  // prune jobs: how many stayed with it; absent: removed, or not pruned
 };
 
 struct JobResult {

@@ -129,6 +129,28 @@ TEST(Prune, KeepsBelowMembersOnlyAndSaysSo) {
   EXPECT_THAT(plan.notes[0], HasSubstr("pruning a+b to 2 adapters keeps all; 1 jobs are not made"));
 }
 
+TEST(Prune, ThresholdsAreSettingsBesideKeep) {
+  const auto with = [](const std::string& prune) {
+    return file_with(
+        "stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[a, b]], targets: [a]}\n  prune: "
+        "{from: fusion" +
+        prune + "}\n  evaluate: {from: prune}\n");
+  };
+  const Plan plan = planned(with(", keep: 1, threshold: [0.1, 0.25]"));
+  EXPECT_THAT(counts(plan), ElementsAre(2, 1, 3, 3));
+  const Job& prune = plan.jobs[plan.stages[2].first + 2];
+  EXPECT_EQ(prune.keep, 0u);
+  EXPECT_EQ(prune.settings.at("prune"),
+            json::parse(R"({"threshold":0.25,"by":"layer","data":"train","rows":"all","pad":"masked"})"));
+  EXPECT_EQ(prune.parameters.at("prune.threshold"), 0.25);
+  // What is measured of it is told apart in the tables too.
+  EXPECT_EQ(plan.jobs.back().parameters.at("prune.threshold"), 0.25);
+  EXPECT_THAT(rendered(parse(with(", threshold: [0.1, 1]"), {})), HasSubstr("threshold: expected a number"));
+  EXPECT_THAT(rendered(parse(with(", threshold: 0"), {})), HasSubstr("threshold: expected a number"));
+  EXPECT_THAT(rendered(parse(with(", threshold: [0.2, 0.20]"), {})), HasSubstr("threshold: 0.2 stands twice"));
+  EXPECT_THAT(rendered(parse(with(""), {})), HasSubstr("'keep' is missing"));
+}
+
 TEST(Evaluate, BestMakesOneJobPerGroupRankAndSeed) {
   const std::string head =
       "parameters: {lr: [1, 2, 3]}\nseeds: [1, 2]\nstages:\n  adapter: {drop: {standard: true, specialized: 1}}\n";

@@ -38,9 +38,25 @@ TEST(KeptMembers, ByLayerAndGlobal) {
   const std::vector<AttentionMeans::Row> rows = {{1, Site::output, "a", 0.1, 3}, {1, Site::output, "b", 0.6, 1},
                                                  {1, Site::output, "c", 0.3, 2}, {2, Site::output, "a", 0.7, 1},
                                                  {2, Site::output, "b", 0.1, 3}, {2, Site::output, "c", 0.2, 2}};
-  EXPECT_EQ(kept_members(rows, 3, 2), (Kept{{}, {"b", "c"}, {"a", "c"}}));
-  EXPECT_EQ(kept_members(rows, 3, 1), (Kept{{}, {"b"}, {"a"}}));
-  EXPECT_EQ(kept_members(rows, 3, 1, true), (Kept{{}, {"a"}, {"a"}}));
+  EXPECT_EQ(kept_members(rows, 3, {2}), (Kept{{}, {"b", "c"}, {"a", "c"}}));
+  EXPECT_EQ(kept_members(rows, 3, {1}), (Kept{{}, {"b"}, {"a"}}));
+  EXPECT_EQ(kept_members(rows, 3, {1, 0, true}), (Kept{{}, {"a"}, {"a"}}));
+}
+
+TEST(KeptMembers, ThoseThatReachAThresholdAndAtLeastOne) {
+  const std::vector<AttentionMeans::Row> rows = {{0, Site::output, "a", 0.25, 2}, {0, Site::output, "b", 0.5, 1},
+                                                 {0, Site::output, "c", 0.25, 3}, {1, Site::output, "a", 0.75, 1},
+                                                 {1, Site::output, "b", 0.15, 2}, {1, Site::output, "c", 0.1, 3}};
+  EXPECT_EQ(kept_members(rows, 2, {0, 0.25}), (Kept{{"a", "b", "c"}, {"a"}}));  // reaching it is enough
+  EXPECT_EQ(kept_members(rows, 2, {0, 0.26}), (Kept{{"b"}, {"a"}}));
+  EXPECT_EQ(kept_members(rows, 2, {0, 0.9}), (Kept{{"b"}, {"a"}}));
+  EXPECT_EQ(kept_members(rows, 2, {0, 0.3, true}), (Kept{{"a", "b"}, {"a", "b"}}));  // means 0.5, 0.325, 0.175
+  // The mean over a layer's two places, not their sum.
+  const std::vector<AttentionMeans::Row> two = {{0, Site::attention, "a", 0.2, 2},
+                                                {0, Site::attention, "b", 0.8, 1},
+                                                {0, Site::output, "a", 0.2, 2},
+                                                {0, Site::output, "b", 0.8, 1}};
+  EXPECT_EQ(kept_members(two, 1, {0, 0.3}), (Kept{{"b"}}));
 }
 
 class Pruning : public testing::Test {

@@ -127,6 +127,38 @@ TEST_F(EngineJobs, FusionThenPruneThenEvaluate) {
   EXPECT_EQ(primary_by_depth(measured->result)[0], primary_by_depth(pruned->result)[0]);
 }
 
+TEST_F(EngineJobs, PruneBelowAThresholdKeepsTheAttended) {
+  auto settings = fusion_settings();
+  settings["train"]["epochs"] = 3;
+  const auto fused = run("fused", settings, make_members("fused"));
+  ASSERT_TRUE(fused->finished()) << fused->message;
+  // Between the weights of the second layer, which are unequal in a trained fusion.
+  std::map<int, std::map<std::string, double>> means;
+  for (const auto& row : fused->result["attention"]) means[row["layer"]][row["adapter"]] = row["mean_weight"];
+  const double threshold = std::max(means[1]["a"], means[1]["b"]) - 1e-4;
+  auto prune = fusion_settings();
+  prune["kind"] = "prune";
+  prune["prune"] = {{"threshold", threshold}, {"by", "layer"}, {"data", "train"}, {"rows", "all"}, {"pad", "masked"}};
+  const auto pruned = run("pruned", prune, lay_source("fused", "pruned"));
+  ASSERT_TRUE(pruned->finished()) << pruned->message;
+  ASSERT_EQ(pruned->result["kept"].size(), 4U);
+  for (int layer = 0; layer < 4; ++layer) {
+    const auto& mean = means[layer];
+    json expected = json::array();
+    for (const auto& [name, weight] : mean)
+      if (weight >= threshold) expected.push_back(name);
+    if (expected.empty()) expected.push_back(mean.at("a") >= mean.at("b") ? "a" : "b");
+    EXPECT_EQ(pruned->result["kept"][layer], expected) << "layer " << layer;
+  }
+  EXPECT_EQ(pruned->result["kept"][1].size(), 1U);
+  auto evaluate = fusion_settings();
+  evaluate["kind"] = "evaluate";
+  evaluate["evaluate"] = {{"depths", "all"}};
+  const auto measured = run("curve", evaluate, lay_source("pruned", "curve"));
+  ASSERT_TRUE(measured->finished()) << measured->message;
+  EXPECT_EQ(primary_by_depth(measured->result)[0], primary_by_depth(pruned->result)[0]);
+}
+
 TEST_F(EngineJobs, FusionCanTakeOverTheMembersHead) {
   auto settings = fusion_settings();
   settings["fusion"]["head"] = "member";
