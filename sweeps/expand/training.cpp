@@ -38,6 +38,9 @@ void leave_out_idle(json& settings) {
   json& train = settings.at("train");
   const bool robust = settings.contains("drop") && settings.at("drop").at("kind") == "robust";
   const bool regularised = settings.contains("fusion") && settings.at("fusion").at("config") == "dynamic";
+  // A job with weights of its own in every layer had no such key when ids were first given.
+  if (settings.contains("adapter") && settings.at("adapter").value("share", "none") == "none")
+    settings.at("adapter").erase("share");
   if (!robust || train.value("grads", "none") == "none") train.erase("grads");
   if (!regularised || train.value("regularizer", "before") == "before") train.erase("regularizer");
 }

@@ -114,7 +114,6 @@ class StageReader {
       json adapter = defaults_of(Section::adapter);
       adapter.update(around_.adapter);
       adapter.update(Fields(Section::adapter, fields_.node("adapter"), report_).settings());
-      adapter.erase("share");  // `none` is all there is in this version
       out["adapter"] = adapter;
     }
     if (bit_of(kind_) & (kAdapter | kFusion)) out["drops"] = parse_drops(fields_.node("drop"), report_);

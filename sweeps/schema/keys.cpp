@@ -72,7 +72,7 @@ constexpr Key kAdapterKeys[] = {
     {.name = "config", .type = Type::word, .fallback = "\"seq_bn\"", .identity = true, .words = "seq_bn|double_seq_bn|par_bn", .doc = "the library's preset"},
     {.name = "reduction", .type = Type::number, .identity = true, .low = 0, .high = kHuge, .open = true, .setting = "reduction_factor", .doc = "the adapter's reduction_factor; absent: 16, par_bn 2"},
     {.name = "non_linearity", .type = Type::word, .identity = true, .words = "relu|swish|gelu|gelu_new|tanh|leakyrelu|sigmoid", .doc = "absent: relu, double_seq_bn swish"},
-    {.name = "share", .type = Type::word, .fallback = "\"none\"", .identity = true, .words = "none|!layers", .doc = "one adapter for all layers"},
+    {.name = "share", .type = Type::word, .fallback = "\"none\"", .identity = true, .words = "none|layers", .doc = "`layers`: one set of weights for all layers, at each place of its own; saved as an adapter whose layers are equal"},
 };
 
 constexpr Key kTrain[] = {

@@ -19,9 +19,12 @@ FRESH = {
     "sequential": (2, "SeqBnConfig", {"reduction_factor": 4}),
     "twice": (3, "DoubleSeqBnConfig", {"reduction_factor": 8}),
     "beside": (1, "ParBnConfig", {"reduction_factor": 2}),
-    "dropped": (2, "SeqBnConfig", {"reduction_factor": 4, "leave_out": [0, 1]}),
+    **{f"dropped{n}": (2, "SeqBnConfig", {"reduction_factor": 4, "leave_out": list(range(n))}) for n in (1, 2, 3)},
+    "twice_dropped2": (3, "DoubleSeqBnConfig", {"reduction_factor": 8, "leave_out": [0, 1]}),
+    "beside_dropped3": (1, "ParBnConfig", {"reduction_factor": 2, "leave_out": [0, 1, 2]}),
 }
-FUSIONS = ["fuse", "keep2", "keep1", "dropped_fuse"]
+SHARED_WEIGHTS = ["shared", "shared_twice"]  # one set of weights in all layers: the library has no twin to draw
+FUSIONS = ["fuse", "keep2", "keep1", "uneven", "dropped_fuse"]
 RESAVED = ["resaved", "resaved_fuse"]  # the library's own folders, read and written by ours
 
 # Both scripts run in the library's interpreter, once for all folders: importing it costs seconds. argv: tools, JSON.
@@ -93,7 +96,7 @@ def main():
                        env=dict(os.environ, FATHOM_INTEROP_OUT=folder), stdout=subprocess.DEVNULL)
 
         def adapters_and_heads():
-            library(ACCEPT, acceptance(out, FRESH))
+            library(ACCEPT, acceptance(out, [*FRESH, *SHARED_WEIGHTS]))
 
         def fusions_whole_and_pruned():
             library(ACCEPT, acceptance(out, FUSIONS))

@@ -172,15 +172,24 @@ Status check_adapter_name(const std::string& name) {
 }
 
 Result<Adapter> make_adapter(const std::string& name, const AdapterConfig& config, const ModelConfig& model,
-                             at::Generator& generator) {
+                             at::Generator& generator, Share share) {
   FATHOM_TRY(check_adapter_name(name));
   FATHOM_TRY(check_config(config, model));
+  if (share == Share::layers && !config.reduction_factor.per_layer.empty()) {
+    return Error{Errc::invalid_argument, "layers that share their weights need one reduction_factor, not a map"};
+  }
   Adapter adapter{name, config, {}};
   adapter.modules.resize(static_cast<std::size_t>(model.layers));
+  std::array<std::optional<Bottleneck>, 2> shared;
   visit_places(config, model, [&](std::int64_t layer, Site site) {
     if (config.leaves_out(layer)) return;
-    adapter.modules[static_cast<std::size_t>(layer)][static_cast<std::size_t>(site)] =
-        fresh_module(config, model.hidden, width(config, model, layer), generator);
+    auto& module = adapter.modules[static_cast<std::size_t>(layer)][static_cast<std::size_t>(site)];
+    auto& first = shared[static_cast<std::size_t>(site)];
+    if (share == Share::layers && first) {
+      module = first;
+    } else {
+      module = first = fresh_module(config, model.hidden, width(config, model, layer), generator);
+    }
   });
   return adapter;
 }

@@ -29,7 +29,11 @@ struct Bottleneck {
   std::optional<Linear> gate;            // [1, H], [1]
 };
 
-// A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that).
+// Whether layers have weights of their own or all the same ones (AdapterDrop's appendix, "parameter sharing").
+enum class Share { none, layers };
+
+// A value whose tensors are shared handles: a copy is another view of the same weights (prune uses that). Layers that
+// share their weights hold handles to the same tensors; files repeat them in each layer.
 struct Adapter {
   std::string name;
   AdapterConfig config;
@@ -37,7 +41,7 @@ struct Adapter {
   std::vector<std::array<std::optional<Bottleneck>, 2>> modules;
 
   [[nodiscard]] const Bottleneck* at(std::int64_t layer, Site site) const;
-  // Keys PREFIXencoder.layer.L.[attention.]output.adapters.NAME.… in the library's order.
+  // Keys PREFIXencoder.layer.L.[attention.]output.adapters.NAME.… in the library's order, every layer's, shared or not.
   [[nodiscard]] Parameters parameters(const ModelConfig& model) const;
   // What files hold: the parameters, with the ln_before norm under both of its names.
   [[nodiscard]] NamedTensors tensors(const ModelConfig& model) const;
@@ -45,9 +49,10 @@ struct Adapter {
 
 // A fresh adapter, drawn from `generator` in the library's order (default init of both linears, then the re-draw; layer
 // by layer, attention before output), so that torch.manual_seed(s); model.add_adapter(...) gives the same bits.
-// Tensors require gradients. invalid_argument: bad name, leave_out or reduction map that does not fit the model.
+// Tensors require gradients. Share::layers draws one module per site, as the library does for a model of one layer.
+// invalid_argument: bad name, leave_out or reduction map that does not fit the model or the sharing.
 Result<Adapter> make_adapter(const std::string& name, const AdapterConfig& config, const ModelConfig& model,
-                             at::Generator& generator);
+                             at::Generator& generator, Share share = Share::none);
 
 // An adapter from file tensors: exactly the keys that the config asks for, with their shapes; anything missing, left
 // over or misshapen is an error that names the key. Keys of left-out layers may be present and are ignored when

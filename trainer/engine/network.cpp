@@ -20,10 +20,6 @@ AdapterConfig adapter_config(const JobSpec& spec) {
   json wanted = spec.adapter;
   const auto preset = wanted.at("config").get<std::string>();
   wanted.erase("config");
-  if (wanted.value("share", "none") != "none")
-    throw JobError(ErrorClass::config, "settings: adapter.share is '" + wanted["share"].get<std::string>() +
-                                           "'; this trainer gives every layer weights of its own (share: none)");
-  wanted.erase("share");
   // Through JSON, so that every option of the library is reachable by its own name and checked by the one reader.
   json config = to_json(value_or_fail(adapter_preset(preset), ErrorClass::config));
   config.update(wanted);
@@ -84,12 +80,12 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
   at::Generator generator = at::detail::createCPUGenerator(spec.seed);
   Network network;
   network.base = base;
-  network.adapter = std::make_shared<Adapter>(
-      value_or_fail(make_adapter(spec.task_name, adapter_config(spec), base->config, generator), ErrorClass::config));
+  network.adapter = std::make_shared<Adapter>(value_or_fail(
+      make_adapter(spec.task_name, adapter_config(spec), base->config, generator, spec.share), ErrorClass::config));
   network.setup = Setup::single(network.adapter);
   network.head = fresh_head(spec.task_name, *base, task, generator);
   check(network.setup, *base);
-  append(network.trained, network.adapter->parameters(base->config));
+  append(network.trained, each_once(network.adapter->parameters(base->config)));
   append(network.trained, network.head->parameters());
   follow_base(network);
   return network;

@@ -190,7 +190,10 @@ JobSpec parse_spec(const json& settings) {
   }
   if (spec.kind == JobKind::adapter) {
     spec.adapter = root.at("adapter");
-    (void)root.object("adapter").text("config");
+    const auto adapter = root.object("adapter");
+    (void)adapter.text("config");
+    if (adapter.word("share", "none", {"none", "layers"}) == "layers") spec.share = Share::layers;
+    spec.adapter.erase("share");
   }
   if (spec.kind == JobKind::fusion) parse_fusion(spec, root.object("fusion"));
   if (spec.kind == JobKind::prune) parse_prune(spec, root.object("prune"));

@@ -56,7 +56,8 @@ struct JobSpec {
   std::string task_name;
   std::uint64_t seed = 0;
   Drop drop;                          // adapter, fusion
-  nlohmann::json adapter;             // adapter: config name and overrides
+  nlohmann::json adapter;             // adapter: config name and overrides, without `share`
+  Share share = Share::none;          // adapter
   TrainSpec train;                    // adapter, fusion
   std::vector<std::string> set;       // fusion: member names in order
   std::string fusion_config;          // fusion: "dynamic" | "static"

@@ -1,5 +1,7 @@
 #include "trainer/optim/parameter.hpp"
 
+#include <algorithm>
+
 namespace fathom::trainer {
 
 bool decays(const std::string& name, const at::Tensor& value) {
@@ -12,6 +14,15 @@ std::vector<Parameter> parameters_of(const std::vector<std::pair<std::string, at
   parameters.reserve(named.size());
   for (const auto& [name, value] : named) parameters.push_back({name, value, decays(name, value)});
   return parameters;
+}
+
+std::vector<Parameter> each_once(const std::vector<Parameter>& parameters) {
+  std::vector<Parameter> out;
+  for (const auto& parameter : parameters) {
+    const auto same = [&](const Parameter& known) { return known.value.is_same(parameter.value); };
+    if (std::none_of(out.begin(), out.end(), same)) out.push_back(parameter);
+  }
+  return out;
 }
 
 void clear_gradients(const std::vector<Parameter>& parameters) {

@@ -22,6 +22,10 @@ bool decays(const std::string& name, const at::Tensor& value);
 // Wraps named tensors as parameters with the rule above.
 std::vector<Parameter> parameters_of(const std::vector<std::pair<std::string, at::Tensor>>& named);
 
+// Every tensor once, under the first of its names: weights that several layers share are one parameter with one
+// gradient.
+std::vector<Parameter> each_once(const std::vector<Parameter>& parameters);
+
 // Forgets every gradient (undefined, not zero): what the next pass does not reach is then left alone by the optimizer.
 void clear_gradients(const std::vector<Parameter>& parameters);
 

@@ -79,6 +79,49 @@ TEST(Initialisation, SeedInTheConfigMakesAllLayersEqual) {
   EXPECT_TRUE(a.at(0, Site::output)->down.weight.equal(a.at(3, Site::output)->down.weight));
 }
 
+TEST(Initialisation, EveryDepthOfASeedStartsAtTheSameNumbers) {
+  const ModelConfig model = tiny_bert();
+  const auto fresh = [&](const std::string& preset) {
+    at::Generator generator = at::detail::createCPUGenerator(7);
+    return value(make_adapter("a", value(adapter_preset(preset)), model, generator));
+  };
+  for (const std::string preset : {"seq_bn", "double_seq_bn", "par_bn"}) {
+    const Adapter whole = fresh(preset);
+    for (const std::string layers : {"0", "0, 1", "0, 1, 2"}) {
+      const Adapter dropped = fresh(preset + "[leave_out=[" + layers + "]]");
+      // The library creates no module where one is left out, so the first that there is takes the first numbers.
+      std::vector<at::Tensor> all, some;
+      for (const auto& parameter : whole.parameters(model)) all.push_back(parameter.value);
+      for (const auto& parameter : dropped.parameters(model)) some.push_back(parameter.value);
+      ASSERT_LT(some.size(), all.size());
+      for (std::size_t i = 0; i < some.size(); ++i) EXPECT_TRUE(some[i].equal(all[i])) << preset << " " << layers;
+    }
+  }
+}
+
+TEST(Initialisation, SharedLayersAreOneModulePerPlace) {
+  const ModelConfig model = tiny_bert();
+  at::Generator generator = at::detail::createCPUGenerator(7);
+  const AdapterConfig config = value(adapter_preset("double_seq_bn[reduction_factor=4, leave_out=[0]]"));
+  const Adapter adapter = value(make_adapter("a", config, model, generator, Share::layers));
+  EXPECT_EQ(adapter.at(0, Site::output), nullptr);
+  EXPECT_TRUE(adapter.at(3, Site::output)->up.weight.is_same(adapter.at(1, Site::output)->up.weight));
+  EXPECT_FALSE(adapter.at(1, Site::output)->up.weight.is_same(adapter.at(1, Site::attention)->up.weight));
+  // 3 layers of 2 places of 4 tensors in a file; 2 places of them to train.
+  EXPECT_EQ(adapter.parameters(model).size(), 24U);
+  EXPECT_EQ(each_once(adapter.parameters(model)).size(), 8U);
+  // The paper's appendix: 768 wide, rate 16, 73,728 weights without biases.
+  ModelConfig base;
+  base.hidden = 768, base.layers = 12, base.heads = 12;
+  const Adapter paper = value(make_adapter("a", value(adapter_preset("seq_bn")), base, generator, Share::layers));
+  std::int64_t count = 0;
+  for (const auto& parameter : each_once(paper.parameters(base)))
+    if (parameter.value.dim() == 2) count += parameter.value.numel();
+  EXPECT_EQ(count, 73728);
+  const auto map = value(adapter_preset("seq_bn[reduction_factor={\"default\": 2, \"1\": 4}]"));
+  EXPECT_FALSE(make_adapter("a", map, model, generator, Share::layers));
+}
+
 TEST(Initialisation, RefusesWhatDoesNotFit) {
   const ModelConfig model = tiny_bert();
   at::Generator generator = at::detail::createCPUGenerator(7);

@@ -141,7 +141,7 @@ TEST_F(Pruning, MeansOfARealFusion) {
     EXPECT_NEAR(rows[i].mean_weight + rows[i + 1].mean_weight + rows[i + 2].mean_weight, 1.0, 1e-6);
     EXPECT_EQ(rows[i].rank + rows[i + 1].rank + rows[i + 2].rank, 6);
   }
-  const auto kept = kept_members(rows, 4, 1);
+  const auto kept = kept_members(rows, 4, {1});
   for (const auto& layer : kept) EXPECT_EQ(layer.size(), 1u);
   EXPECT_TRUE(prune_fusion(fuse_, kept));
 }

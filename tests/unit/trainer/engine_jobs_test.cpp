@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/trainer/engine_fixture.hpp"
+#include "trainer/checkpoint/safetensors.hpp"
 
 namespace fathom::trainer::testing_support {
 namespace {
@@ -157,6 +158,27 @@ TEST_F(EngineJobs, PruneBelowAThresholdKeepsTheAttended) {
   const auto measured = run("curve", evaluate, lay_source("pruned", "curve"));
   ASSERT_TRUE(measured->finished()) << measured->message;
   EXPECT_EQ(primary_by_depth(measured->result)[0], primary_by_depth(pruned->result)[0]);
+}
+
+TEST_F(EngineJobs, SharedWeightsAreTrainedAsOneAndSavedInEveryLayer) {
+  auto settings = adapter_settings();
+  settings["adapter"]["share"] = "layers";
+  settings["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", 3}};
+  const auto trained = run("shared", settings);
+  ASSERT_TRUE(trained->finished()) << trained->message;
+  const auto file = read_safetensors(folder("shared") / "final/adapter.safetensors");
+  ASSERT_TRUE(file);
+  const auto key = [](int layer) {
+    return "bert.encoder.layer." + std::to_string(layer) + ".output.adapters.toy.adapter_up.weight";
+  };
+  for (int layer = 1; layer < 4; ++layer) EXPECT_TRUE(file->tensors.at(key(layer)).equal(file->tensors.at(key(0))));
+  // Without a word of it in the folder it measures as it was trained: its layers are equal.
+  auto evaluate = adapter_settings();
+  evaluate["kind"] = "evaluate";
+  evaluate["evaluate"] = {{"depths", "all"}};
+  const auto measured = run("measured", evaluate, lay_source("shared", "measured"));
+  ASSERT_TRUE(measured->finished()) << measured->message;
+  EXPECT_EQ(primary_by_depth(measured->result), primary_by_depth(trained->result));
 }
 
 TEST_F(EngineJobs, FusionCanTakeOverTheMembersHead) {

@@ -23,10 +23,18 @@ std::vector<Case> cases() {
   const json zero = {{"drop", kRobust}, {"train", {{"grads", "zero"}}}};
   const json lagged = {{"train", {{"regularizer", "lagged"}}}};
   const json both = {{"drop", kRobust}, {"train", {{"regularizer", "lagged"}, {"grads", "zero"}}}};
-  return {{"adapter", false, json::object()},      {"adapter_hf", false, hf},
-          {"robust_grads_none", false, robust},    {"robust_grads_zero", false, zero},
-          {"fusion_before", true, json::object()}, {"fusion_lagged", true, lagged},
-          {"fusion_robust_before", true, robust},  {"fusion_robust_lagged_zero", true, both}};
+  json shared_zero = zero;
+  shared_zero["adapter"] = {{"share", "layers"}, {"config", "double_seq_bn"}};
+  return {{"adapter", false, json::object()},
+          {"adapter_hf", false, hf},
+          {"robust_grads_none", false, robust},
+          {"robust_grads_zero", false, zero},
+          {"shared", false, {{"adapter", {{"share", "layers"}}}}},
+          {"shared_robust_zero", false, shared_zero},
+          {"fusion_before", true, json::object()},
+          {"fusion_lagged", true, lagged},
+          {"fusion_robust_before", true, robust},
+          {"fusion_robust_lagged_zero", true, both}};
 }
 
 class EngineResumeAnywhere : public EngineTest, public testing::WithParamInterface<Case> {

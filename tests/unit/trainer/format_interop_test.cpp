@@ -29,10 +29,10 @@ class Writer {
   }
 
   // The library's twin: torch.manual_seed(SEED), then add_adapter, add_classification_head.
-  void adapter_with_head(const char* name, const char* preset, std::int64_t labels) {
+  void adapter_with_head(const char* name, const std::string& preset, std::int64_t labels, Share share = Share::none) {
     at::Generator generator = at::detail::createCPUGenerator(11);
-    const auto adapter =
-        std::make_shared<Adapter>(value(make_adapter(name, value(adapter_preset(preset)), model_->config, generator)));
+    const auto adapter = std::make_shared<Adapter>(
+        value(make_adapter(name, value(adapter_preset(preset)), model_->config, generator, share)));
     HeadConfig config;
     config.num_labels = labels;
     const Head head = value(make_head(name, config, model_->config, generator));
@@ -61,6 +61,9 @@ class Writer {
     save_fuse("keep2", value(prune_fusion(setup, {{"mr", "sms"}, {"sms", "tweets"}, {"mr", "tweets"}, {"mr", "sms"}})),
               head);
     save_fuse("keep1", value(prune_fusion(setup, {{"mr"}, {"sms"}, {"mr"}, {"tweets"}})), head);
+    // As a threshold leaves them: layers keep different numbers of members.
+    save_fuse("uneven", value(prune_fusion(setup, {{"mr"}, {"mr", "sms", "tweets"}, {"sms", "tweets"}, {"sms"}})),
+              head);
     // Fusion and adapters of the lowest two layers left out.
     save_fuse("dropped_fuse", value(prune_fusion(drop(setup, 2), {})), head);
   }
@@ -132,7 +135,14 @@ TEST(Interop, WriteFolders) {
     writer.adapter_with_head("sequential", "seq_bn[reduction_factor=4]", 2);
     writer.adapter_with_head("twice", "double_seq_bn[reduction_factor=8]", 3);
     writer.adapter_with_head("beside", "par_bn[reduction_factor=2]", 1);
-    writer.adapter_with_head("dropped", "seq_bn[reduction_factor=4, leave_out=[0, 1]]", 2);
+    // Every depth of one seed: what is not created draws nothing, so all of them start at the same numbers.
+    writer.adapter_with_head("dropped1", "seq_bn[reduction_factor=4, leave_out=[0]]", 2);
+    writer.adapter_with_head("dropped2", "seq_bn[reduction_factor=4, leave_out=[0, 1]]", 2);
+    writer.adapter_with_head("dropped3", "seq_bn[reduction_factor=4, leave_out=[0, 1, 2]]", 2);
+    writer.adapter_with_head("twice_dropped2", "double_seq_bn[reduction_factor=8, leave_out=[0, 1]]", 3);
+    writer.adapter_with_head("beside_dropped3", "par_bn[reduction_factor=2, leave_out=[0, 1, 2]]", 1);
+    writer.adapter_with_head("shared", "seq_bn[reduction_factor=4]", 2, Share::layers);
+    writer.adapter_with_head("shared_twice", "double_seq_bn[reduction_factor=8, leave_out=[0]]", 2, Share::layers);
     writer.fusions();
     writer.resaved();
   }
