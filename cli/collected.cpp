@@ -151,7 +151,7 @@ std::string folder_readme(const json& detail, const std::string& folder) {
     out += fmt::format(
         "# Trained for any drop depth from {} to {}: without the adapters of the lowest n layers it is\n"
         "model.set_active_adapters({}, skip_layers=list(range(n)))\n",
-        drop.value("lo", 0), drop.value("hi", 0), setup);
+        drop.value("lo", 0), drop.value("hi", json()).is_null() ? "the last" : drop.at("hi").dump(), setup);
   }
   out += fmt::format("```\n\n## On the command line\n\n```\nfathom predict --adapter {} 'some text'\n```\n", folder);
   return out;

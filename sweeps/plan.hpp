@@ -45,9 +45,9 @@ struct Job {
   std::string id;           // 16 hex digits: SHA-256 of the canonical settings (rule 20)
   std::uint32_t stage = 0;  // index into Plan::stages
   Kind kind = Kind::adapter;
-  std::string task;        // the task that scores; a fusion's target
-  std::string drop;        // "standard", "specialized-NN", "robust-LL-HH"; of the source for prune and evaluate
-  std::string set;         // fusion: members joined by '+', else empty
+  std::string task;  // the task that scores; a fusion's target
+  std::string drop;  // "standard", "specialized-NN", "robust-LL-HH", "robust-all"; of the source for prune and evaluate
+  std::string set;   // fusion: members joined by '+', else empty
   std::uint32_t keep = 0;  // prune: adapters kept in each layer
   std::int64_t seed = 0;
   std::map<std::string, nlohmann::json> parameters;  // sampled parameters only, by their full name ("train.lr")

@@ -29,6 +29,8 @@ void add_drop(json& row, const std::string& drop) {
   if (std::sscanf(drop.c_str(), "robust-%d-%d", &low, &high) == 2) {
     row["lo"] = low;
     row["hi"] = high;
+  } else if (drop == "robust-all") {
+    row["lo"] = 0;  // hi is the last layer of a model that the log does not know
   } else if (std::sscanf(drop.c_str(), "specialized-%d", &low) == 1) {
     row["n"] = low;
   } else if (drop == "standard") {

@@ -74,6 +74,11 @@ void Builder::check_depth(std::uint64_t n, const std::string& what) {
           " layers, so depths go up to " + std::to_string(layers - 1));
 }
 
+void Builder::check_drop(const json& drop) {
+  const json& deepest = drop.contains("hi") ? drop.at("hi") : drop.at("n");
+  if (!deepest.is_null()) check_depth(deepest.get<std::uint64_t>(), "drop depth");
+}
+
 const json& Builder::task(const std::string& name) const {
   for (const json& one : sweep.at("tasks")) {
     if (one.at("name") == name) return one;
@@ -140,6 +145,8 @@ std::string drop_label(const json& drop) {
   };
   const auto& kind = drop.at("kind").get_ref<const std::string&>();
   if (kind == "specialized") return "specialized-" + two(drop.at("n"));
+  // To the last layer of whatever model.
+  if (kind == "robust" && drop.at("hi").is_null()) return "robust-all";
   if (kind == "robust") return "robust-" + two(drop.at("lo")) + "-" + two(drop.at("hi"));
   return kind;
 }
@@ -158,6 +165,7 @@ std::optional<json> drop_column(const std::string& label, const std::string& col
   const bool robust = label.rfind("robust-", 0) == 0;
   if (column == "n") return robust || label.empty() ? std::nullopt : std::optional<json>(specialized_n(label));
   if (!robust) return std::nullopt;
+  if (label == "robust-all") return column == "lo" ? std::optional<json>(0) : std::nullopt;
   const std::size_t dash = label.find('-', 7);
   const std::string digits = column == "lo" ? label.substr(7, dash - 7) : label.substr(dash + 1);
   std::uint32_t value = 0;

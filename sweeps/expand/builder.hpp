@@ -32,6 +32,8 @@ class Builder {
   void problem(std::string message);
   void note(std::string message) { out_.plan.notes.push_back(std::move(message)); }
   void check_depth(std::uint64_t n, const std::string& what);
+  // The deepest n of a drop in settings form, where it is a number.
+  void check_drop(const nlohmann::json& drop);
 
   [[nodiscard]] const Job& job(JobIndex index) const { return out_.plan.jobs[index]; }
   [[nodiscard]] const std::vector<Model>& models(std::size_t stage) const { return models_[stage]; }

@@ -34,7 +34,7 @@ Expansion expand_resolved(const nlohmann::json& resolved, std::uint32_t layers, 
 // A column of results.csv that is known from the plan alone; nothing where the job has none.
 std::optional<nlohmann::json> column_of(const Job& job, const std::string& stage, const std::string& column);
 
-// "standard", "specialized-05", "robust-00-05" of a drop in settings form.
+// "standard", "specialized-05", "robust-00-05", "robust-all" of a drop in settings form.
 std::string drop_label(const nlohmann::json& drop);
 // The n of a specialised label, 0 of every other.
 std::uint32_t specialized_n(const std::string& label);

@@ -23,7 +23,7 @@ class FusionStage {
   void expand() {
     for (const json& task : builder_.sweep.at("tasks")) {
       for (const json& drop : stage_.at("drops")) {
-        builder_.check_depth(drop.value("hi", drop.value("n", 0u)), "drop depth");
+        builder_.check_drop(drop);
         for (std::size_t set = 0; set < stage_.at("sets").size(); ++set) {
           const json& targets = stage_.at("targets")[set];
           if (std::find(targets.begin(), targets.end(), task.at("name")) == targets.end()) continue;

@@ -106,7 +106,7 @@ void expand_training(Builder& builder) {
   std::uint32_t setting = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     for (const json& drop : drops) {
-      if (!finetune) builder.check_depth(drop.value("hi", drop.value("n", 0u)), "drop depth");
+      if (!finetune) builder.check_drop(drop);
       for (const json& point : stage.at("points")) {
         if (!add_setting(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, point, setting++))
           return;

@@ -16,7 +16,7 @@ std::optional<json> typed_value(const Column& column, const Node& node, Report& 
   if (column.name == "drop" && !is_drop_label(value->get<std::string>())) {
     report.error(node.mark, "drop: '" + node.text +
                                 "' is no drop label; expected standard, specialized, specialized-NN, "
-                                "robust or robust-LL-HH" +
+                                "robust, robust-LL-HH or robust-all" +
                                 hint(node.text, {"standard", "specialized", "robust"}));
     return std::nullopt;
   }
@@ -135,7 +135,7 @@ bool meets(const json& conditions, const ColumnValue& value) {
 }
 
 bool is_drop_label(const std::string& text) {
-  if (text == "standard" || text == "specialized" || text == "robust") return true;
+  if (text == "standard" || text == "specialized" || text == "robust" || text == "robust-all") return true;
   std::string shape = text;
   for (char& c : shape) {
     if (c >= '0' && c <= '9') c = '#';

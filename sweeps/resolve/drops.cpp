@@ -11,8 +11,12 @@ using nlohmann::json;
 
 json standard() { return {{"kind", "standard"}, {"n", 0}}; }
 
-// `lo..hi` or `[lo, hi]`.
-std::optional<std::pair<std::int64_t, std::int64_t>> robust_range(const Node& node, Report& report) {
+// `lo..hi` or `[lo, hi]`; `true` is every layer of the model, whose number is not known here: hi stays symbolic (null).
+std::optional<json> robust_range(const Node& node, Report& report) {
+  const auto drop = [](const json& low, const json& high) {
+    return json{{"kind", "robust"}, {"lo", low}, {"hi", high}};
+  };
+  if (node.is_scalar() && !node.quoted && node.text == "true") return drop(0, nullptr);
   std::optional<std::pair<std::int64_t, std::int64_t>> range;
   if (node.is_scalar() && !node.quoted) range = parse_range(node.text);
   if (node.is_list() && node.items.size() == 2) {
@@ -25,8 +29,10 @@ std::optional<std::pair<std::int64_t, std::int64_t>> robust_range(const Node& no
       range = {static_cast<std::int64_t>(*low), static_cast<std::int64_t>(*high)};
     }
   }
-  if (range && range->first >= 0 && range->first <= range->second && range->second <= 1000) return range;
-  report.error(node.mark, "robust: expected one range lo..hi or [lo, hi] with 0 <= lo <= hi, found " + describe(node));
+  if (range && range->first >= 0 && range->first <= range->second && range->second <= 1000)
+    return drop(range->first, range->second);
+  report.error(node.mark,
+               "robust: expected true, or one range lo..hi or [lo, hi] with 0 <= lo <= hi, found " + describe(node));
   return std::nullopt;
 }
 
@@ -75,9 +81,7 @@ json parse_drops(const Node* node, Report& report) {
     out.push_back(n == 0 ? standard() : json{{"kind", "specialized"}, {"n", n}});
   }
   if (const Node* robust = fields.node("robust")) {
-    if (const auto range = robust_range(*robust, report)) {
-      out.push_back({{"kind", "robust"}, {"lo", range->first}, {"hi", range->second}});
-    }
+    if (auto range = robust_range(*robust, report)) out.push_back(*std::move(range));
   } else if (out.empty() && report.count() == before) {
     report.error(node->mark, "drop: expected one of standard: true, specialized: […], robust: lo..hi");
   }

@@ -138,7 +138,7 @@ constexpr Key kStage[] = {
 constexpr Key kDrop[] = {
     {.name = "standard", .type = Type::boolean, .fallback = "false", .identity = true, .doc = "adapters in all layers; the same as specialised 0"},
     {.name = "specialized", .type = Type::integers, .identity = true, .low = 0, .high = 1000, .doc = "one job per n: the lowest n layers never have adapters"},
-    {.name = "robust", .identity = true, .doc = "`lo..hi` or `[lo, hi]`: n is drawn from the range for every optimizer step; one job"},
+    {.name = "robust", .identity = true, .doc = "`lo..hi` or `[lo, hi]`: n is drawn from the range for every optimizer step; one job. `true`: 0 to the model's last layer, as the paper"},
 };
 
 constexpr Key kStop[] = {

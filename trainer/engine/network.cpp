@@ -75,7 +75,6 @@ void follow_base(Network& network) {
 }  // namespace
 
 Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task) {
-  check_drop(spec.drop, static_cast<std::uint32_t>(base->config.layers));
   // One generator for adapter and head, as torch.manual_seed(seed); add_adapter(); add_classification_head() has it.
   at::Generator generator = at::detail::createCPUGenerator(spec.seed);
   Network network;
@@ -93,7 +92,6 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
 
 Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
                             const std::vector<Input>& members, const std::filesystem::path& folder) {
-  check_drop(spec.drop, static_cast<std::uint32_t>(base->config.layers));
   // A specialised fusion drops the lowest n layers of its members too, so that the saved setup is the trained one.
   std::vector<std::int64_t> left_out(spec.drop.robust ? 0 : spec.drop.lo);
   std::iota(left_out.begin(), left_out.end(), std::int64_t{0});
@@ -148,11 +146,12 @@ Network load_network(const std::filesystem::path& folder, const std::shared_ptr<
   return network;
 }
 
-void check_drop(const Drop& drop, std::uint32_t layers) {
-  if (drop.hi < layers) return;
-  throw JobError(ErrorClass::config, "settings: drop reaches " + std::to_string(drop.hi) + ", but the model has " +
-                                         std::to_string(layers) + " layers: at most " + std::to_string(layers - 1) +
-                                         " can be dropped");
+Drop bound_drop(Drop drop, std::uint32_t layers) {
+  if (drop.hi == Drop::kToLast) drop.hi = layers - 1;
+  if (drop.hi < layers && drop.lo <= drop.hi) return drop;
+  throw JobError(ErrorClass::config, "settings: drop reaches " + std::to_string(std::max(drop.lo, drop.hi)) +
+                                         ", but the model has " + std::to_string(layers) + " layers: at most " +
+                                         std::to_string(layers - 1) + " can be dropped");
 }
 
 std::vector<at::Tensor> snapshot(const Network& network) {

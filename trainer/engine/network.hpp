@@ -26,7 +26,8 @@ struct Network {
   [[nodiscard]] std::uint32_t layers() const { return static_cast<std::uint32_t>(base->config.layers); }
 };
 
-// A fresh adapter and head named after the task. Specialised: the lowest n layers are left out of the adapter's config.
+// A fresh adapter and head named after the task. spec.drop is bound. Specialised: the lowest n layers are left out of
+// the adapter's config.
 Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task);
 
 // Frozen members out of FOLDER/INPUT, a fresh fusion over them in the order of the set, and the head `fusion_TARGET`
@@ -38,8 +39,8 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
 // model when files are missing or do not fit the base.
 Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base);
 
-// JobError config when n reaches beyond the model's layers.
-void check_drop(const Drop& drop, std::uint32_t layers);
+// The drop of a model with so many layers. JobError config when it reaches beyond them.
+Drop bound_drop(Drop drop, std::uint32_t layers);
 
 // Copies of the trained tensors, and back: how a best epoch is kept.
 std::vector<at::Tensor> snapshot(const Network& network);

@@ -155,7 +155,7 @@ Drop parse_drop(const json& value, const std::string& where) {
   const Object drop(value, where);
   const auto kind = drop.word("kind", "standard", {"standard", "specialized", "robust"});
   if (kind == "robust") {
-    const Drop range{drop.count("lo", 0), drop.count("hi", 0), true};
+    const Drop range{drop.count("lo", 0, 0), drop.count("hi", 0, Drop::kToLast), true};
     if (range.lo > range.hi) drop.refuse("lo", "must not be above hi");
     return range;
   }

@@ -18,7 +18,9 @@ namespace fathom::trainer {
 enum class JobKind { adapter, fusion, prune, evaluate };
 
 // Layers 0..n-1 without adapters. lo == hi unless robust, where every optimizer step draws its own n from lo..hi.
+// hi == kToLast means L-1, which is known only with the model: bound_drop() puts the number in.
 struct Drop {
+  static constexpr std::uint32_t kToLast = 0xFFFFFFFF;
   std::uint32_t lo = 0;
   std::uint32_t hi = 0;
   bool robust = false;
@@ -81,7 +83,7 @@ struct Input {
 std::vector<Input> parse_inputs(const JobSpec& spec, const nlohmann::json& inputs);
 
 nlohmann::json to_json(const Drop& drop);
-// `where` names the key in messages.
+// `where` names the key in messages. A robust drop without lo begins at 0, without hi it goes to the last layer.
 Drop parse_drop(const nlohmann::json& drop, const std::string& where);
 
 }  // namespace fathom::trainer

@@ -78,6 +78,7 @@ bool TrainJob::advance() {
 
 void TrainJob::open() {
   model_ = resources_.model(spec_.model);
+  spec_.drop = bound_drop(spec_.drop, static_cast<std::uint32_t>(model_->base->config.layers));
   // Evaluation first: a task without eval rows must fail before its training split is tokenised.
   eval_ = resources_.task(spec_.model, spec_.task, data::Split::eval, spec_.train.max_length);
   train_ = resources_.task(spec_.model, spec_.task, data::Split::train, spec_.train.max_length);
@@ -85,7 +86,7 @@ void TrainJob::open() {
   network_ = spec_.kind == JobKind::adapter ? make_adapter_network(spec_, model_->base, *train_)
                                             : make_fusion_network(spec_, model_->base, *train_, inputs_, folder_);
   judged_ = judged_depths(spec_.drop, spec_.objective.depth);
-  // check_drop() has seen the range; objective.depth is the one number left unchecked.
+  // The range has been checked; objective.depth is the one number left unchecked.
   if (judged_.back() >= network_.layers())
     throw JobError(ErrorClass::config, fmt::format("settings: objective.depth is {}, but the model has {} layers",
                                                    judged_.back(), network_.layers()));

@@ -43,7 +43,7 @@ class TrainJob final : public Job {
   // Restores the best epoch, writes final/ and returns the result as JSON text.
   std::string conclude();
 
-  const JobSpec spec_;
+  JobSpec spec_;  // drop is bound once the model is open
   const std::vector<Input> inputs_;
   const std::filesystem::path folder_;
   Resources& resources_;

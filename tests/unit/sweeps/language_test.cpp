@@ -248,6 +248,18 @@ TEST(Conventions, StandInTheSettingsOnlyWhereTheyChangeSomething) {
   EXPECT_EQ(made("train: {regularizer: lagged}\n", "static").jobs.back().id, made("", "static").jobs.back().id);
 }
 
+TEST(Drop, RobustTrueIsEveryLayerOfWhateverModel) {
+  const std::string yaml =
+      file_with("stages:\n  adapter: {drop: {robust: true}}\n  evaluate: {from: adapter, where: {drop: robust-all}}\n");
+  const Plan plan = planned(yaml);
+  EXPECT_EQ(plan.jobs[0].drop, "robust-all");
+  EXPECT_EQ(plan.jobs[0].settings.at("drop"), json::parse(R"({"kind":"robust","lo":0,"hi":null})"));
+  // Symbolic: the same job with and without the model at hand.
+  EXPECT_EQ(planned(yaml, {}, 12).jobs[0].id, plan.jobs[0].id);
+  EXPECT_THAT(rendered(parse(file_with("stages:\n  adapter: {drop: {robust: false}}\n"), {})),
+              HasSubstr("robust: expected"));
+}
+
 TEST(Conventions, CanBeSampled) {
   const Plan plan = planned(
       file_with("parameters: {grads: [none, zero]}\nstages:\n  adapter: {drop: {standard: true, robust: 0..3}}\n"));

@@ -70,6 +70,17 @@ TEST_F(EngineJobs, RobustIsJudgedByTheMeanOverItsRange) {
   EXPECT_NEAR(record->result["objective"].get<double>(), sum / 4, 1e-12);
 }
 
+TEST_F(EngineJobs, RobustWithoutARangeGoesToTheLastLayer) {
+  auto all = adapter_settings(), spelled = adapter_settings();
+  all["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", nullptr}};
+  spelled["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", 3}};
+  ASSERT_TRUE(run("all", all)->finished());
+  ASSERT_TRUE(run("spelled", spelled)->finished());
+  EXPECT_EQ(weights("all"), weights("spelled"));
+  // What is made of it needs the number.
+  EXPECT_EQ(json::parse(std::ifstream(folder("all") / "final/fathom.json"))["drop"], spelled["drop"]);
+}
+
 TEST_F(EngineJobs, SpecialisedLeavesOutItsLayersAndIsMeasuredFromItsDepth) {
   auto settings = adapter_settings();
   settings["drop"] = {{"kind", "specialized"}, {"n", 2}};
