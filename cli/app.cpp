@@ -103,9 +103,11 @@ void add_files(CLI::App& app, Parsed& p) {
     file_flags(*check, p.file);
     check->add_option("--root", p.file.root, "Data root: checks drop depths against the model's layers");
   }
-  auto* predict = command(app, p, "predict", "Classify texts with a collected adapter or fusion",
+  auto* predict = command(app, p, "predict", "Classify texts with a collected adapter, fusion or fine-tuned model",
                           [&p] { return cli::predict(p.context, p.predict); });
-  predict->add_option("--adapter", p.predict.adapters, "Folder of an adapter with its head, or of a fusion; repeatable")
+  predict
+      ->add_option("--adapter", p.predict.adapters,
+                   "Folder of an adapter with its head, of a fusion or of a fine-tuned model; repeatable")
       ->required()
       ->allow_extra_args(false);
   predict->add_option("--model", p.predict.model,

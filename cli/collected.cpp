@@ -124,28 +124,38 @@ void place_jobs(std::vector<CollectedJob>& jobs, bool best, bool maximize) {
   }
 }
 
+// How a folder is opened in Python.
+std::string loading_lines(const std::string& kind, const std::string& model, const std::string& folder) {
+  if (kind == "finetune") {
+    return fmt::format(
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(\"{0}\")\n"
+        "tokenizer = AutoTokenizer.from_pretrained(\"{0}\")\n",
+        folder);
+  }
+  const std::string head =
+      fmt::format("from adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"{}\")\n", model);
+  if (kind == "fusion" || kind == "prune")
+    return head + fmt::format("model.load_adapter_setup(\"{}\", set_active=True)\n", folder);
+  return head + fmt::format("name = model.load_adapter(\"{}\", set_active=True)\n", folder);
+}
+
 std::string folder_readme(const json& detail, const std::string& folder) {
   const std::string kind = text(detail, "kind");
   const bool fused = kind == "fusion" || kind == "prune";
   const json settings = detail.value("settings", json::object());
   const std::string model = settings.value(json::json_pointer("/model/path"), std::string("MODEL"));
   std::string out =
-      fmt::format("# {} of `{}`, {}{}, seed {}\n\n",
+      fmt::format("# {} of `{}`, {}{}seed {}\n\n",
                   fused                ? "AdapterFusion"
                   : kind == "finetune" ? "Model"
                                        : "Adapter and head",
-                  text(detail, "task"), text(detail, "drop"),
-                  text(detail, "set").empty() ? "" : ", set " + text(detail, "set"), whole(detail, "seed"));
+                  text(detail, "task"), text(detail, "drop").empty() ? "" : text(detail, "drop") + ", ",
+                  text(detail, "set").empty() ? "" : "set " + text(detail, "set") + ", ", whole(detail, "seed"));
   out += fmt::format(
       "Job {} of sweep `{}`; base model `{}`; settings and results in `fathom.json`.\n\n## In Python\n\n```python\n",
       text(detail, "id"), text(detail, "sweep"), model);
-  out +=
-      fmt::format("from adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"{}\")\n", model);
-  if (fused) {
-    out += fmt::format("model.load_adapter_setup(\"{}\", set_active=True)\n", folder);
-  } else {
-    out += fmt::format("name = model.load_adapter(\"{}\", set_active=True)\n", folder);
-  }
+  out += loading_lines(kind, model, folder);
   if (const json drop = settings.value("drop", json()); drop.is_object() && drop.value("kind", "") == "robust") {
     const std::string setup = fused ? "model.active_adapters" : "name";
     out += fmt::format(
@@ -168,7 +178,7 @@ std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>
       "| `fusion_attention.csv` | how much each fusion layer attends to each adapter |\n"
       "| `manifest.json` | SHA-256 of every file |\n\n"
       "Adapters, heads and fusions are AdapterHub folders (`adapters` 1.x); each has a README.md with the lines to "
-      "load it.\n\n",
+      "load it. Fine-tuned models (`models/TASK/seed1`) are Hugging Face folders.\n\n",
       sweep);
   out +=
       "```python\nfrom adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"BASE MODEL\")\n"

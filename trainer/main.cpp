@@ -57,7 +57,9 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
   auto* command = app.add_subcommand("predict", "Classify texts with a finished adapter or fusion");
   auto& options = arguments.predict;
   command->add_option("--model", options.model, "Folder of the base model")->required()->check(CLI::ExistingDirectory);
-  command->add_option("--adapter", options.adapters, "Folder of an adapter with its head, or of a fusion; repeatable")
+  command
+      ->add_option("--adapter", options.adapters,
+                   "Folder of an adapter with its head, of a fusion or of a fine-tuned model; repeatable")
       ->required()
       ->allow_extra_args(false)
       ->check(CLI::ExistingDirectory);

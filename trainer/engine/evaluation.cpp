@@ -135,7 +135,9 @@ std::string judged_metric(const JobSpec& spec, const OpenTask& task) {
   }
 }
 
-std::vector<std::uint32_t> judged_depths(const Drop& drop, const std::optional<std::uint32_t>& fixed) {
+std::vector<std::uint32_t> judged_depths(const Network& network, const Drop& drop,
+                                         const std::optional<std::uint32_t>& fixed) {
+  if (network.whole) return {0};
   if (fixed) return {drop.robust ? *fixed : std::max(*fixed, drop.lo)};
   std::vector<std::uint32_t> depths;
   for (auto n = drop.lo; n <= drop.hi; ++n) depths.push_back(n);

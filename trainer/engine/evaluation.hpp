@@ -57,7 +57,8 @@ double objective_of(const std::vector<ResultRow>& rows, const std::vector<std::u
 std::string judged_metric(const JobSpec& spec, const OpenTask& task);
 
 // Depths at which a job of this drop is judged: its own n; robust: lo..hi. `fixed` (objective.depth) overrides, raised
-// to n for a specialised model, which has nothing below it.
-std::vector<std::uint32_t> judged_depths(const Drop& drop, const std::optional<std::uint32_t>& fixed);
+// to n for a specialised model, which has nothing below it. A whole model has nothing to drop: always 0.
+std::vector<std::uint32_t> judged_depths(const Network& network, const Drop& drop,
+                                         const std::optional<std::uint32_t>& fixed);
 
 }  // namespace fathom::trainer

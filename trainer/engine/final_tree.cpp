@@ -3,6 +3,7 @@
 #include "common/files.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/model_folder.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -12,7 +13,9 @@ constexpr int kFormat = 1;
 
 void save_network(const std::filesystem::path& tree, const Network& network) {
   const auto& config = network.base->config;
-  if (network.adapter) {
+  if (network.whole) {
+    save_model_folder(tree, network);
+  } else if (network.adapter) {
     value_or_fail(save_adapter(tree, *network.adapter, config), ErrorClass::disk);
     value_or_fail(save_head(tree, *network.head, config), ErrorClass::disk);
   } else {

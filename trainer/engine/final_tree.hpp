@@ -25,7 +25,8 @@ struct Card {
   std::string model;               // path of the base below the data root
 };
 
-// Writes FOLDER/final, replacing what is there: `network` as an adapter folder or a setup (null: fathom.json only).
+// Writes FOLDER/final, replacing what is there: `network` as an adapter folder, a setup or a Hugging Face
+// folder (null: fathom.json only).
 // fathom.json is written last, so that a tree with it is complete. JobError disk when a file cannot be written.
 void write_final(const std::filesystem::path& folder, const Network* network, const Card& card);
 

@@ -23,7 +23,7 @@ Input parse_input(const json& value, const std::string& name) {
 }  // namespace
 
 std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
-  if (spec.kind == JobKind::adapter) return {};
+  if (spec.kind == JobKind::adapter || spec.kind == JobKind::finetune) return {};
   if (spec.kind != JobKind::fusion) {
     if (!inputs.contains("source")) throw JobError(ErrorClass::config, "inputs: the source model is missing");
     return {parse_input(inputs.at("source"), "source")};

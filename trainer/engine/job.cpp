@@ -24,7 +24,7 @@ std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, J
   const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
   auto used = parse_inputs(spec, inputs);
   // Two machines serve all kinds: one trains, one only measures.
-  if (spec.kind == JobKind::adapter || spec.kind == JobKind::fusion)
+  if (trains(spec.kind))
     return std::make_unique<TrainJob>(std::move(spec), std::move(used), request.folder, resources, events);
   return std::make_unique<MeasureJob>(std::move(spec), std::move(used.front()), request.folder, resources, events);
 }

@@ -51,11 +51,11 @@ void MeasureJob::open() {
   }
   // The kind of the source is known only from its tree.
   if (!source_.network.fusion)
-    throw JobError(ErrorClass::config, "prune: the source is a single adapter; only fusions can be pruned");
+    throw JobError(ErrorClass::config, "prune: the source is no fusion; only fusions can be pruned");
   const auto train = resources_.task(spec_.model, spec_.task, data::Split::train, source_.card.max_length);
   events_.started(source_.model->sha256, source_.eval->data_sha256, 0);
   // A pruned fusion is compared with its source, so it is judged at the same depths.
-  depths_ = judged_depths(source_.card.drop, spec_.objective.depth);
+  depths_ = judged_depths(source_.network, source_.card.drop, spec_.objective.depth);
   attention_.emplace(source_.network, train, source_.card.drop.lo, spec_.mask_padding, resources_.gang());
   phase_ = Phase::attend;
 }
@@ -78,7 +78,7 @@ void MeasureJob::begin_evaluation() {
 
 void MeasureJob::finish() {
   auto rows = evaluation_->rows(0, source_.metric);
-  const double objective = objective_of(rows, judged_depths(source_.card.drop, spec_.objective.depth));
+  const double objective = objective_of(rows, judged_depths(source_.network, source_.card.drop, spec_.objective.depth));
   if (!std::isfinite(objective))
     throw JobError(ErrorClass::diverged, "eval/" + source_.metric + " of the source model is not a number");
   for (const auto& row : rows)

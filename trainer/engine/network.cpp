@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <numeric>
 
+#include "trainer/adapters/init.hpp"
 #include "trainer/adapters/label_order.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/model_folder.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -32,8 +34,7 @@ AdapterConfig adapter_config(const JobSpec& spec) {
 }
 
 std::shared_ptr<Head> fresh_head(const std::string& name, const BaseModel& base, const OpenTask& task,
-                                 at::Generator& generator) {
-  HeadConfig config;
+                                 at::Generator& generator, HeadConfig config = {}) {
   config.num_labels = task.outputs();
   config.labels = task.labels;
   return std::make_shared<Head>(value_or_fail(make_head(name, config, base.config, generator), ErrorClass::config));
@@ -124,8 +125,37 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
   return network;
 }
 
+Network make_finetune_network(const JobSpec& spec, const OpenModel& model, const OpenTask& task) {
+  at::Generator generator = at::detail::createCPUGenerator(spec.seed);
+  auto base = std::make_shared<BaseModel>(model.base->clone());
+  const auto& config = base->config;
+  const auto head = classification_head(config.family);
+  if (!head.use_pooler) base->pooler.reset();
+  if (head.use_pooler && !base->pooler) {
+    base->pooler = default_linear(config.hidden, config.hidden, true, generator);
+    redraw_normal(*base->pooler, config.initializer_range, generator);
+    *base = base->to(model.base->word_embeddings.device());
+  }
+  Network network;
+  network.base = base;
+  network.whole = true;
+  network.origin = model.folder;
+  network.head = fresh_head(spec.task_name, *base, task, generator, head);
+  append(network.trained, base->parameters());
+  append(network.trained, network.head->parameters());
+  for (const auto& parameter : network.trained) parameter.value.requires_grad_(true);
+  follow_base(network);
+  return network;
+}
+
 Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base) {
   Network network;
+  if (is_model_folder(folder)) {
+    network = load_model_folder(folder);
+    network.base = std::make_shared<const BaseModel>(network.base->to(base->word_embeddings.device()));
+    follow_base(network);
+    return network;
+  }
   network.base = base;
   if (std::filesystem::exists(folder / "adapter_setup.json")) {
     auto saved = value_or_fail(load_setup(folder, base->config), ErrorClass::model);

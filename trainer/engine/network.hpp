@@ -1,6 +1,7 @@
-// A model that a job trains or measures: the frozen base, a setup of adapters on it and one head. Built fresh from
-// settings or loaded from a final/ tree. Tensors are owned by the network's adapters, fusion and head; the base is
-// shared by all jobs and never changed.
+// A model that a job trains or measures: the frozen base, a setup of adapters on it and one head; or, for full
+// fine-tuning, a whole model with a head. Built fresh from settings or loaded from a final/ tree. Tensors are owned by
+// the network's adapters, fusion and head; the base is shared by all jobs and never changed, unless the network is a
+// whole one, whose base is its own.
 #pragma once
 
 #include <filesystem>
@@ -21,7 +22,9 @@ struct Network {
   std::shared_ptr<const Adapter> adapter;  // of an adapter network, else null
   std::shared_ptr<const Fusion> fusion;    // of a fusion network, else null
   std::shared_ptr<const Head> head;
-  Parameters trained;  // what the optimizer moves, in the library's order; empty for loaded networks
+  Parameters trained;            // what the optimizer moves, in the library's order; empty for loaded networks
+  bool whole = false;            // fine-tuning: no setup; the base is a copy of this network's own and trains
+  std::filesystem::path origin;  // whole: Hugging Face folder whose config and tokenizer are saved with it
 
   [[nodiscard]] std::uint32_t layers() const { return static_cast<std::uint32_t>(base->config.layers); }
 };
@@ -35,8 +38,12 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
 Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
                             const std::vector<Input>& members, const std::filesystem::path& folder);
 
-// Any final/ tree: an adapter with its head in one folder, or a setup with one fusion and one head. Throws JobError
-// model when files are missing or do not fit the base.
+// A copy of the whole base with the head that transformers gives its family. A pooler that the head needs and the base
+// lacks is drawn, one that it does not need is left away.
+Network make_finetune_network(const JobSpec& spec, const OpenModel& model, const OpenTask& task);
+
+// Any final/ tree: an adapter with its head in one folder, a setup with one fusion and one head, or a fine-tuned model
+// (which has a base of its own). Throws JobError model when files are missing or do not fit the base.
 Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base);
 
 // The drop of a model with so many layers. JobError config when it reaches beyond them.

@@ -90,7 +90,8 @@ std::vector<Network> networks_in(const std::filesystem::path& folder, const std:
     return {load_network(folder, base)};
   std::vector<Network> networks;
   for (std::size_t i = 0; i < children.size(); ++i)
-    networks.push_back({base, children[i], children[i].adapter, children[i].fusion, saved.heads[i], {}});
+    networks.push_back(
+        {base, children[i], children[i].adapter, children[i].fusion, saved.heads[i], {}, /*whole=*/false, {}});
   return networks;
 }
 
@@ -117,16 +118,20 @@ std::vector<Member> load_members(const PredictOptions& options, const std::share
   return members;
 }
 
-// Members of one length of text share a pass; each runs at its own depth.
+// Members of one base and one length of text share a pass; each runs at its own depth.
 struct Group {
   std::vector<const Member*> members;
   Setup setup;
 };
 
-std::map<std::uint32_t, Group> group(const std::vector<Member>& members, const ModelConfig& config) {
-  std::map<std::uint32_t, Group> groups;
-  for (const auto& member : members) groups[member.card.max_length].members.push_back(&member);
-  for (auto& [length, group] : groups) {
+// A fine-tuned model has a base of its own.
+using GroupKey = std::pair<std::uint32_t, const BaseModel*>;
+
+std::map<GroupKey, Group> group(const std::vector<Member>& members, const ModelConfig& config) {
+  std::map<GroupKey, Group> groups;
+  for (const auto& member : members)
+    groups[{member.card.max_length, member.network.base.get()}].members.push_back(&member);
+  for (auto& [key, group] : groups) {
     group.setup.kind = SetupKind::parallel;
     for (const auto* member : group.members)
       group.setup.children.push_back(without_lowest(member->network.setup, member->depth));
@@ -141,23 +146,24 @@ std::vector<float> floats(const at::Tensor& row) {
 }
 
 // Answers of a group to some rows, member by member.
-std::vector<std::vector<Answer>> ask(const Group& group, std::uint32_t max_length, const OpenModel& model,
+std::vector<std::vector<Answer>> ask(const Group& group, const GroupKey& key, const Tokenizer& tokenizer,
                                      std::span<const Row> rows) {
+  const auto& [max_length, base] = key;
   std::vector<Encoding> encodings;
   for (const auto& row : rows) {
     std::optional<std::string_view> pair;
     if (row.pair) pair = *row.pair;
-    encodings.push_back(model.tokenizer->encode(row.text, pair, max_length));
+    encodings.push_back(tokenizer.encode(row.text, pair, max_length));
   }
-  const auto batch = make_batch(encodings, model.tokenizer->pad_id());
-  const auto hidden = forward(*model.base, batch.input, group.setup).last_hidden_state;
+  const auto batch = make_batch(encodings, tokenizer.pad_id());
+  const auto hidden = forward(*base, batch.input, group.setup).last_hidden_state;
   const auto count = static_cast<std::int64_t>(rows.size());
   std::vector<std::vector<Answer>> answers;
   for (std::size_t m = 0; m < group.members.size(); ++m) {
     // Where no member has an adapter left, the rows were never copied.
     const auto first = hidden.size(0) == count ? 0 : static_cast<std::int64_t>(m) * count;
     const auto& head = *group.members[m]->network.head;
-    const auto logits = head_logits(head, *model.base, hidden.narrow(0, first, count));
+    const auto logits = head_logits(head, *base, hidden.narrow(0, first, count));
     const auto probabilities = at::softmax(logits, -1);
     auto& list = answers.emplace_back();
     for (std::int64_t i = 0; i < count; ++i) list.push_back({floats(logits[i]), floats(probabilities[i])});
@@ -223,8 +229,8 @@ void predict_rows(const PredictOptions& options, std::ostream& out) {
   for (std::size_t first = 0; first < rows.size(); first += kPredictBatch) {
     const auto batch = std::span(rows).subspan(first, std::min(kPredictBatch, rows.size() - first));
     std::vector<std::vector<Answer>> by_row(batch.size(), std::vector<Answer>(members.size()));
-    for (const auto& [length, group] : groups) {
-      const auto answers = ask(group, length, model, batch);
+    for (const auto& [key, group] : groups) {
+      const auto answers = ask(group, key, *model.tokenizer, batch);
       for (std::size_t m = 0; m < answers.size(); ++m) {
         const auto place = static_cast<std::size_t>(group.members[m] - members.data());
         for (std::size_t i = 0; i < batch.size(); ++i) by_row[i][place] = answers[m][i];

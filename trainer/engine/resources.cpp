@@ -44,6 +44,7 @@ std::shared_ptr<OpenTask> open_task(const std::filesystem::path& root, const nlo
 
 OpenModel open_model(const std::filesystem::path& folder) {
   OpenModel model;
+  model.folder = folder;
   model.base = value_or_fail(load_base_model(folder), ErrorClass::model);
   model.tokenizer = value_or_fail(Tokenizer::load(folder), ErrorClass::model);
   // Found here with both numbers, not later as an index error deep in the first batch.

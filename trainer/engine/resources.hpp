@@ -26,6 +26,7 @@ struct OpenModel {
   std::shared_ptr<const BaseModel> base;
   std::shared_ptr<const Tokenizer> tokenizer;
   std::string sha256;  // of the weights
+  std::filesystem::path folder;
 };
 
 // One split of a task, tokenised for one model.

@@ -42,6 +42,7 @@ Source open_source(const JobSpec& spec, const Input& input, const std::filesyste
 }
 
 std::vector<std::uint32_t> measurable_depths(const Source& source, const std::vector<std::uint32_t>& asked) {
+  if (source.network.whole) return {0};
   const auto layers = source.network.layers();
   std::vector<std::uint32_t> depths = asked;
   if (depths.empty()) {

@@ -25,7 +25,8 @@ struct Source {
 Source open_source(const JobSpec& spec, const Input& input, const std::filesystem::path& folder, Resources& resources);
 
 // Depths the source can be measured at, out of those asked (empty: all 0..L-1), rising: a specialised model only from
-// its own n on. JobError config when nothing is left or a depth is beyond the model.
+// its own n on, a fine-tuned one, which has nothing to drop, at 0 only. JobError config when nothing is left or a depth
+// is beyond the model.
 std::vector<std::uint32_t> measurable_depths(const Source& source, const std::vector<std::uint32_t>& asked);
 
 // The parts of a result that both kinds fill alike.

@@ -84,7 +84,8 @@ JobKind parse_kind(const Object& root) {
   if (kind == "fusion") return JobKind::fusion;
   if (kind == "prune") return JobKind::prune;
   if (kind == "evaluate") return JobKind::evaluate;
-  root.refuse("kind", "is '" + kind + "'; this trainer runs adapter, fusion, prune and evaluate jobs");
+  if (kind == "finetune") return JobKind::finetune;
+  root.refuse("kind", "is '" + kind + "'; this trainer runs adapter, fusion, prune, evaluate and finetune jobs");
 }
 
 TrainSpec parse_train(const Object& train) {
@@ -186,8 +187,8 @@ JobSpec parse_spec(const json& settings) {
   }
   if (spec.kind == JobKind::adapter || spec.kind == JobKind::fusion) {
     if (root.find("drop")) spec.drop = parse_drop(root.at("drop"), "drop");
-    spec.train = parse_train(root.object("train"));
   }
+  if (trains(spec.kind)) spec.train = parse_train(root.object("train"));
   if (spec.kind == JobKind::adapter) {
     spec.adapter = root.at("adapter");
     const auto adapter = root.object("adapter");

@@ -15,7 +15,10 @@
 
 namespace fathom::trainer {
 
-enum class JobKind { adapter, fusion, prune, evaluate };
+enum class JobKind { adapter, fusion, prune, evaluate, finetune };
+
+// Adapter, fusion and finetune jobs train; the others measure.
+constexpr bool trains(JobKind kind) { return kind != JobKind::prune && kind != JobKind::evaluate; }
 
 // Layers 0..n-1 without adapters. lo == hi unless robust, where every optimizer step draws its own n from lo..hi.
 // hi == kToLast means L-1, which is known only with the model: bound_drop() puts the number in.
@@ -60,7 +63,7 @@ struct JobSpec {
   Drop drop;                          // adapter, fusion
   nlohmann::json adapter;             // adapter: config name and overrides, without `share`
   Share share = Share::none;          // adapter
-  TrainSpec train;                    // adapter, fusion
+  TrainSpec train;                    // kinds that train
   std::vector<std::string> set;       // fusion: member names in order
   std::string fusion_config;          // fusion: "dynamic" | "static"
   bool fresh_head = true;             // fusion: else the target member's head is taken over

@@ -83,9 +83,8 @@ void TrainJob::open() {
   eval_ = resources_.task(spec_.model, spec_.task, data::Split::eval, spec_.train.max_length);
   train_ = resources_.task(spec_.model, spec_.task, data::Split::train, spec_.train.max_length);
   metric_ = judged_metric(spec_, *eval_);
-  network_ = spec_.kind == JobKind::adapter ? make_adapter_network(spec_, model_->base, *train_)
-                                            : make_fusion_network(spec_, model_->base, *train_, inputs_, folder_);
-  judged_ = judged_depths(spec_.drop, spec_.objective.depth);
+  network_ = fresh_network();
+  judged_ = judged_depths(network_, spec_.drop, spec_.objective.depth);
   // The range has been checked; objective.depth is the one number left unchecked.
   if (judged_.back() >= network_.layers())
     throw JobError(ErrorClass::config, fmt::format("settings: objective.depth is {}, but the model has {} layers",
@@ -110,6 +109,12 @@ void TrainJob::open() {
   if (epoch_trained()) begin_evaluation();
   // The interrupted attempt had trained to the end and lacked only its final tree.
   if (state_.progress.epoch >= spec_.train.epochs || out_of_patience()) end_training();
+}
+
+Network TrainJob::fresh_network() const {
+  if (spec_.kind == JobKind::finetune) return make_finetune_network(spec_, *model_, *train_);
+  if (spec_.kind == JobKind::adapter) return make_adapter_network(spec_, model_->base, *train_);
+  return make_fusion_network(spec_, model_->base, *train_, inputs_, folder_);
 }
 
 void TrainJob::resume() {
@@ -239,7 +244,7 @@ bool TrainJob::out_of_patience() const {
 }
 
 void TrainJob::end_training() {
-  if (spec_.kind == JobKind::adapter) {
+  if (spec_.kind != JobKind::fusion) {
     finish();
     return;
   }

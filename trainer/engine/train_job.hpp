@@ -1,5 +1,5 @@
-// Adapter and fusion jobs: epochs of optimizer steps, each followed by an evaluation at the job's own depths, a report
-// and a resumable checkpoint. The best epoch (the earlier on a tie) becomes the final tree.
+// Adapter, fusion and finetune jobs: epochs of optimizer steps, each followed by an evaluation at the job's own depths,
+// a report and a resumable checkpoint. The best epoch (the earlier on a tie) becomes the final tree.
 #pragma once
 
 #include <memory>
@@ -29,6 +29,7 @@ class TrainJob final : public Job {
   enum class Phase { open, train, evaluate, attend, done };
 
   void open();
+  [[nodiscard]] Network fresh_network() const;
   void resume();
   void train_pass();
   void report_step(const StepReport& report);

@@ -23,6 +23,7 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
   ForwardOptions options;
   options.drop_depth = depth;
   options.recipe = options_.recipe;
+  options.base_trainable = network_.whole;
   options.dropout = options_.dropout ? &source : nullptr;
   report.loss = sum_gradients_(accumulate(passes, options, source));
   // Lagged, the step before left its gradient behind, taken from the weights that it had just written, which are these:

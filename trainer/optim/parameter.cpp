@@ -6,6 +6,8 @@ namespace fathom::trainer {
 
 bool decays(const std::string& name, const at::Tensor& value) {
   if (name == "bias" || name.ends_with(".bias")) return false;
+  // MPNet's table of relative positions is a bias too, by name and by what it does.
+  if (name.ends_with("relative_attention_bias.weight")) return false;
   return !(name.ends_with("weight") && value.dim() == 1);
 }
 

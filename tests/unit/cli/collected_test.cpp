@@ -64,6 +64,14 @@ TEST(PlaceJobs, FusionsPrunedOnesAndStagesThatShareAPlace) {
   jobs[1].detail["keep"] = 2;
   EXPECT_THAT(folders(jobs),
               ElementsAre("fusions/mr/mr+sms/standard/seed1", "fusions/mr/mr+sms/standard/keep-2/seed1"));
+  // Layers keep different numbers below a threshold: it is named as a setting.
+  jobs = {job("prune", "standard", 0, 1, 0.8), job("prune", "standard", 0, 1, 0.8)};
+  jobs[0].detail["parameters"] = {{"prune.threshold", 0.1}};
+  jobs[1].detail["parameters"] = {{"prune.threshold", 0.25}};
+  for (auto& one : jobs) one.detail["keep"] = nullptr;
+  EXPECT_THAT(folders(jobs), ElementsAre("fusions/mr/mr+sms/standard/threshold/threshold=0.1/seed1",
+                                         "fusions/mr/mr+sms/standard/threshold/threshold=0.25/seed1"));
+  EXPECT_THAT(folders({job("finetune", "", 0, 2, 0.8)}), ElementsAre("models/mr/seed2"));
   jobs = {job("adapter", "standard", 0, 1, 0.8), job("adapter", "standard", 0, 1, 0.8)};
   jobs[1].detail["stage"] = "long";
   EXPECT_THAT(folders(jobs),
@@ -88,6 +96,12 @@ TEST(Readme, ShowsHowToLoadAndSkipsLayersOfRobustAdapters) {
   const CollectedJob fusion = job("fusion", "standard", 0, 1, 0.8);
   EXPECT_THAT(folder_readme(fusion.detail, "f"), HasSubstr("load_adapter_setup(\"f\""));
   EXPECT_THAT(folder_readme(fusion.detail, "f"), Not(HasSubstr("skip_layers")));
+  robust.detail["settings"]["drop"]["hi"] = nullptr;
+  EXPECT_THAT(folder_readme(robust.detail, "f"), HasSubstr("any drop depth from 0 to the last"));
+  const std::string whole = folder_readme(job("finetune", "", 0, 1, 0.8).detail, "models/mr/seed1");
+  EXPECT_THAT(whole, HasSubstr("# Model of `mr`, seed 1"));
+  EXPECT_THAT(whole, HasSubstr("AutoModelForSequenceClassification.from_pretrained(\"models/mr/seed1\")"));
+  EXPECT_THAT(whole, Not(HasSubstr("load_adapter")));
 }
 
 }  // namespace

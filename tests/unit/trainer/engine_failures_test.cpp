@@ -21,8 +21,8 @@ class EngineFailures : public EngineTest {
 
 TEST_F(EngineFailures, SettingsThatCannotBe) {
   auto settings = adapter_settings();
-  settings["kind"] = "finetune";
-  expect_failure(settings, "config", "adapter, fusion, prune and evaluate");
+  settings["kind"] = "benchmark";
+  expect_failure(settings, "config", "adapter, fusion, prune, evaluate and finetune");
   settings = adapter_settings();
   settings["train"].erase("lr");
   expect_failure(settings, "config", "train.lr is missing");

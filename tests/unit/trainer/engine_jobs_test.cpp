@@ -192,6 +192,47 @@ TEST_F(EngineJobs, SharedWeightsAreTrainedAsOneAndSavedInEveryLayer) {
   EXPECT_EQ(primary_by_depth(measured->result), primary_by_depth(trained->result));
 }
 
+TEST_F(EngineJobs, FinetuneTrainsACopyOfTheWholeModel) {
+  auto settings = adapter_settings();
+  settings.erase("adapter");
+  settings.erase("drop");
+  settings["kind"] = "finetune";
+  settings["objective"]["depth"] = 2;  // has no meaning here: there is nothing to drop
+  settings["train"]["lr"] = 0.003;
+  // A neighbour on the shared base, before, beside and after, is not disturbed.
+  ASSERT_TRUE(run("before", adapter_settings())->finished());
+  const auto beside = add("beside", adapter_settings());
+  const auto record = add("whole", settings);
+  run_all();
+  ASSERT_TRUE(record->finished()) << record->message;
+  ASSERT_TRUE(beside->finished());
+  ASSERT_TRUE(run("after", adapter_settings())->finished());
+  EXPECT_EQ(weights("beside"), weights("before"));
+  EXPECT_EQ(weights("after"), weights("before"));
+  EXPECT_GT(record->result["objective"].get<double>(), 0.8);
+  for (const auto* name : {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json", "fathom.json"})
+    EXPECT_TRUE(fs::exists(folder("whole") / "final" / name)) << name;
+  const auto config = json::parse(std::ifstream(folder("whole") / "final/config.json"));
+  EXPECT_EQ(config["architectures"], json({"BertForSequenceClassification"}));
+  EXPECT_EQ(config["label2id"], (json{{"neg", 0}, {"pos", 1}}));
+  // Every tensor moved, and the word list's too.
+  const auto base = read_safetensors(root_ / "models/tiny/model.safetensors")->tensors;
+  const auto tuned = read_safetensors(folder("whole") / "final/model.safetensors")->tensors;
+  for (const auto& [key, tensor] : base) {
+    ASSERT_TRUE(tuned.contains("bert." + key)) << key;
+    EXPECT_FALSE(tuned.at("bert." + key).equal(tensor)) << key;
+  }
+  EXPECT_TRUE(tuned.contains("bert.pooler.dense.weight"));  // the base had none, and its family's head needs one
+
+  auto evaluate = settings;
+  evaluate["kind"] = "evaluate";
+  evaluate["evaluate"] = {{"depths", "all"}};
+  const auto measured = run("measured", evaluate, lay_source("whole", "measured"));
+  ASSERT_TRUE(measured->finished()) << measured->message;
+  EXPECT_EQ(primary_by_depth(measured->result), primary_by_depth(record->result));
+  EXPECT_EQ(primary_by_depth(measured->result).size(), 1U);
+}
+
 TEST_F(EngineJobs, FusionCanTakeOverTheMembersHead) {
   auto settings = fusion_settings();
   settings["fusion"]["head"] = "member";

@@ -31,6 +31,7 @@ std::vector<Case> cases() {
           {"robust_grads_zero", false, zero},
           {"shared", false, {{"adapter", {{"share", "layers"}}}}},
           {"shared_robust_zero", false, shared_zero},
+          {"finetune", false, {{"kind", "finetune"}, {"adapter", nullptr}, {"drop", nullptr}}},
           {"fusion_before", true, json::object()},
           {"fusion_lagged", true, lagged},
           {"fusion_robust_before", true, robust},
