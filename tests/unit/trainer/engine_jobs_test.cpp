@@ -1,7 +1,10 @@
 // Every kind of job from settings to its final tree, on a tiny model.
 #include <gtest/gtest.h>
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include "tests/unit/trainer/engine_fixture.hpp"
+#include "trainer/adapters/head.hpp"
 #include "trainer/checkpoint/safetensors.hpp"
 
 namespace fathom::trainer::testing_support {
@@ -95,6 +98,31 @@ TEST_F(EngineJobs, SpecialisedLeavesOutItsLayersAndIsMeasuredFromItsDepth) {
   const auto values = primary_by_depth(record->result);
   ASSERT_EQ(values.size(), 2U);
   EXPECT_TRUE(values.contains(2) && values.contains(3));
+}
+
+// torch.manual_seed(seed); add_adapter(); add_classification_head(), whatever the depth: what interop_files_test.py
+// shows of these parts holds for whole jobs.
+TEST_F(EngineJobs, EveryDepthOfASeedStartsWhereTheLibraryDoes) {
+  const auto model = resources_->model("models/tiny")->base->config;
+  for (const int n : {0, 1, 2, 3}) {
+    const std::string name = "start-" + std::to_string(n);
+    auto settings = adapter_settings();
+    settings["seed"] = 11;
+    settings["train"].update({{"lr", 0.0}, {"epochs", 1}});
+    settings["drop"] = {{"kind", n == 0 ? "standard" : "specialized"}, {"n", n}};
+    ASSERT_TRUE(run(name, settings)->finished());
+    auto config = *adapter_preset("seq_bn[reduction_factor=4]");
+    for (int layer = 0; layer < n; ++layer) config.leave_out.push_back(layer);
+    at::Generator generator = at::detail::createCPUGenerator(11);
+    auto expected = make_adapter("toy", config, model, generator)->parameters(model);
+    const auto head = make_head("toy", HeadConfig{}, model, generator)->parameters();
+    auto saved = read_safetensors(folder(name) / "final/adapter.safetensors")->tensors;
+    saved.merge(read_safetensors(folder(name) / "final/model_head.safetensors")->tensors);
+    expected.insert(expected.end(), head.begin(), head.end());
+    ASSERT_EQ(saved.size(), expected.size());
+    for (const auto& parameter : expected)
+      EXPECT_TRUE(saved.at(parameter.name).equal(parameter.value)) << parameter.name;
+  }
 }
 
 TEST_F(EngineJobs, EvaluationAtTheTrainedDepthRepeatsTheTrainingsScore) {
