@@ -119,7 +119,7 @@ def unclosed_quote():
     refused(data('text,label\n"fine,1\n'), 1, "t.csv", "quot")
 
 
-def train(root, **changes):
+def train_job(root, **changes):
     job = {"kind": "adapter", "model": {"path": "models/minilm"}, "recipe": "fast", "precision": "fp32",
            "objective": {"metric": "primary", "goal": "maximize", "depth": None},
            "task": {"name": "mr", "train": "data/mr/train.tsv", "eval": "data/mr/dev.tsv", "text": ["text"], "label": "label", "labels": None, "metric": None},
@@ -146,7 +146,7 @@ def spoiled_model(name):
 def missing_model_file():
     root, model = spoiled_model("missing")
     (model / "model.safetensors").unlink()
-    refused(train(root), 1, "model.safetensors")
+    refused(train_job(root), 1, "model.safetensors")
 
 
 def truncated_weights():
@@ -155,7 +155,7 @@ def truncated_weights():
         start = file.read(1 << 20)
     (model / "model.safetensors").unlink()
     (model / "model.safetensors").write_bytes(start)
-    refused(train(root), 1, "model.safetensors")
+    refused(train_job(root), 1, "model.safetensors")
 
 
 def tokenizer_of_another_model():
@@ -164,14 +164,14 @@ def tokenizer_of_another_model():
     for name in ("vocab.txt", "tokenizer.json"):
         (model / name).unlink(missing_ok=True)
     (model / "vocab.txt").write_text(vocabulary + "".join(f"extra{i}\n" for i in range(50)), encoding="utf-8")
-    refused(train(root), 1, "30522", "30572")
+    refused(train_job(root), 1, "30522", "30572")
 
 
 def missing_column_of_a_task():
     root, _ = spoiled_model("column")
     train = root / "data" / "mr" / "train.tsv"
     train.write_text(train.read_text(encoding="utf-8").replace("text\t", "words\t", 1), encoding="utf-8")
-    refused(train(root), 1, "train.tsv", "text")
+    refused(train_job(root), 1, "train.tsv", "text")
 
 
 def no_free_port():

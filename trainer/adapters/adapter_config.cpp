@@ -44,7 +44,7 @@ const json& carried_defaults() {
   return defaults;
 }
 
-constexpr std::uint64_t kMaxLayer = 10000;
+constexpr std::int64_t kMaxLayer = 10000;
 constexpr std::int64_t kDefault = -1;  // in ReductionFactor::floats
 
 json number(const ReductionFactor& reduction, std::int64_t layer) {
@@ -126,7 +126,8 @@ void read_leave_out(JsonKeys& keys, AdapterConfig& config) {
   if (!value) return;
   if (!value->is_array()) return keys.fail("\"leave_out\" must be a list of layers");
   for (const json& layer : *value) {
-    const bool sane = layer.is_number_unsigned() && layer.get<std::uint64_t>() < kMaxLayer;
+    // By value: a number that was put together in memory is signed, one that was read is not.
+    const bool sane = layer.is_number_integer() && layer >= 0 && layer < kMaxLayer;
     if (!sane) return keys.fail("\"leave_out\" must be a list of layers");
     config.leave_out.push_back(layer.get<std::int64_t>());
   }

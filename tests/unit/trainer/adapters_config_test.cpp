@@ -28,6 +28,12 @@ TEST(AdapterConfigs, Overrides) {
   EXPECT_EQ(c.reduction_factor.at(3), 8);
   EXPECT_EQ(c.activation, Activation::gelu);
   EXPECT_EQ(c.leave_out, (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(value(adapter_config_from_json(to_json(c))).leave_out, c.leave_out);
+  json far = to_json(c);
+  for (const json& layer : {json(-1), json(std::uint64_t{1} << 63), json(1.0)}) {
+    far["leave_out"] = {layer};
+    EXPECT_FALSE(adapter_config_from_json(far)) << layer;
+  }
   EXPECT_FALSE(adapter_preset("seq_bn[reduction_factor"));
   EXPECT_FALSE(adapter_preset("lora"));
   EXPECT_FALSE(adapter_preset("seq_bn[reduction_factor=0]"));
