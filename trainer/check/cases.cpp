@@ -8,6 +8,7 @@
 #include "trainer/check/fields.hpp"
 #include "trainer/check/runs.hpp"
 #include "trainer/checkpoint/folder.hpp"
+#include "trainer/engine/errors.hpp"
 
 namespace fathom::trainer::check {
 namespace {
@@ -164,10 +165,13 @@ Outcome Checker::run(const Case& one) {
     }
     if (one.kind == Kind::base) return run_base(one, folder_, *model);
     return one.kind == Kind::forward ? run_forward(one, folder_, *model) : run_trajectory(run, model);
-  } catch (const std::exception& error) {
-    outcome.status = Status::failed;
+  } catch (const CheckError& error) {
     outcome.message = error.what();
+  } catch (...) {
+    // What nobody looked for: a library's error, or memory. It says nothing of the place, so the place is said here.
+    outcome.message = one.where + ": " + failure_of(std::current_exception()).message;
   }
+  outcome.status = Status::failed;
   return outcome;
 }
 

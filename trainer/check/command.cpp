@@ -86,7 +86,10 @@ int run_check(const CheckOptions& options, std::ostream& out) {
     // What was asked for by name and did not run has not passed.
     if (chosen && outcome.status == check::Status::skipped) outcome.status = check::Status::failed;
     counts.add(outcome.status);
-    out << (options.json ? to_json(one, outcome).dump() : to_text(one, outcome, width)) << std::endl;
+    // A tensor's name may be any bytes.
+    const auto lenient = nlohmann::json::error_handler_t::replace;
+    out << (options.json ? to_json(one, outcome).dump(-1, ' ', false, lenient) : to_text(one, outcome, width))
+        << std::endl;
   }
   if (!options.json)
     out << fmt::format("{} passed, {} failed, {} skipped\n", counts.passed, counts.failed, counts.skipped);

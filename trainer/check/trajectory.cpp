@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr double kRateTolerance = 1e-12;  // of doubles that both sides compute alike
+constexpr double kMaxSteps = 1e9;
 constexpr double kOutputTolerance = 2e-5;
 // Of the regulariser's value, which runs from 1e-11 to 10.
 constexpr double kPenaltyShare = 1e-4;
@@ -49,7 +50,7 @@ Options read_options(const Fields& fields, std::uint64_t steps) {
   Options options;
   auto& training = options.training;
   const double warmup = fields.number("warmup", 5);
-  if (warmup < 0) fields.fail("\"warmup\" must be a number of steps");
+  if (warmup < 0 || warmup > kMaxSteps) fields.fail("\"warmup\" must be a number of steps");
   training.schedule = {ScheduleKind::linear, fields.number("lr", 1e-3), static_cast<std::uint64_t>(warmup), steps};
   training.adamw.weight_decay = fields.number("weight_decay", 0.01);
   training.clip = fields.number("clip", 1.0);
