@@ -40,8 +40,9 @@ CLI::App* command(CLI::App& app, Parsed& parsed, const std::string& name, const 
 void up_flags(CLI::App& app, UpOptions& up) {
   app.add_option("--root", up.root, "Folder that model and data paths of sweeps are relative to")
       ->capture_default_str();
-  app.add_option("--devices", up.devices,
-                 "cpu:THREADS or cuda:NUMBER, separated by commas (default: cpu:1 for each core, at most 8)")
+  app.add_option(
+         "--devices", up.devices,
+         "cpu:THREADS or cuda:NUMBER, separated by commas (default: every GPU, else cpu:1 for each core, at most 8)")
       ->delimiter(',');
   app.add_option("--port", up.port, "Port of the coordinator on 127.0.0.1; 0: a free one")->capture_default_str();
   app.add_option("--dashboard-port", up.dashboard_port, "Loopback port for browsers; another one if it is taken")

@@ -43,7 +43,7 @@ Status complete(UpOptions& options) {
     return Error{Errc::not_found, "there is no folder " + options.root + " for models and data; name it with --root"};
   }
   options.root = root.string();
-  if (options.devices.empty()) options.devices = default_devices();
+  if (options.devices.empty()) options.devices = {"auto"};  // the worker looks what there is
   return success();
 }
 

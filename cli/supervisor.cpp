@@ -50,10 +50,6 @@ void block_signals() {
 
 }  // namespace
 
-std::vector<std::string> default_devices() {
-  return std::vector<std::string>(std::clamp(std::thread::hardware_concurrency(), 1U, 8U), "cpu:1");
-}
-
 Supervisor::Supervisor(Context context, UpOptions options, Announce announce)
     : context_(std::move(context)), options_(std::move(options)), announce_(std::move(announce)) {
   coordinator_.name = "fathom-coordinator";

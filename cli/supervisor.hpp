@@ -72,7 +72,4 @@ class Supervisor {
   int lock_ = -1;
 };
 
-// "cpu:1" for each core, at most 8.
-std::vector<std::string> default_devices();
-
 }  // namespace fathom::cli

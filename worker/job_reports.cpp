@@ -49,8 +49,11 @@ void JobRunner::on_item(wire::Item& item) {
   if (!last) return tell(*attempt, item);
   // Stopped after too long without contact is no news: another attempt has gone on from the checkpoint.
   const bool lost = attempt->leaving == Attempt::Leaving::lost;
-  if (attempt->disk_failed || (lost && !item.has_finished())) return closed(*attempt);
-  upload_last(*attempt, item);
+  if (attempt->disk_failed || (lost && !item.has_finished()))
+    closed(*attempt);
+  else
+    upload_last(*attempt, item);
+  end_idle_gangs();
 }
 
 void JobRunner::upload_checkpoint(Attempt& attempt, const wire::Item& item) {
@@ -146,6 +149,7 @@ void JobRunner::on_crash(const TrainerCrash& crash) {
     item.mutable_failed()->set_alone(crash.jobs.size() == 1);
     upload_last(*attempt, item);  // behind the checkpoints that are being uploaded
   }
+  end_idle_gangs();
 }
 
 void JobRunner::tell(Attempt& attempt, wire::Item& item) {
@@ -161,6 +165,7 @@ void JobRunner::fail(Attempt& attempt, const std::string& error_class, const std
   item.mutable_failed()->set_message(message);
   tell(attempt, item);
   attempt.phase = Attempt::Phase::ended;
+  end_idle_gangs();
 }
 
 void JobRunner::on_durable(const Fence& fence, std::uint64_t sequence, const Status& status) {

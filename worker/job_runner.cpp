@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "common/protocol/fences.hpp"
@@ -103,6 +104,41 @@ TrainerHost* JobRunner::host_of(const std::string& device) {
   return nullptr;
 }
 
+TrainerHost* JobRunner::host_for(const std::string& device) {
+  if (device.find('+') == std::string::npos) return host_of(device);
+  TrainerHost* gang = host_of(device);
+  if (gang == nullptr) {
+    const TrainerHost* first = nullptr;
+    std::uint32_t ranks = 0;
+    for (std::size_t at = 0; at <= device.size(); ++ranks) {
+      const std::size_t end = std::min(device.find('+', at), device.size());
+      const TrainerHost* one = host_of(device.substr(at, end - at));
+      if (one == nullptr) return nullptr;
+      if (first == nullptr) first = one;
+      at = end + 1;
+    }
+    DeviceSpec spec = first->device();
+    spec.name = device;
+    spec.ranks = ranks;
+    hosts_.push_back(make_host(spec, (state_.trainers() / (device + ".log")).string()));
+    gang = hosts_.back().get();
+  }
+  gang->start();
+  return gang;
+}
+
+void JobRunner::end_idle_gangs() {
+  for (const auto& host : hosts_) {
+    if (host->device().ranks == 1) continue;
+    const bool used = std::ranges::any_of(attempts_, [&](const auto& entry) {
+      const Attempt& attempt = *entry.second;
+      const bool open = attempt.phase == Attempt::Phase::preparing || attempt.phase == Attempt::Phase::training;
+      return open && attempt.device == host->device().name;
+    });
+    if (!used) host->drain();
+  }
+}
+
 void JobRunner::assign(const wire::Assign& assign) {
   const Fence fence = from_wire(assign.fence());
   if (draining_ || find(fence) != nullptr) return;
@@ -122,7 +158,7 @@ void JobRunner::assign(const wire::Assign& assign) {
   attempt.folder = state_.jobs() / job_folder_name(fence);
   attempts_.emplace(attempt_key(fence), std::move(made));
   spdlog::info("assigned attempt={} job={} device={}", describe(fence), attempt.job_id, attempt.device);
-  if (host_of(attempt.device) == nullptr) {
+  if (host_for(attempt.device) == nullptr) {
     return fail(attempt, "internal", fmt::format("worker {} has no device {}", options_.name, attempt.device));
   }
   prepare(attempt, assign);
@@ -168,6 +204,7 @@ void JobRunner::hand_back(Attempt& attempt) {
   item.mutable_stopped();
   tell(attempt, item);
   attempt.phase = Attempt::Phase::ended;
+  end_idle_gangs();
 }
 
 void JobRunner::abandon(const Fence& fence) {
@@ -296,6 +333,7 @@ void JobRunner::retire_if_done(const Fence& fence) {
 void JobRunner::retire(const Fence& fence) {
   const auto attempt = attempts_.extract(attempt_key(fence));
   if (attempt.empty()) return;
+  end_idle_gangs();
   const std::filesystem::path folder = attempt.mapped()->folder;
   spooler_.remove(attempt.mapped()->fence);
   if (folder.empty()) return;

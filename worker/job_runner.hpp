@@ -71,6 +71,11 @@ class JobRunner {
 
   [[nodiscard]] Attempt* find(const Fence& fence);
   [[nodiscard]] TrainerHost* host_of(const std::string& device);
+  // The host of the devices that an assignment names; of a gang one that is started for it. Null: they are not all
+  // here.
+  [[nodiscard]] TrainerHost* host_for(const std::string& device);
+  // Gangs end with their job: the device's own trainer has its place again.
+  void end_idle_gangs();
   [[nodiscard]] std::unique_ptr<TrainerHost> make_host(const DeviceSpec& device, const std::string& output);
   void prepare(Attempt& attempt, const wire::Assign& assign);
   void prepared(const Fence& fence, const wire::Assign& assign, const Status& status);

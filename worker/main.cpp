@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
@@ -37,7 +38,7 @@ std::vector<Flag> all_flags() {
           {"--ca", "ca", "CA certificate of the coordinator; without it the join token's fingerprint is believed", {}},
           {"--state", "state", "state folder (default $XDG_STATE_HOME/fathom/worker)", {}},
           {"--root", "root", "folder that model and data paths are relative to", {}},
-          {"--devices", "devices", "cpu:THREADS or cuda:NUMBER, separated by commas", {}},
+          {"--devices", "devices", "auto (default), or cpu:THREADS and cuda:NUMBER, separated by commas", {}},
           {"--slots", "slots", "jobs at once on one device (default 2)", {}},
           {"--trainer", "trainer.program", "the trainer program (default: fathom-trainer beside this one)", {}},
           {"--name", "name", "the worker's name for people", {}},
@@ -65,10 +66,28 @@ Status check_trainer(const std::string& program) {
                "there is no trainer program " + program + "; build it, or name another with --trainer"};
 }
 
+// What `fathom-trainer devices --json` prints; empty when it cannot be asked, which leaves the CPU.
+std::string ask_for_devices(const std::string& trainer) {
+  const std::string command = "'" + trainer + "' devices --json 2>/dev/null";
+  std::string text;
+  if (trainer.find('\'') != std::string::npos) return text;
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return text;
+  std::array<char, 4096> buffer{};
+  while (const std::size_t count = std::fread(buffer.data(), 1, buffer.size(), pipe)) text.append(buffer.data(), count);
+  ::pclose(pipe);
+  return text;
+}
+
+Result<std::vector<DeviceSpec>> find_devices(const Options& options) {
+  const bool choose = options.devices == std::vector<std::string>{"auto"};
+  const std::string listed = choose ? ask_for_devices(options.trainer) : std::string();
+  return parse_devices(choose_devices(options.devices, listed, std::thread::hardware_concurrency()), options.slots);
+}
+
 Result<AgentSetup> make_setup(Options options) {
   AgentSetup setup;
   setup.version = FATHOM_VERSION;
-  FATHOM_ASSIGN(setup.devices, parse_devices(options.devices, options.slots));
   FATHOM_ASSIGN(setup.link.coordinator, net::parse_endpoint(options.coordinator));
   if (options.join_token.empty())
     return Error{Errc::invalid_argument, "--join-token FILE is needed: what the coordinator made"};
@@ -89,6 +108,7 @@ Result<AgentSetup> make_setup(Options options) {
   if (options.trainer.empty()) options.trainer = beside_this_program("fathom-trainer");
   options.trainer = fs::absolute(options.trainer).string();
   FATHOM_TRY(check_trainer(options.trainer));
+  FATHOM_ASSIGN(setup.devices, find_devices(options));
   if (!fs::is_directory(options.root)) {
     return Error{Errc::not_found, "there is no folder " + options.root + " for models and data; name it with --root"};
   }

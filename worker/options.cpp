@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 
@@ -42,7 +44,9 @@ void bind_options(Config& config, Options& o) {
   config.bind("ca", o.ca, "CA certificate of the coordinator. Empty: the fingerprint in the join token is believed.");
   config.bind("state", o.state, "State folder. Empty: $XDG_STATE_HOME/fathom/worker (~/.local/state).");
   config.bind("root", o.root, "Folder that the model and data paths of sweeps are relative to.");
-  config.bind("devices", o.devices, "cpu:THREADS or cuda:NUMBER, one entry a device.");
+  config.bind(
+      "devices", o.devices,
+      "cpu:THREADS or cuda:NUMBER, one entry a device. auto: every GPU, else one cpu:1 for each core, at most 8.");
   config.bind("slots", o.slots, "Jobs that may run at once on one device.", {.min = 1, .max = 64});
   config.bind("name", o.name, "The worker's name for people. Empty: the host's name.");
   config.bind("log.level", o.log_level, "What is logged.", {.choices = {"trace", "debug", "info", "warn", "error"}});
@@ -58,6 +62,19 @@ void bind_options(Config& config, Options& o) {
   config.bind("spool.log", o.log_limit, "Log text kept per attempt without contact; beyond it the oldest goes.",
               {.min = 65536});
   bind_trainer(config, o);
+}
+
+std::vector<std::string> choose_devices(const std::vector<std::string>& texts, const std::string& listed,
+                                        unsigned cores) {
+  if (texts != std::vector<std::string>{"auto"}) return texts;
+  const auto list = nlohmann::json::parse(listed, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> gpus;
+  for (const auto& device :
+       list.is_object() ? list.value("devices", nlohmann::json::array()) : nlohmann::json::array()) {
+    if (device.value("kind", "") == "cuda") gpus.push_back(device.value("name", ""));
+  }
+  // A GPU trains faster than all cores together; whoever wants both names both.
+  return gpus.empty() ? std::vector<std::string>(std::clamp(cores, 1U, 8U), "cpu:1") : gpus;
 }
 
 Result<std::vector<DeviceSpec>> parse_devices(const std::vector<std::string>& texts, std::uint32_t slots) {

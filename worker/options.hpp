@@ -19,6 +19,7 @@ struct DeviceSpec {
   std::string kind;           // "cpu" | "cuda"; what `--device` of the trainer gets (a GPU: with its number)
   std::uint32_t threads = 1;  // CPU threads of the trainer
   std::uint32_t slots = 1;    // jobs at once
+  std::uint32_t ranks = 1;    // of a gang: `name` joins the names of so many devices with '+'
 };
 
 struct Options {
@@ -27,7 +28,7 @@ struct Options {
   std::string ca;          // file; empty: the join token's fingerprint is believed
   std::string state;       // folder; empty: $XDG_STATE_HOME/fathom/worker
   std::string root = ".";
-  std::vector<std::string> devices = {"cpu:1"};
+  std::vector<std::string> devices = {"auto"};
   std::uint32_t slots = 2;
   std::string trainer;  // program; empty: fathom-trainer beside this program
   std::string name;     // empty: the host's name
@@ -49,6 +50,11 @@ struct Options {
 
 // Binds every key of configs/worker.yaml to its field.
 void bind_options(Config& config, Options& options);
+
+// {"auto"}: every GPU that `listed` has (what `fathom-trainer devices --json` prints), else one "cpu:1" for each core,
+// at most 8. Anything else stays as it is.
+[[nodiscard]] std::vector<std::string> choose_devices(const std::vector<std::string>& texts, const std::string& listed,
+                                                      unsigned cores);
 
 // "cpu:2" = a CPU device of two threads, "cuda:1" = the GPU with number 1. CPU devices are named cpu:0, cpu:1, … in the
 // order of `texts`. invalid_argument: anything else, no device at all, or a GPU named twice.

@@ -34,15 +34,21 @@ TrainerHost::TrainerHost(Loop& loop, const Options& options, DeviceSpec device, 
 
 TrainerHost::~TrainerHost() = default;
 
-void TrainerHost::start() { spawn(); }
+void TrainerHost::start() {
+  if (state_ == State::gone) state_ = State::down;
+  if (state_ == State::leaving) again_ = true;
+  spawn();
+}
 
 void TrainerHost::spawn() {
   if (state_ != State::down) return;
-  const std::string kind = device_.kind == "cpu" ? "cpu" : device_.name;
-  const TrainerCommand command{
-      options_.trainer,
-      {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root},
-      output_};
+  std::string kind = device_.kind == "cpu" ? "cpu" : device_.name;
+  std::ranges::replace(kind, '+', ',');
+  TrainerCommand command{options_.trainer,
+                         {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root},
+                         output_};
+  if (device_.ranks > 1)
+    command.arguments.insert(command.arguments.end(), {"--ranks", fmt::format("{}", device_.ranks)});
   const std::uint64_t life = ++life_;
   TrainerProcess::Callbacks callbacks;
   callbacks.on_envelope = [this, life](std::shared_ptr<wire::Envelope> envelope) {
@@ -168,6 +174,7 @@ void TrainerHost::exited(std::uint64_t life, int wait_status) {
   process_.reset();
   const State before = std::exchange(state_, State::down);
   std::vector<Fence> jobs(jobs_.begin(), jobs_.end());
+  if (before == State::leaving && std::exchange(again_, false)) return spawn();
   if (before == State::leaving) {
     jobs_.clear();
     state_ = State::gone;

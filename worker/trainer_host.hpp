@@ -47,6 +47,7 @@ class TrainerHost {
   TrainerHost(Loop& loop, const Options& options, DeviceSpec device, std::string output, Callbacks callbacks);
   ~TrainerHost();
 
+  // Also after drain(): the trainer is started anew, once the old one has left.
   void start();
   // Gives the job to the trainer, at once or when it is up.
   void run(const wire::TrainerJob& job);
@@ -80,6 +81,7 @@ class TrainerHost {
   const Callbacks callbacks_;
 
   State state_ = State::down;
+  bool again_ = false;  // leaving, and to be started anew
   std::unique_ptr<TrainerProcess> process_;
   std::uint64_t life_ = 0;  // number of the process; late news of an older one is dropped
   std::set<Fence> jobs_;    // given to the trainer, or waiting, without their last item

@@ -25,9 +25,10 @@ std::optional<Error> check_hello(const WorkerHello& hello) {
   if (hello.devices.empty()) return Error{Errc::invalid_argument, "worker " + hello.name + " offers no device"};
   for (std::size_t i = 0; i < hello.devices.size(); ++i) {
     const Device& device = hello.devices[i];
-    if (device.name.empty() || device.slots == 0) {
-      return Error{Errc::invalid_argument,
-                   "device " + std::to_string(i) + " of worker " + hello.name + " needs a name and a slot"};
+    // A '+' joins the devices of a gang.
+    if (device.name.empty() || device.slots == 0 || device.name.find('+') != std::string::npos) {
+      return Error{Errc::invalid_argument, "device " + std::to_string(i) + " of worker " + hello.name +
+                                               " needs a name without '+', and a slot"};
     }
     for (std::size_t j = 0; j < i; ++j) {
       if (hello.devices[j].name == device.name) {
@@ -46,10 +47,11 @@ std::vector<LeaseId> adopted(const State& state, const Worker& worker, const Wor
   for (const LeaseId id : worker.leases) {
     const Lease& lease = state.leases.at(id);
     const bool held = std::ranges::any_of(hello.held, [&](const Held& h) { return h.fence == lease.fence; });
-    std::uint32_t& slots = room[worker.devices[lease.device].device.name];
+    const auto slots = [&](std::uint32_t place) -> std::uint32_t& { return room[worker.devices[place].device.name]; };
+    const bool fits = std::ranges::all_of(lease.devices, [&](std::uint32_t place) { return slots(place) > 0; });
     // A lease that has no slot any more is given up even if it runs: slots are never oversubscribed.
-    if (!held || slots == 0) continue;
-    --slots;
+    if (!held || !fits) continue;
+    for (const std::uint32_t place : lease.devices) --slots(place);
     keep.push_back(id);
   }
   return keep;

@@ -126,7 +126,7 @@ std::string digest(const State& state) {
   for (const Job& job : state.jobs) add_job(to, job);
   for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
   for (const Worker& worker : state.workers) add_worker(to, worker);
-  for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.device, lease.alone);
+  for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.devices, lease.alone);
   std::vector<std::pair<std::string, std::uint32_t>> uses(state.checkpoint_uses.begin(), state.checkpoint_uses.end());
   std::ranges::sort(uses);  // a hash map has no order of its own
   to(uses, state.free.all);

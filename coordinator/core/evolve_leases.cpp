@@ -16,6 +16,21 @@ std::uint32_t device_index(const Worker& worker, const std::string& name) {
   return static_cast<std::uint32_t>(found - worker.devices.begin());
 }
 
+// The places of the devices that a lease names, "cpu:0" or, of a gang, "cpu:0+cpu:1". Empty: it does not have one, or
+// one has no free slot.
+std::vector<std::uint32_t> free_places(const Worker& worker, const std::string& names) {
+  std::vector<std::uint32_t> places;
+  for (std::size_t at = 0; at <= names.size();) {
+    const std::size_t end = std::min(names.find('+', at), names.size());
+    const std::uint32_t place = device_index(worker, names.substr(at, end - at));
+    if (place == worker.devices.size() || worker.devices[place].running >= worker.devices[place].device.slots)
+      return {};
+    places.push_back(place);
+    at = end + 1;
+  }
+  return places;
+}
+
 // The devices it has now, with the leases that are still on them.
 std::vector<DeviceState> devices_of(State& state, const Worker& worker, const event::WorkerJoined& event) {
   std::vector<DeviceState> devices;
@@ -28,21 +43,25 @@ std::vector<DeviceState> devices_of(State& state, const Worker& worker, const ev
   }
   for (const LeaseId id : worker.leases) {
     Lease& lease = state.leases.at(id);
-    const std::string& name = worker.devices[lease.device].device.name;
-    const auto found = std::ranges::find(devices, name, [](const DeviceState& d) { return d.device.name; });
-    lease.device = static_cast<std::uint32_t>(found - devices.begin());
-    ++found->running;
-    found->alone = found->alone || lease.alone;
+    for (std::uint32_t& place : lease.devices) {
+      const std::string& name = worker.devices[place].device.name;
+      const auto found = std::ranges::find(devices, name, [](const DeviceState& d) { return d.device.name; });
+      place = static_cast<std::uint32_t>(found - devices.begin());
+      ++found->running;
+      found->alone = found->alone || lease.alone;
+    }
   }
   return devices;
 }
 
 // Every lease it keeps must find its device again.
 bool keeps_devices(const State& state, const Worker& worker, const event::WorkerJoined& event) {
-  return std::ranges::all_of(worker.leases, [&](LeaseId id) {
-    const std::string& name = worker.devices[state.leases.at(id).device].device.name;
+  const auto kept = [&](std::uint32_t place) {
+    const std::string& name = worker.devices[place].device.name;
     return std::ranges::any_of(event.devices(), [&](const event::Device& device) { return device.name() == name; });
-  });
+  };
+  return std::ranges::all_of(worker.leases,
+                             [&](LeaseId id) { return std::ranges::all_of(state.leases.at(id).devices, kept); });
 }
 
 void set_worker_state(State& state, Worker& worker, WorkerState to) {
@@ -59,8 +78,8 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
   Worker* worker = state.worker(WorkerNumber(event.worker()));
   if (worker == nullptr) return no_worker(event.worker());
-  const std::uint32_t device = device_index(*worker, event.device());
-  if (device == worker->devices.size() || worker->devices[device].running >= worker->devices[device].device.slots) {
+  const std::vector<std::uint32_t> places = free_places(*worker, event.device());
+  if (places.empty()) {
     return Error{Errc::failed_precondition, "no free slot on " + event.device() + " of worker " + worker->name};
   }
   if (fence.generation() != job->generation || fence.attempt() != job->attempt + 1 ||
@@ -75,7 +94,7 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   job->worker = worker->number;
   job->device = event.device();
   state.next_lease = fence.lease() + 1;
-  add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, device, event.alone()});
+  add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, places, event.alone()});
   return move_job(state, *job, Move::grant, {.lease = job->lease});
 }
 

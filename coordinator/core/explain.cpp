@@ -70,6 +70,13 @@ std::string explain_ready(const State& state, const Job& job) {
   if (limit != 0 && sweep.active.size() >= limit) {
     return "limits.concurrency: " + plural(limit, "job") + " of its sweep may run at once." + queue;
   }
+  if (const std::uint32_t ranks = ranks_of(state, job); ranks > 1) {
+    const std::string devices = std::to_string(ranks) + " devices of one kind on one worker";
+    if (gang_places(state, ranks).empty()) {
+      return "resources.ranks: it needs " + devices + ", and no worker that is connected has so many." + queue;
+    }
+    return "resources.ranks: it waits until " + devices + " are empty." + queue;
+  }
   if (runs_alone(state, job)) {
     return "It has to run alone and waits until a device is empty" +
            std::string(job.suspect ? " (it was in a trainer that crashed)." : ".") + queue;

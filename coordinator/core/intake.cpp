@@ -114,7 +114,7 @@ void add_job(State& state, Sweep& sweep, JobIndex index) {
     if (open == 0) state.pending.resolve.insert(job.number);  // nothing can ever meet it: follow_up() says so
   } else {
     job.state = Ready{};
-    auto& queue = planned.kind == sweeps::Kind::benchmark ? sweep.ready_alone : sweep.ready;
+    auto& queue = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
     queue.insert(queue.end(), index);  // indexes rise: no search
   }
   const auto phase = static_cast<std::size_t>(phase_of(job));

@@ -40,8 +40,12 @@ void check_leases(const State& state, Broken& broken) {
 void check_devices(const State& state, Broken& broken) {
   std::map<std::pair<WorkerNumber, std::uint32_t>, std::uint32_t> running, alone;
   for (const auto& [id, lease] : state.leases) {
-    ++running[{lease.worker, lease.device}];
-    if (lease.alone) ++alone[{lease.worker, lease.device}];
+    for (const std::uint32_t device : lease.devices) {
+      ++running[{lease.worker, device}];
+      if (lease.alone) ++alone[{lease.worker, device}];
+    }
+    if (lease.devices.size() != ranks_of(state, *state.job(lease.fence.job)))
+      broken.push_back("I7: a lease has another number of devices than ranks");
   }
   std::set<FreeDevice> free;
   for (const Worker& worker : state.workers) {

@@ -162,7 +162,13 @@ void mark_sweep(State& state, const Sweep& sweep) {
 }
 
 bool runs_alone(const State& state, const Job& job) {
-  return job.suspect || state.planned(job).kind == sweeps::Kind::benchmark;
+  return job.suspect || state.planned(job).kind == sweeps::Kind::benchmark || ranks_of(state, job) > 1;
+}
+
+std::uint32_t ranks_of(const State& state, const Job& job) {
+  const sweeps::Kind kind = state.planned(job).kind;
+  const bool trains = kind == sweeps::Kind::adapter || kind == sweeps::Kind::fusion || kind == sweeps::Kind::finetune;
+  return trains ? state.sweep(job.sweep)->plan->ranks : 1;
 }
 
 }  // namespace fathom::core

@@ -51,7 +51,12 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
 // FNV-1a, for digests and to tell contents apart; stable on every machine.
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce484222325ULL);
 
-// The job is never to share its device.
+// The job is never to share its devices.
 bool runs_alone(const State& state, const Job& job);
+// Processes that work on the job together, each on a device of its own: what the sweep asks for, in jobs that train.
+std::uint32_t ranks_of(const State& state, const Job& job);
+// The devices of one ready worker, all of one kind, that will be empty soonest for a gang of so many ranks; those that
+// are empty already have running = 0. Empty: no worker has so many.
+std::vector<FreeDevice> gang_places(const State& state, std::uint32_t ranks);
 
 }  // namespace fathom::core

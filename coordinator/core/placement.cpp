@@ -1,4 +1,6 @@
 // Where free slots are: kept sorted so that next_grant() finds the best device without looking at all of them.
+#include <algorithm>
+
 #include "coordinator/core/machine.hpp"
 
 namespace fathom::core {
@@ -39,7 +41,39 @@ void index(State& state, const Worker& worker, std::uint32_t index) {
   state.free.warm[warm_key(device.model, device.task)].insert(entry);
 }
 
+// The devices of one kind that a gang would take here, the emptiest first; empty: there are not so many.
+std::vector<FreeDevice> places_on(const Worker& worker, const std::string& kind, std::uint32_t ranks) {
+  std::vector<FreeDevice> places;
+  for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
+    if (worker.devices[i].device.kind == kind) places.push_back(entry_of(worker, i));
+  }
+  if (places.size() < ranks) return {};
+  std::ranges::sort(places);
+  places.resize(ranks);
+  return places;
+}
+
+std::uint32_t busy(const std::vector<FreeDevice>& places) {
+  std::uint32_t jobs = 0;
+  for (const FreeDevice& place : places) jobs += place.running;
+  return jobs;
+}
+
 }  // namespace
+
+std::vector<FreeDevice> gang_places(const State& state, std::uint32_t ranks) {
+  std::vector<FreeDevice> best;
+  for (const Worker& worker : state.workers) {
+    if (worker.state != WorkerState::ready) continue;
+    std::set<std::string> kinds;
+    for (const DeviceState& device : worker.devices) kinds.insert(device.device.kind);
+    for (const std::string& kind : kinds) {
+      auto places = places_on(worker, kind, ranks);
+      if (!places.empty() && (best.empty() || busy(places) < busy(best))) best = std::move(places);
+    }
+  }
+  return best;
+}
 
 std::string warm_key(const std::string& model, const std::string& task) { return model + '\n' + task; }
 
@@ -53,14 +87,19 @@ void index_worker(State& state, const Worker& worker) {
 
 void add_lease(State& state, const Lease& lease) {
   Worker& worker = *state.worker(lease.worker);
-  unindex(state, worker, lease.device);
-  DeviceState& device = worker.devices[lease.device];
   const Job& job = *state.job(lease.fence.job);
-  ++device.running;
-  device.alone = lease.alone;
-  device.model = state.sweep(job.sweep)->model;
-  device.task = state.planned(job).task;
-  index(state, worker, lease.device);
+  for (const std::uint32_t place : lease.devices) {
+    unindex(state, worker, place);
+    DeviceState& device = worker.devices[place];
+    ++device.running;
+    device.alone = lease.alone;
+    // A gang has processes of its own: what the device's trainer holds stays.
+    if (lease.devices.size() == 1) {
+      device.model = state.sweep(job.sweep)->model;
+      device.task = state.planned(job).task;
+    }
+    index(state, worker, place);
+  }
   worker.leases.insert(lease.fence.lease);
   state.leases.emplace(lease.fence.lease, lease);
 }
@@ -68,11 +107,13 @@ void add_lease(State& state, const Lease& lease) {
 void end_lease(State& state, LeaseId id) {
   const Lease lease = state.leases.at(id);
   Worker& worker = *state.worker(lease.worker);
-  unindex(state, worker, lease.device);
-  DeviceState& device = worker.devices[lease.device];
-  --device.running;
-  if (lease.alone) device.alone = false;
-  index(state, worker, lease.device);
+  for (const std::uint32_t place : lease.devices) {
+    unindex(state, worker, place);
+    DeviceState& device = worker.devices[place];
+    --device.running;
+    if (lease.alone) device.alone = false;
+    index(state, worker, place);
+  }
   worker.leases.erase(id);
   state.leases.erase(id);
 }

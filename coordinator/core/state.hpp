@@ -75,7 +75,7 @@ struct Sweep {
 struct Lease {
   Fence fence;
   WorkerNumber worker;
-  std::uint32_t device = 0;  // index into Worker::devices
+  std::vector<std::uint32_t> devices;  // indexes into Worker::devices: one, of a gang one for each rank
   bool alone = false;
 };
 

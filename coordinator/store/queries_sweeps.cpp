@@ -1,4 +1,5 @@
 #include <map>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -99,7 +100,9 @@ Result<nlohmann::json> workers(Database& database) {
   while (true) {
     FATHOM_ASSIGN(const bool row, active->step());
     if (!row) break;
-    running[{active->integer(0), active->text(1)}] = active->integer(2);
+    // A gang's lease names all its devices.
+    std::istringstream names(active->text(1));
+    for (std::string name; std::getline(names, name, '+');) running[{active->integer(0), name}] += active->integer(2);
   }
   FATHOM_ASSIGN(Statement * select,
                 database.cached("SELECT number, uid, name, state, devices, joined FROM workers ORDER BY number"));

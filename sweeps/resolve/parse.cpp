@@ -53,7 +53,7 @@ Read read_sweep(const Node& node, Report& report) {
   std::vector<std::string> warnings;
   const auto tasks = parse_tasks(root.node("tasks"), report, warnings);
   Fields(Section::search, root.node("search"), report);
-  Fields(Section::resources, root.node("resources"), report);
+  const Fields resources(Section::resources, root.node("resources"), report);
   const json& seeds = root.value("seeds");
   std::set<json> seen;
   for (const json& seed : seeds) {
@@ -82,6 +82,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
                    {"cache", root.value("cache")},
                    {"priority", root.value("priority")},
+                   {"ranks", resources.value("ranks")},
                    {"warnings", warnings}};
   return {std::move(resolved), std::move(stages.marks)};
 }

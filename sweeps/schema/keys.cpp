@@ -167,7 +167,7 @@ constexpr Key kNeeds[] = {
 };
 
 constexpr Key kResources[] = {
-    {.name = "ranks", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "slots of a job"},
+    {.name = "ranks", .type = Type::integer, .fallback = "1", .low = 1, .high = 64, .doc = "processes that train a job together, each on a device of its own of one worker; its result is that of one process"},
 };
 
 constexpr Key kLimits[] = {

@@ -1,6 +1,6 @@
 """Gangs: one job on several ranks under a real mpirun ends with the losses, the scores and the weights of one rank, also
 when the rows of a step do not divide evenly or are fewer than the ranks; and a gang that loses a rank ends, and goes on
-from its checkpoint."""
+from its checkpoint. By hand, and from a sweep file through coordinator and worker."""
 import array
 import json
 import os
@@ -12,7 +12,7 @@ import tempfile
 import time
 
 import demo
-from harness import BIN, expect, run_tests, wait_until
+from harness import BIN, TAG, Cluster, expect, run_tests, wait_until
 
 # Adam turns rounding into steps of up to lr where a gradient is nothing but rounding; the rest stays far below.
 BOUND = 1e-5
@@ -196,6 +196,100 @@ def a_mistake_ends_all_ranks_with_one_sentence():
     expect(time.monotonic() - start < 20, "the other rank was waited for")
 
 
+SWEEP = """version: 1
+name: gang
+model: {path: models/minilm}
+tasks: {mr: {path: data/mr}}
+adapter: {config: seq_bn, reduction: 16}
+train: {lr: 1e-4, epochs: EPOCHS, batch: 7, max_length: 24}
+seeds: [1]
+resources: {ranks: 2}
+stages:
+  adapter: {drop: {robust: 0..3}}
+  evaluate: {from: adapter, depths: [0, 2]}
+"""
+
+
+def cluster():
+    return Cluster(trainer=BIN / "fathom-trainer", root=BENCH.root)
+
+
+def ended(running, sweep):
+    wait_until("the sweep ends", lambda: running.api("GET", f"/api/v1/sweeps/{sweep}")["state"] != "running", 240, 0.2)
+    state = running.api("GET", f"/api/v1/sweeps/{sweep}")
+    expect(state["state"] == "succeeded", f"the sweep ended as {state['state']}: {state['counts']}")
+    path = f"/api/v1/sweeps/{sweep}/jobs"
+    return {job["kind"]: running.api("GET", f"{path}/{job['id']}") for job in running.items(path)}
+
+
+def weights_of(running, job):
+    """The tensors of a job's result, out of the artifact store."""
+    folder = BENCH.folder / f"fetched-{job['id']}"
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in job["files"]:
+        target = folder / file["path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        status, data = running.request("GET", f"/api/v1/artifacts/{file['sha256']}")
+        expect(status == 200, f"{file['path']}: status {status}")
+        target.write_bytes(data)
+    return tensors(folder)
+
+
+def gang_of(running):
+    """{rank: pid} of the ranks that this cluster runs."""
+    found = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            variables = (entry / "environ").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        except OSError:
+            continue  # it has just ended
+        rank = [v for v in variables if v.startswith(b"OMPI_COMM_WORLD_RANK=")]
+        if rank and f"{TAG}={running.tag}".encode() in variables:
+            found[int(rank[0].split(b"=")[1])] = int(entry.name)
+    return found
+
+
+def a_sweep_with_ranks_runs_a_gang_over_the_devices_of_a_worker():
+    with cluster() as running:
+        running.start_coordinator()
+        running.start_worker()
+        jobs = ended(running, running.submit(SWEEP.replace("EPOCHS", "2"))["id"])
+        expect(jobs["adapter"]["device"] == "cpu:0+cpu:1", f"trained on {jobs['adapter']['device']}")
+        expect(jobs["evaluate"]["device"] in ("cpu:0", "cpu:1"), f"measured on {jobs['evaluate']['device']}")
+        wait_until("the gang's processes end with its job", lambda: not gang_of(running), 10)
+        _, alone = BENCH.run("of-the-sweep", jobs["adapter"]["settings"], 1)
+        gap = distance(tensors(alone / "final"), weights_of(running, jobs["adapter"]))
+        print(f"   sweep: weights within {gap:.1e}", flush=True)
+        expect(gap <= BOUND, f"the weights differ from those of one rank by {gap}")
+
+
+def a_gang_under_a_worker_survives_the_loss_of_a_rank_and_of_the_worker():
+    with cluster() as running:
+        running.start_coordinator()
+        running.start_worker()
+        sweep = running.submit(SWEEP.replace("EPOCHS", "8"))["id"]
+        path = f"/api/v1/sweeps/{sweep}/jobs"
+        job = next(job["id"] for job in running.items(path) if job["kind"] == "adapter")
+
+        def checkpoints(count):
+            kinds = [event["type"] for event in running.items(f"{path}/{job}/events")]
+            return kinds.count("checkpoint_committed") >= count
+
+        wait_until("a checkpoint", lambda: checkpoints(2), 120)
+        os.kill(gang_of(running)[1], signal.SIGKILL)
+        wait_until("another checkpoint", lambda: checkpoints(4), 120)
+        ranks = gang_of(running)
+        running.kill("worker")
+        wait_until("no rank outlives its worker", lambda: not set(ranks.values()) & set(gang_of(running).values()), 10)
+        running.start_worker()
+        done = ended(running, sweep)["adapter"]
+        resumed = [attempt["resumed_epoch"] for attempt in done["attempts"]]
+        expect(len(resumed) >= 3 and all(resumed[1:]), f"it did not go on from its checkpoints: {done['attempts']}")
+        _, undisturbed = BENCH.run("undisturbed-sweep", done["settings"], 2)
+        gap = distance(tensors(undisturbed / "final"), weights_of(running, done))
+        expect(gap == 0, f"an undisturbed gang ends with other weights, by {gap}")
+
+
 BENCH = None
 
 if __name__ == "__main__":
@@ -203,7 +297,8 @@ if __name__ == "__main__":
     try:
         code = run_tests([an_adapter_with_even_rows, an_adapter_with_uneven_rows, robust_training_on_two_ranks, three_ranks_and_accumulation,
                           a_fusion_with_uneven_rows, a_lost_rank_ends_the_gang_and_it_goes_on_from_its_checkpoint,
-                          a_mistake_ends_all_ranks_with_one_sentence])
+                          a_mistake_ends_all_ranks_with_one_sentence, a_sweep_with_ranks_runs_a_gang_over_the_devices_of_a_worker,
+                          a_gang_under_a_worker_survives_the_loss_of_a_rank_and_of_the_worker])
     finally:
         shutil.rmtree(BENCH.folder, ignore_errors=True)
     raise SystemExit(code)

@@ -70,6 +70,7 @@ void follow_base(Network& network) {
   Parameters all = network.head->parameters();
   for (const auto& adapter : network.setup.adapters()) append(all, adapter->parameters(network.base->config));
   if (network.fusion) append(all, network.fusion->parameters(network.base->config));
+  if (network.whole) append(all, network.base->parameters());  // a pooler may have been drawn
   for (const auto& parameter : all) parameter.value.set_data(parameter.value.detach().to(place));
 }
 

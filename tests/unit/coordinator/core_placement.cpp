@@ -73,6 +73,100 @@ TEST(CorePlacement, ABenchmarkHasItsDeviceToItself) {
   EXPECT_TRUE(worker.held.begin()->second.assign.alone);
 }
 
+sweeps::Plan of_gangs(const std::vector<std::string>& tasks, std::uint32_t ranks) {
+  sweeps::Plan plan = of_tasks(tasks, "gang");
+  plan.ranks = ranks;
+  return plan;
+}
+
+TEST(CorePlacement, AGangHasSeveralDevicesOfOneWorkerToItself) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {2, 2, 2});
+  rig.submit(of_gangs({"a", "a"}, 2));
+  ASSERT_EQ(worker.held.size(), 1u);  // the one device that is left is not enough for the second
+  EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cpu:0+cpu:1");
+  EXPECT_NE(explain(rig.state(), rig.job(1)).find("2 devices of one kind"), std::string::npos);
+  const JobNumber first = rig.number(0), second = rig.number(1);
+  rig.submit(of_tasks({"b", "b", "b"}));
+  for (std::uint32_t i : {0U, 1U, 2U}) {
+    if (worker.holds(rig.number(i))) {
+      EXPECT_EQ(worker.held[rig.number(i)].assign.device, "cpu:2");
+    }
+  }
+  worker.finish(first, 0.5);
+  EXPECT_TRUE(worker.holds(second));
+}
+
+TEST(CorePlacement, AGangGetsItsDevicesThoughOthersKeepThemBusy) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(of_tasks({"a", "a", "a", "a"}));
+  std::vector<JobNumber> singles;
+  for (std::uint32_t i = 0; i < 4; ++i) singles.push_back(rig.number(i));
+  rig.submit(of_gangs({"b"}, 2));
+  const JobNumber gang = rig.number(0);
+  worker.finish(singles[0], 0.5);
+  worker.finish(singles[1], 0.5);
+  // The second device was kept free meanwhile, or the gang would wait for ever.
+  std::size_t finished = 2;
+  while (!worker.holds(gang)) {
+    ASSERT_LT(finished, singles.size());
+    ASSERT_TRUE(worker.holds(singles[finished]));
+    worker.finish(singles[finished++], 0.5);
+  }
+  EXPECT_EQ(worker.held[gang].assign.device, "cpu:0+cpu:1");
+}
+
+TEST(CorePlacement, AGangThatLosesItsWorkerGivesAllDevicesBack) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(of_gangs({"a"}, 2));
+  worker.started(rig.number(0));
+  worker.gone();
+  rig.tick(Millis(400'000));
+  worker.held.clear();
+  worker.join();
+  for (int i = 0; i < 120 && !worker.holds(rig.number(0)); ++i) rig.tick(Millis(1000));
+  ASSERT_TRUE(worker.holds(rig.number(0)));
+  EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cpu:0+cpu:1");
+  EXPECT_EQ(rig.job(0).attempt, 2u);
+}
+
+TEST(CorePlacement, AWorkerThatComesBackWithAGangKeepsIt) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(of_gangs({"a"}, 2));
+  worker.started(rig.number(0));
+  rig.restart();
+  worker.join();
+  EXPECT_TRUE(worker.holds(rig.number(0)));
+  worker.devices.pop_back();  // without one of the two devices it cannot go on
+  worker.join();
+  EXPECT_FALSE(worker.holds(rig.number(0)));
+  EXPECT_EQ(rig.phase(0), Phase::ready);
+}
+
+TEST(CorePlacement, AGangOfMoreRanksThanAnyWorkerHasIsExplained) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {4});
+  rig.worker("v", {4});
+  rig.submit(of_gangs({"a"}, 2));
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("no worker that is connected has so many"), std::string::npos);
+  rig.submit(of_tasks({"b"}));  // nobody waits behind it
+  EXPECT_EQ(worker.held.size(), 1u);
+}
+
+TEST(CorePlacement, MeasuringTakesOneDevice) {
+  Rig rig;
+  Planner make;
+  make.plan.ranks = 2;
+  make.stage("evaluate", Kind::evaluate);
+  make.taking("a", {});
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(make.plan);
+  EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cpu:0");
+}
+
 TEST(CorePlacement, ExplainSaysWhyAJobWaits) {
   Rig rig;
   Planner make;

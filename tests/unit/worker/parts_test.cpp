@@ -69,6 +69,17 @@ TEST(Options, DevicesAreNamedInOrder) {
   EXPECT_FALSE(parse_devices({}, 1).ok());
 }
 
+TEST(Options, AutoTakesEveryGpuElseTheCores) {
+  const std::string two =
+      R"({"devices": [{"name": "cpu", "kind": "cpu"}, {"name": "cuda:0", "kind": "cuda"}, {"name": "cuda:1", "kind": "cuda"}]})";
+  const std::string none = R"({"devices": [{"name": "cpu", "kind": "cpu"}], "note": "no driver"})";
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(choose_devices({"auto"}, two, 16), (Names{"cuda:0", "cuda:1"}));
+  EXPECT_EQ(choose_devices({"auto"}, none, 2), (Names{"cpu:1", "cpu:1"}));
+  EXPECT_EQ(choose_devices({"auto"}, "no such program", 64).size(), 8u);
+  EXPECT_EQ(choose_devices({"cpu:4"}, two, 16), (Names{"cpu:4"}));
+}
+
 TEST(Options, TheShippedFileHoldsEveryDefault) {
   Options options;
   Config config;
