@@ -31,7 +31,7 @@ TEST(AdapterConfigs, Overrides) {
   EXPECT_EQ(value(adapter_config_from_json(to_json(c))).leave_out, c.leave_out);
   json far = to_json(c);
   for (const json& layer : {json(-1), json(std::uint64_t{1} << 63), json(1.0)}) {
-    far["leave_out"] = {layer};
+    far["leave_out"] = json::array({layer});
     EXPECT_FALSE(adapter_config_from_json(far)) << layer;
   }
   EXPECT_FALSE(adapter_preset("seq_bn[reduction_factor"));
