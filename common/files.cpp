@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/crash_point.hpp"
 #include "common/descriptor.hpp"
 
 namespace fathom {
@@ -66,7 +67,9 @@ Status write_file_atomic(const std::string& path, std::string_view bytes, unsign
     if (::fchmod(fd, mode) != 0) return give_up(system_error(errno, "setting permissions of", path));
     if (::fsync(fd) != 0) return give_up(system_error(errno, "syncing", path));
   }
+  crash_point("file.written");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return give_up(system_error(errno, "renaming to", path));
+  crash_point("file.renamed");
   return sync_folder(folder_of(path));
 }
 

@@ -184,7 +184,7 @@ def part_e2e():
 
 
 def part_kills():
-    scripts("e2e", "kill_*_test.py", 900)
+    scripts("e2e", "kill_*_test.py", 7200 if LONG else 900)
 
 
 def part_browser():

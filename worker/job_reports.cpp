@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "common/protocol/fences.hpp"
+#include "common/crash_point.hpp"
 #include "common/protocol/wire.pb.h"
 #include "worker/job_folder.hpp"
 #include "worker/job_runner.hpp"
@@ -15,6 +16,7 @@ Status upload(ArtifactClient& artifacts, ArtifactCache& cache, const std::vector
               const ArtifactClient::Cancelled& cancelled, const std::function<wire::File*()>& out) {
   for (const LocalFile& file : files) {
     FATHOM_TRY(artifacts.put(file.file, file.sha256, file.size, cancelled));
+    crash_point("file.uploaded");
     cache.keep(file.file, file.sha256);
     wire::File* entry = out();
     entry->set_path(file.path);

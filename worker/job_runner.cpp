@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/crash_point.hpp"
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 #include "worker/job_folder.hpp"
@@ -181,6 +182,7 @@ void JobRunner::prepared(const Fence& fence, const wire::Assign& assign, const S
   if (attempt == nullptr || attempt->phase != Attempt::Phase::preparing) return;
   if (attempt->abandoned) return retire(fence);
   if (!status) return fail(*attempt, class_of(status.error().code), status.error().message);
+  crash_point("job.prepared");
   attempt->phase = Attempt::Phase::training;
   wire::TrainerJob job;
   *job.mutable_assign() = assign;
@@ -244,6 +246,7 @@ void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) 
   Attempt* attempt = find(fence);
   if (attempt == nullptr) return;
   if (late) return abandon(fence);
+  crash_point("item.acknowledged");
   attempt->outbox.ack_items(sequence);
   if (attempt->outbox.stale_bytes() > kCompactAt) spooler_.rewrite(attempt->fence, attempt->outbox.compact());
   retire_if_done(fence);

@@ -1,4 +1,5 @@
 #include "worker/spooler.hpp"
+#include "common/crash_point.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -82,7 +83,9 @@ void Spooler::write_attempt(const Fence& fence, std::vector<Job*>& jobs) {
     if (!status) spdlog::warn("spool not written job={} error=\"{}\"", fence.job.value(), status.error().message);
     return;
   }
+  crash_point("spool.written");
   if (auto file = files_.find(fence); status && file != files_.end()) status = file->second.sync();
+  crash_point("spool.durable");
   durable_(fence, sequence, status);
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
+#include "common/crash_point.hpp"
 #include "common/protocol/fences.hpp"
 
 namespace fathom::api {
@@ -137,7 +138,9 @@ void Runtime::release() {
     const Pending next = std::move(pending_.front());
     pending_.pop_front();
     if (next.before) next.before(success());
+    crash_point("answer.given");
     for (const core::Effect& effect : next.effects) deliver(effect);
+    if (!next.effects.empty()) crash_point("effects.sent");
   }
 }
 

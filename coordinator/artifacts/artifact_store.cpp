@@ -13,6 +13,7 @@
 
 #include <fmt/format.h>
 
+#include "common/crash_point.hpp"
 #include "common/files.hpp"
 #include "common/sha256.hpp"
 #include "coordinator/artifacts/upload.hpp"
@@ -147,6 +148,7 @@ Result<UploadState> DirectoryStore::commit(const std::shared_ptr<Upload>& upload
     return verified.error();
   }
   FATHOM_TRY(upload->sync());
+  crash_point("artifact.staged");
   const std::lock_guard lock(mutex_);
   if (!fs::exists(target)) {
     FATHOM_TRY(make_folders(target.parent_path().string(), 0750));
@@ -155,6 +157,7 @@ Result<UploadState> DirectoryStore::commit(const std::shared_ptr<Upload>& upload
     }
     FATHOM_TRY(sync_folder(target.parent_path().string()));
     FATHOM_TRY(sync_folder(folder_.string()));
+    crash_point("artifact.committed");
     total_ += upload->size();
   }
   uploads_.erase(upload->sha256());

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "common/crash_point.hpp"
 #include "common/crc32c.hpp"
 #include "common/files.hpp"
 #include "coordinator/store/group_commit.hpp"
@@ -55,7 +56,10 @@ class SqliteEventStore final : public EventStore {
         last_durable_(last),
         writing_(last),
         commit_(std::move(database), GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0},
-                                                        std::move(hooks), [this] { last_durable_ = writing_; }}) {}
+                                                        std::move(hooks), [this] {
+                                                          last_durable_ = writing_;
+                                                          crash_point("log.durable");
+                                                        }}) {}
 
   void append(std::vector<EventRecord> batch, Durable on_durable) override;
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;
@@ -106,6 +110,7 @@ Status SqliteEventStore::write(Database& database, const std::vector<EventRecord
     FATHOM_TRY(insert->bind_blob(3, record.bytes).run());
     writing_ = record.seq;
   }
+  crash_point("log.written");
   return success();
 }
 

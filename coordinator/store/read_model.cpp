@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 #include <nlohmann/json.hpp>
 
+#include "common/crash_point.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
 #include "coordinator/store/queries.hpp"
@@ -254,6 +255,7 @@ Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& ch
   } catch (const std::exception& error) {
     status = Error{Errc::internal, error.what()};
   }
+  crash_point("view.written");
   if (status) status = writer_.execute("COMMIT");
   if (!status && writer_.in_transaction()) FATHOM_TRY(writer_.execute("ROLLBACK"));
   std::sort(changes.jobs.begin(), changes.jobs.end());

@@ -18,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
+#include "common/crash_point.hpp"
 #include "common/protocol/channel.hpp"
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
@@ -164,6 +165,7 @@ class NoopTrainer {
       item.mutable_failed()->set_error_class("disk");
       item.mutable_failed()->set_message(written.error().message);
     } else {
+      crash_point("final.written");
       item.mutable_finished()->set_result(result);
       note("finish", job.order.assign().fence());
     }

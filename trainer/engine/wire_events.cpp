@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "common/clock.hpp"
+#include "common/crash_point.hpp"
 #include "common/protocol/fences.hpp"
 
 namespace fathom::trainer {
@@ -91,6 +92,7 @@ void WireEvents::log(const std::string& line) {
 }
 
 void WireEvents::finished(const std::string& result) {
+  crash_point("final.written");
   send_item([&](wire::Item& item) { item.mutable_finished()->set_result(result); });
 }
 
