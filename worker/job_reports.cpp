@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include "common/protocol/fences.hpp"
 #include "common/crash_point.hpp"
+#include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 #include "worker/job_folder.hpp"
 #include "worker/job_runner.hpp"

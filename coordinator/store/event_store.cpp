@@ -55,11 +55,11 @@ class SqliteEventStore final : public EventStore {
         last_queued_(last),
         last_durable_(last),
         writing_(last),
-        commit_(std::move(database), GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0},
-                                                        std::move(hooks), [this] {
-                                                          last_durable_ = writing_;
-                                                          crash_point("log.durable");
-                                                        }}) {}
+        commit_(std::move(database),
+                GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0}, std::move(hooks), [this] {
+                                     last_durable_ = writing_;
+                                     crash_point("log.durable");
+                                   }}) {}
 
   void append(std::vector<EventRecord> batch, Durable on_durable) override;
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;

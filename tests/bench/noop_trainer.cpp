@@ -17,8 +17,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "common/files.hpp"
 #include "common/crash_point.hpp"
+#include "common/files.hpp"
 #include "common/protocol/channel.hpp"
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
