@@ -7,7 +7,8 @@
 #include "common/protocol/fences.hpp"
 #include "common/protocol/frame.hpp"
 #include "common/protocol/wire.pb.h"
-#include "worker/machine.hpp"
+#include "worker/file_transfers.hpp"
+#include "worker/trainer_process.hpp"
 
 namespace fathom::worker {
 namespace {
@@ -22,42 +23,65 @@ Fence fence_of(const Ack& ack) {
 
 }  // namespace
 
-Agent::Agent(AgentSetup setup, const StateFolder& state) : setup_(std::move(setup)), state_(state) {
-  runner_ = std::make_unique<JobRunner>(loop_, setup_.options, state_, setup_.devices, artifacts_,
+Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state) {
+  Surroundings real;
+  real.loop = std::make_unique<ThreadLoop>();
+  real.make_transfers = [cache = state.cache(), limit = setup.options.cache_limit.value](Loop& loop) {
+    return std::make_unique<FileTransfers>(loop, cache, limit);
+  };
+  real.make_spooler = [folder = state.spool()](Spooler::Durable durable) {
+    return std::make_unique<ThreadSpooler>(folder, std::move(durable));
+  };
+  real.make_uplink = [options = setup.link](Uplink::Callbacks callbacks) {
+    return std::make_unique<Link>(options, std::move(callbacks));
+  };
+  real.start_trainer = TrainerProcess::start;
+  return real;
+}
+
+Agent::Agent(AgentSetup setup, const StatePaths& state, Surroundings surroundings)
+    : setup_(std::move(setup)),
+      state_(state),
+      loop_(std::move(surroundings.loop)),
+      transfers_(surroundings.make_transfers(*loop_)) {
+  JobRunner::Parts parts{*transfers_, std::move(surroundings.make_spooler), std::move(surroundings.start_trainer)};
+  runner_ = std::make_unique<JobRunner>(*loop_, setup_.options, state_, setup_.devices, std::move(parts),
                                         [this](const std::string& message) { fatal(message); });
-  Link::Callbacks callbacks;
-  callbacks.on_open = [this](std::uint64_t connection) { loop_.post([this, connection] { opened(connection); }); };
+  Uplink::Callbacks callbacks;
+  callbacks.on_open = [this](std::uint64_t connection) { loop_->post([this, connection] { opened(connection); }); };
   callbacks.on_envelope = [this](std::uint64_t connection, std::shared_ptr<wire::Envelope> envelope) {
     // File chunks go to the thread that waits for them; they are no decision.
-    if (envelope->has_artifact_chunk() || envelope->has_artifact_have()) return artifacts_.deliver(std::move(envelope));
-    loop_.post([this, connection, envelope = std::move(envelope)] { received(connection, envelope); });
+    if (envelope->has_artifact_chunk() || envelope->has_artifact_have()) {
+      return transfers_->deliver(std::move(envelope));
+    }
+    loop_->post([this, connection, envelope = std::move(envelope)] { received(connection, envelope); });
   };
   callbacks.on_close = [this](std::uint64_t connection, const std::string& why) {
-    loop_.post([this, connection, why] { lost(connection, why); });
+    loop_->post([this, connection, why] { lost(connection, why); });
   };
-  link_ = std::make_unique<Link>(setup_.link, std::move(callbacks));
+  link_ = surroundings.make_uplink(std::move(callbacks));
 }
 
 Agent::~Agent() {
-  artifacts_.stop();
+  transfers_->stop();
   link_.reset();
   runner_.reset();
 }
 
 int Agent::run() {
-  loop_.set_after_batch([this] { flush(); });
-  loop_.post([this] {
+  loop_->set_after_batch([this] { flush(); });
+  loop_->post([this] {
     runner_->recover();
     runner_->start_trainers();
     link_->start();
     tick();
   });
-  loop_.run();
+  loop_->run();
   return exit_code_;
 }
 
 void Agent::drain() {
-  loop_.post([this] { begin_drain(); });
+  loop_->post([this] { begin_drain(); });
 }
 
 void Agent::say_hello(wire::Hello& hello) const {
@@ -66,15 +90,14 @@ void Agent::say_hello(wire::Hello& hello) const {
   hello.set_worker_uid(state_.uid());
   hello.set_name(setup_.options.name);
   hello.set_join_token(setup_.join_secret);
-  const Machine machine = describe_machine();
   for (const DeviceSpec& device : setup_.devices) {
     wire::Device& entry = *hello.add_devices();
     entry.set_name(device.name);
     entry.set_kind(device.kind);
     entry.set_threads(device.threads);
     entry.set_slots(device.slots);
-    entry.set_model(machine.cpu_model);
-    entry.set_memory(machine.memory);
+    entry.set_model(setup_.machine.cpu_model);
+    entry.set_memory(setup_.machine.memory);
   }
   for (wire::Held& held : runner_->held()) hello.add_held()->Swap(&held);
 }
@@ -82,7 +105,7 @@ void Agent::say_hello(wire::Hello& hello) const {
 void Agent::opened(std::uint64_t connection) {
   connection_ = connection;
   welcomed_ = false;
-  asked_ = Loop::now();
+  asked_ = loop_->now();
   wire::Envelope envelope;
   say_hello(*envelope.mutable_hello());
   link_->send(envelope);
@@ -94,7 +117,7 @@ void Agent::lost(std::uint64_t connection, const std::string& why) {
   connection_ = 0;
   welcomed_ = false;
   contact_.lost();
-  artifacts_.lost();
+  transfers_->lost();
 }
 
 void Agent::received(std::uint64_t connection, const std::shared_ptr<wire::Envelope>& envelope) {
@@ -135,9 +158,9 @@ void Agent::welcome(const wire::Welcome& welcome) {
   welcomed_ = true;
   lapse_told_ = false;
   epoch_ = welcome.epoch();
-  next_beat_ = Loop::now();
+  next_beat_ = loop_->now();
   runner_->rewind();
-  artifacts_.opened([this](const wire::Envelope& envelope) { return link_->send_bulk(envelope); });
+  transfers_->opened([this](const wire::Envelope& envelope) { return link_->send_bulk(envelope); });
   link_->settled(terms.lease);
   spdlog::info("joined worker={} epoch={} heartbeat_ms={} lease_ms={}", welcome.worker(), epoch_,
                terms.heartbeat.count(), terms.lease.count());
@@ -152,7 +175,7 @@ void Agent::refused(const std::string& code, const std::string& message) {
 }
 
 void Agent::tick() {
-  const TimePoint now = Loop::now();
+  const TimePoint now = loop_->now();
   if (welcomed_ && contact_.half_open(now)) {
     spdlog::warn("no answer to heartbeats for two intervals");
     welcomed_ = false;  // until the link's own news of it
@@ -164,11 +187,11 @@ void Agent::tick() {
   }
   if (contact_.orphaned(now)) runner_->give_up_all();
   if (welcomed_ && now >= next_beat_) beat();
-  loop_.post_after(kTick, [this] { tick(); });
+  loop_->post_after(kTick, [this] { tick(); });
 }
 
 void Agent::beat() {
-  const TimePoint now = Loop::now();
+  const TimePoint now = loop_->now();
   next_beat_ = std::max(next_beat_ + contact_.terms().heartbeat, now);
   wire::Envelope envelope;
   envelope.mutable_heartbeat()->set_number(contact_.beat(now));
@@ -182,27 +205,27 @@ void Agent::flush() {
 }
 
 void Agent::begin_drain() {
-  if (draining_) return loop_.stop();
+  if (draining_) return loop_->stop();
   draining_ = true;
   spdlog::info("draining: trainers write checkpoints, items are delivered");
   runner_->drain();
-  end_when_drained(Loop::now() + setup_.options.drain);
+  end_when_drained(loop_->now() + setup_.options.drain);
 }
 
 void Agent::end_when_drained(TimePoint deadline) {
-  const bool late = Loop::now() > deadline;
+  const bool late = loop_->now() > deadline;
   if (runner_->drained() || late) {
     if (welcomed_) beat();  // what is held now, at best nothing: the coordinator need not wait for leases to end
     spdlog::info(late ? "drained as far as time allowed" : "drained");
-    return loop_.stop();
+    return loop_->stop();
   }
-  loop_.post_after(Millis(20), [this, deadline] { end_when_drained(deadline); });
+  loop_->post_after(Millis(20), [this, deadline] { end_when_drained(deadline); });
 }
 
 void Agent::fatal(const std::string& message) {
   spdlog::critical("{}", message);
   exit_code_ = 1;
-  loop_.stop();
+  loop_->stop();
 }
 
 }  // namespace fathom::worker

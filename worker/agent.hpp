@@ -8,13 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "worker/artifact_client.hpp"
 #include "worker/contact.hpp"
 #include "worker/job_runner.hpp"
 #include "worker/link.hpp"
 #include "worker/loop.hpp"
+#include "worker/machine.hpp"
 #include "worker/options.hpp"
 #include "worker/state_folder.hpp"
+#include "worker/transfers.hpp"
+#include "worker/uplink.hpp"
 
 namespace fathom::wire {
 class Welcome;
@@ -29,11 +31,26 @@ struct AgentSetup {
   LinkOptions link;
   std::string join_secret;
   std::string version;
+  Machine machine;
 };
+
+// What an agent works with: threads, sockets, disks and processes, or the simulation's in their place. Functions are
+// called once, by the agent's constructor, except start_trainer.
+struct Surroundings {
+  std::unique_ptr<Loop> loop;
+  std::function<std::unique_ptr<Transfers>(Loop&)> make_transfers;
+  std::function<std::unique_ptr<Spooler>(Spooler::Durable)> make_spooler;
+  std::function<std::unique_ptr<Uplink>(Uplink::Callbacks)> make_uplink;
+  StartTrainer start_trainer;
+};
+// This machine's.
+[[nodiscard]] Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state);
 
 class Agent {
  public:
-  Agent(AgentSetup setup, const StateFolder& state);
+  Agent(AgentSetup setup, const StatePaths& state) : Agent(setup, state, real_surroundings(setup, state)) {}
+  // `state` outlives the agent.
+  Agent(AgentSetup setup, const StatePaths& state, Surroundings surroundings);
   ~Agent();
 
   // Works until drained. 0: drained well; 1: the worker's disk is broken, or the coordinator refuses it for good.
@@ -56,12 +73,12 @@ class Agent {
   void say_hello(wire::Hello& hello) const;
 
   const AgentSetup setup_;
-  const StateFolder& state_;
-  Loop loop_;
-  ArtifactClient artifacts_;
+  const StatePaths& state_;
+  const std::unique_ptr<Loop> loop_;
+  const std::unique_ptr<Transfers> transfers_;
   Contact contact_;
   std::unique_ptr<JobRunner> runner_;
-  std::unique_ptr<Link> link_;
+  std::unique_ptr<Uplink> link_;
   std::uint64_t connection_ = 0;  // number of the present one; 0: none
   bool welcomed_ = false;
   bool draining_ = false;

@@ -30,20 +30,19 @@ const char* class_of(Errc code) {
 
 }  // namespace
 
-JobRunner::JobRunner(Loop& loop, const Options& options, const StateFolder& state,
-                     const std::vector<DeviceSpec>& devices, ArtifactClient& artifacts,
-                     std::function<void(const std::string&)> fatal)
+JobRunner::JobRunner(Loop& loop, const Options& options, const StatePaths& state,
+                     const std::vector<DeviceSpec>& devices, Parts parts, std::function<void(const std::string&)> fatal)
     : loop_(loop),
       options_(options),
       state_(state),
-      artifacts_(artifacts),
+      transfers_(parts.transfers),
+      start_trainer_(std::move(parts.start_trainer)),
       fatal_(std::move(fatal)),
-      cache_(state.cache(), options.cache_limit.value),
-      spooler_(state.spool(), [this](const Fence& fence, std::uint64_t sequence, const Status& status) {
+      spooler_(parts.make_spooler([this](const Fence& fence, std::uint64_t sequence, const Status& status) {
         loop_.post([this, fence, sequence, status] { on_durable(fence, sequence, status); });
-      }) {
+      })) {
   for (const DeviceSpec& device : devices) {
-    hosts_.push_back(make_host(device, (state.trainers() / (device.name + ".log")).string()));
+    hosts_.push_back(make_host(device, (state_.trainers() / (device.name + ".log")).string()));
   }
 }
 
@@ -65,7 +64,7 @@ std::unique_ptr<TrainerHost> JobRunner::make_host(const DeviceSpec& device, cons
       if (attempt->device == name && attempt->phase == Attempt::Phase::training) closed(*attempt);
     }
   };
-  return std::make_unique<TrainerHost>(loop_, options_, device, output, std::move(callbacks));
+  return std::make_unique<TrainerHost>(loop_, options_, start_trainer_, device, output, std::move(callbacks));
 }
 
 void JobRunner::start_trainers() {
@@ -73,23 +72,12 @@ void JobRunner::start_trainers() {
 }
 
 void JobRunner::recover() {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(state_.spool(), error)) {
-    if (entry.path().extension() != ".spool") continue;
-    auto spool = read_spool(entry.path());
-    if (!spool || spool->records.empty()) {
-      // Nothing of it had been sent: an item counts from its first sync on.
-      if (!spool) spdlog::warn("spool removed: {}", spool.error().message);
-      std::filesystem::remove(entry.path(), error);
-      continue;
-    }
+  for (const SpoolContents& spool : spooler_->recover()) {
     auto attempt =
-        std::make_unique<Attempt>(spool->fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
+        std::make_unique<Attempt>(spool.fence, OutboxLimits{options_.metrics_limit.value, options_.log_limit.value});
     attempt->phase = Attempt::Phase::ended;
-    for (const SpoolRecord& record : spool->records) attempt->outbox.restore(record);
-    if (spool->torn) spdlog::warn("spool has a torn tail, the whole records are used file={}", entry.path().string());
-    spdlog::info("spool found attempt={} records={}", describe(spool->fence), spool->records.size());
-    attempts_.emplace(attempt_key(spool->fence), std::move(attempt));
+    for (const SpoolRecord& record : spool.records) attempt->outbox.restore(record);
+    attempts_.emplace(attempt_key(spool.fence), std::move(attempt));
   }
 }
 
@@ -166,15 +154,13 @@ void JobRunner::assign(const wire::Assign& assign) {
 }
 
 void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
-  if (auto made = make_job_folder(attempt.folder); !made) {
+  if (auto made = transfers_.make_folder(attempt.folder); !made) {
     return fail(attempt, class_of(made.error().code), made.error().message);
   }
   if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
-  downloads_.post([this, assign = wire::Assign(assign), fence = attempt.fence, folder = attempt.folder,
-                   flag = attempt.cancelled]() mutable {
-    const Status laid = lay_inputs(artifacts_, cache_, assign, folder, [flag] { return flag->load(); });
-    loop_.post([this, fence, assign = std::move(assign), laid] { prepared(fence, assign, laid); });
-  });
+  transfers_.lay(
+      assign, attempt.folder, attempt.cancelled,
+      [this, fence = attempt.fence](const wire::Assign& laid, const Status& status) { prepared(fence, laid, status); });
 }
 
 void JobRunner::prepared(const Fence& fence, const wire::Assign& assign, const Status& status) {
@@ -220,7 +206,7 @@ void JobRunner::abandon(const Fence& fence) {
   spdlog::info("attempt is fenced, its work is dropped attempt={}", describe(fence));
   attempt->abandoned = true;
   *attempt->cancelled = true;
-  spooler_.remove(attempt->fence);
+  spooler_->remove(attempt->fence);
   if (attempt->phase == Attempt::Phase::training) host_of(attempt->device)->stop(attempt->fence, "lost");
 }
 
@@ -248,7 +234,7 @@ void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) 
   if (late) return abandon(fence);
   crash_point("item.acknowledged");
   attempt->outbox.ack_items(sequence);
-  if (attempt->outbox.stale_bytes() > kCompactAt) spooler_.rewrite(attempt->fence, attempt->outbox.compact());
+  if (attempt->outbox.stale_bytes() > kCompactAt) spooler_->rewrite(attempt->fence, attempt->outbox.compact());
   retire_if_done(fence);
 }
 
@@ -284,7 +270,7 @@ std::vector<wire::Envelope> JobRunner::take() {
   std::uint64_t dropped = 0;
   for (const auto& [fence, attempt] : attempts_) {
     if (!attempt->log_lines.empty() && !attempt->abandoned) {
-      spooler_.append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
+      spooler_->append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
     }
     attempt->log_lines.clear();
     if (attempt->abandoned) continue;
@@ -338,14 +324,9 @@ void JobRunner::retire(const Fence& fence) {
   if (attempt.empty()) return;
   end_idle_gangs();
   const std::filesystem::path folder = attempt.mapped()->folder;
-  spooler_.remove(attempt.mapped()->fence);
+  spooler_->remove(attempt.mapped()->fence);
   if (folder.empty()) return;
-  // A large tree takes a while to remove.
-  uploads_.post([folder] {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-    std::filesystem::remove(folder.parent_path(), ignored);  // the job's folder, when this was its last attempt
-  });
+  transfers_.remove_folder(folder);
 }
 
 }  // namespace fathom::worker

@@ -13,15 +13,13 @@
 #include <vector>
 
 #include "common/ids.hpp"
-#include "worker/artifact_cache.hpp"
-#include "worker/artifact_client.hpp"
 #include "worker/attempt.hpp"
 #include "worker/loop.hpp"
 #include "worker/options.hpp"
 #include "worker/spooler.hpp"
 #include "worker/state_folder.hpp"
-#include "worker/task_thread.hpp"
 #include "worker/trainer_host.hpp"
+#include "worker/transfers.hpp"
 
 namespace fathom::wire {
 class Assign;
@@ -34,9 +32,15 @@ namespace fathom::worker {
 
 class JobRunner {
  public:
-  // `fatal`: the spool's disk is broken; the worker must end. `artifacts` must outlive the runner.
-  JobRunner(Loop& loop, const Options& options, const StateFolder& state, const std::vector<DeviceSpec>& devices,
-            ArtifactClient& artifacts, std::function<void(const std::string&)> fatal);
+  // What it works with; `transfers` must outlive the runner.
+  struct Parts {
+    Transfers& transfers;
+    std::function<std::unique_ptr<Spooler>(Spooler::Durable)> make_spooler;
+    StartTrainer start_trainer;
+  };
+  // `fatal`: the spool's disk is broken; the worker must end.
+  JobRunner(Loop& loop, const Options& options, const StatePaths& state, const std::vector<DeviceSpec>& devices,
+            Parts parts, std::function<void(const std::string&)> fatal);
   ~JobRunner();
 
   // Takes up the spools of an earlier worker. Called once, before anything else.
@@ -87,7 +91,7 @@ class JobRunner {
   void on_log(const wire::TrainerLog& log);
   void on_crash(const TrainerCrash& crash);
   void on_durable(const Fence& fence, std::uint64_t sequence, const Status& status);
-  void upload_checkpoint(Attempt& attempt, const wire::Item& item);
+  void upload(Attempt& attempt, const wire::Item& item, bool last);
   void upload_last(Attempt& attempt, const wire::Item& item);
   void uploaded(const Fence& fence, wire::Item& item, const Status& status, bool last);
   void closed(Attempt& attempt);
@@ -99,17 +103,15 @@ class JobRunner {
 
   Loop& loop_;
   const Options& options_;
-  const StateFolder& state_;
-  ArtifactClient& artifacts_;
+  const StatePaths& state_;
+  Transfers& transfers_;
+  const StartTrainer start_trainer_;
   const std::function<void(const std::string&)> fatal_;
-  ArtifactCache cache_;
   Table attempts_;
   std::vector<std::unique_ptr<TrainerHost>> hosts_;
   bool draining_ = false;
   std::uint64_t dropped_told_ = 0;  // of what was dropped, how much the log has been told
-  Spooler spooler_;
-  TaskThread uploads_;
-  TaskThread downloads_;
+  std::unique_ptr<Spooler> spooler_;
 };
 
 }  // namespace fathom::worker

@@ -2,7 +2,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -26,8 +25,7 @@ Link::Link(LinkOptions options, Callbacks callbacks)
     : options_(std::move(options)),
       callbacks_(std::move(callbacks)),
       io_(std::make_unique<Io>()),
-      pause_(options_.first_pause),
-      longest_pause_(options_.most_pause),
+      pauses_(options_.first_pause, options_.most_pause),
       random_(std::random_device{}()) {}
 
 Link::~Link() {
@@ -107,9 +105,7 @@ void Link::closed(std::uint64_t number, const std::string& why) {
 void Link::connect_later() {
   const std::lock_guard lock(mutex_);
   if (ending_) return;
-  const auto wait = std::chrono::duration_cast<Millis>(pause_ * std::uniform_real_distribution<>(0.5, 1.0)(random_));
-  pause_ = std::min(pause_ * 2, longest_pause_);
-  io_->retry.expires_after(wait);
+  io_->retry.expires_after(pauses_.next(std::uniform_real_distribution<>(0.0, 1.0)(random_)));
   io_->retry.async_wait([this](const boost::system::error_code& error) {
     if (!error) connect();
   });
@@ -140,8 +136,7 @@ bool Link::send_bulk(const wire::Envelope& envelope) {
 
 void Link::settled(Millis lease) {
   const std::lock_guard lock(mutex_);
-  longest_pause_ = std::min(options_.most_pause, std::max(lease / 5, Millis(20)));
-  pause_ = std::min(options_.first_pause, longest_pause_);
+  pauses_.settled(lease);
 }
 
 void Link::drop(std::uint64_t connection, const std::string& why) {

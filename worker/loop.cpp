@@ -2,21 +2,21 @@
 
 namespace fathom::worker {
 
-void Loop::post(Task task) {
+void ThreadLoop::post(Task task) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
   tasks_.push_back(std::move(task));
   wake_.notify_one();
 }
 
-void Loop::post_after(Millis delay, Task task) {
+void ThreadLoop::post_after(Millis delay, Task task) {
   const std::lock_guard lock(mutex_);
   if (stopped_) return;
   timers_.emplace(Key{now() + delay, ++posted_}, std::move(task));
   wake_.notify_one();
 }
 
-void Loop::run() {
+void ThreadLoop::run() {
   std::unique_lock lock(mutex_);
   while (!stopped_) {
     const TimePoint time = now();
@@ -42,7 +42,7 @@ void Loop::run() {
   }
 }
 
-void Loop::stop() {
+void ThreadLoop::stop() {
   const std::lock_guard lock(mutex_);
   stopped_ = true;
   wake_.notify_all();

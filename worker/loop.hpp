@@ -15,21 +15,33 @@
 
 namespace fathom::worker {
 
+// What the agent knows of its thread; the simulation has one with a clock of its own.
 class Loop {
  public:
   using Task = std::function<void()>;
+  virtual ~Loop() = default;
 
   // Any thread. Tasks run in the order they were posted. After stop() they are dropped.
-  void post(Task task);
+  virtual void post(Task task) = 0;
   // Any thread. Runs `task` once, not before `delay` has passed.
-  void post_after(Millis delay, Task task);
+  virtual void post_after(Millis delay, Task task) = 0;
   // Called on the loop's thread each time the queue has run empty: the place to send what tasks have gathered.
-  void set_after_batch(Task task) { after_batch_ = std::move(task); }
+  virtual void set_after_batch(Task task) = 0;
   // Runs tasks on the calling thread until stop().
-  void run();
+  virtual void run() = 0;
   // Any thread; the task that runs now is finished first.
-  void stop();
-  [[nodiscard]] static TimePoint now() { return SystemClock().now(); }
+  virtual void stop() = 0;
+  [[nodiscard]] virtual TimePoint now() const = 0;
+};
+
+class ThreadLoop final : public Loop {
+ public:
+  void post(Task task) override;
+  void post_after(Millis delay, Task task) override;
+  void set_after_batch(Task task) override { after_batch_ = std::move(task); }
+  void run() override;
+  void stop() override;
+  [[nodiscard]] TimePoint now() const override { return SystemClock().now(); }
 
  private:
   using Key = std::pair<TimePoint, std::uint64_t>;  // when, and the order of posting

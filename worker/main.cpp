@@ -88,6 +88,7 @@ Result<std::vector<DeviceSpec>> find_devices(const Options& options) {
 Result<AgentSetup> make_setup(Options options) {
   AgentSetup setup;
   setup.version = FATHOM_VERSION;
+  setup.machine = describe_machine();
   FATHOM_ASSIGN(setup.link.coordinator, net::parse_endpoint(options.coordinator));
   if (options.join_token.empty())
     return Error{Errc::invalid_argument, "--join-token FILE is needed: what the coordinator made"};
@@ -113,7 +114,7 @@ Result<AgentSetup> make_setup(Options options) {
     return Error{Errc::not_found, "there is no folder " + options.root + " for models and data; name it with --root"};
   }
   options.root = fs::canonical(options.root).string();
-  if (options.name.empty()) options.name = describe_machine().host;
+  if (options.name.empty()) options.name = setup.machine.host;
   if (options.state.empty()) options.state = default_state_folder();
   setup.options = std::move(options);
   return setup;

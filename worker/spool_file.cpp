@@ -1,15 +1,11 @@
 #include "worker/spool_file.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <spdlog/spdlog.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "common/crc32c.hpp"
-#include "common/files.hpp"
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 
@@ -55,39 +51,18 @@ std::string spool_file_name(const Fence& fence) {
   return fmt::format("{}-{}-{}.spool", fence.job.value(), fence.generation, fence.attempt);
 }
 
-Result<SpoolFile> SpoolFile::open(const std::filesystem::path& folder, const Fence& fence) {
-  const std::string path = (folder / spool_file_name(fence)).string();
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return system_error(errno, "opening", path);
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) {
-    const int number = errno;
-    ::close(fd);
-    return system_error(number, "reading", path);
-  }
-  SpoolFile file(path, fd, static_cast<std::uint64_t>(info.st_size));
-  if (info.st_size > 0) return file;
+Result<SpoolFile> SpoolFile::open(const std::filesystem::path& folder, const Fence& fence, Disk& disk) {
+  const std::filesystem::path path = folder / spool_file_name(fence);
+  FATHOM_ASSIGN(auto opened, disk.open(path));
+  SpoolFile file(std::move(opened));
+  if (file.size_ > 0) return file;
   if (auto written = file.write_bytes(beginning(fence)); !written) {
     // An empty file would be met as a broken spool at the next start.
-    ::unlink(path.c_str());
+    disk.remove(path);
     return written.error();
   }
-  FATHOM_TRY(sync_folder(folder.string()));
+  FATHOM_TRY(disk.sync_folder(folder));
   return file;
-}
-
-SpoolFile::SpoolFile(SpoolFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
-
-SpoolFile& SpoolFile::operator=(SpoolFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(fd_, other.fd_);
-  std::swap(size_, other.size_);
-  return *this;
-}
-
-SpoolFile::~SpoolFile() {
-  if (fd_ >= 0) ::close(fd_);
 }
 
 Status SpoolFile::append(const std::vector<SpoolRecord>& records) {
@@ -97,30 +72,17 @@ Status SpoolFile::append(const std::vector<SpoolRecord>& records) {
 }
 
 Status SpoolFile::write_bytes(std::string_view bytes) {
-  std::uint64_t at = size_;
-  while (!bytes.empty()) {
-    const ssize_t count = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(at));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) {
-      const int number = errno;
-      // A record cut short would hide every later one from the reader.
-      if (::ftruncate(fd_, static_cast<off_t>(size_)) != 0) return system_error(errno, "shortening", path_);
-      return system_error(number, "writing", path_);
-    }
-    at += static_cast<std::uint64_t>(count);
-    bytes.remove_prefix(static_cast<std::size_t>(count));
+  if (const Status written = file_->write(size_, bytes); !written) {
+    // A record cut short would hide every later one from the reader.
+    FATHOM_TRY(file_->truncate(size_));
+    return written;
   }
-  size_ = at;
+  size_ += bytes.size();
   return success();
 }
 
-Status SpoolFile::sync() {
-  if (::fdatasync(fd_) != 0) return system_error(errno, "syncing", path_);
-  return success();
-}
-
-Result<SpoolContents> read_spool(const std::filesystem::path& file) {
-  FATHOM_ASSIGN(const std::string bytes, read_file(file.string(), kFileLimit));
+Result<SpoolContents> read_spool(const std::filesystem::path& file, Disk& disk) {
+  FATHOM_ASSIGN(const std::string bytes, disk.read(file, kFileLimit));
   const Error broken{Errc::corrupt, fmt::format("{} is not a whole spool of fathom-worker", file.string())};
   std::string_view rest(bytes);
   if (rest.substr(0, kMagic.size()) != kMagic) return broken;
@@ -149,10 +111,28 @@ Result<SpoolContents> read_spool(const std::filesystem::path& file) {
   return contents;
 }
 
-Status rewrite_spool(const std::filesystem::path& folder, const Fence& fence, const std::vector<SpoolRecord>& records) {
+std::vector<SpoolContents> read_spools(const std::filesystem::path& folder, Disk& disk) {
+  std::vector<SpoolContents> all;
+  for (const std::filesystem::path& file : disk.list(folder)) {
+    if (file.extension() != ".spool") continue;
+    auto spool = read_spool(file, disk);
+    if (!spool || spool->records.empty()) {
+      if (!spool) spdlog::warn("spool removed: {}", spool.error().message);
+      disk.remove(file);
+      continue;
+    }
+    if (spool->torn) spdlog::warn("spool has a torn tail, the whole records are used file={}", file.string());
+    spdlog::info("spool found attempt={} records={}", describe(spool->fence), spool->records.size());
+    all.push_back(std::move(*spool));
+  }
+  return all;
+}
+
+Status rewrite_spool(const std::filesystem::path& folder, const Fence& fence, const std::vector<SpoolRecord>& records,
+                     Disk& disk) {
   std::string bytes = beginning(fence);
   for (const SpoolRecord& record : records) append_record(record, bytes);
-  return write_file_atomic((folder / spool_file_name(fence)).string(), bytes, 0600);
+  return disk.replace(folder / spool_file_name(fence), bytes);
 }
 
 }  // namespace fathom::worker

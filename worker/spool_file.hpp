@@ -15,6 +15,7 @@
 
 #include "common/ids.hpp"
 #include "common/result.hpp"
+#include "worker/disk.hpp"
 
 namespace fathom::worker {
 
@@ -32,21 +33,18 @@ struct SpoolRecord {
 class SpoolFile {
  public:
   // Makes the file, durable with its folder, or opens the one that is there for more records.
-  [[nodiscard]] static Result<SpoolFile> open(const std::filesystem::path& folder, const Fence& fence);
-  SpoolFile(SpoolFile&& other) noexcept;
-  SpoolFile& operator=(SpoolFile&& other) noexcept;
-  ~SpoolFile();
+  [[nodiscard]] static Result<SpoolFile> open(const std::filesystem::path& folder, const Fence& fence,
+                                              Disk& disk = system_disk());
 
   // One write; not durable until sync(). After a failure the file ends where it did before.
   [[nodiscard]] Status append(const std::vector<SpoolRecord>& records);
-  [[nodiscard]] Status sync();
+  [[nodiscard]] Status sync() { return file_->sync(); }
 
  private:
-  SpoolFile(std::string path, int fd, std::uint64_t size) : path_(std::move(path)), fd_(fd), size_(size) {}
+  explicit SpoolFile(std::unique_ptr<DiskFile> file) : file_(std::move(file)), size_(file_->size()) {}
   [[nodiscard]] Status write_bytes(std::string_view bytes);
 
-  std::string path_;
-  int fd_;
+  std::unique_ptr<DiskFile> file_;
   std::uint64_t size_;  // bytes of whole records
 };
 
@@ -57,10 +55,14 @@ struct SpoolContents {
 };
 
 // corrupt: no spool, or not even its fence is whole.
-[[nodiscard]] Result<SpoolContents> read_spool(const std::filesystem::path& file);
+[[nodiscard]] Result<SpoolContents> read_spool(const std::filesystem::path& file, Disk& disk = system_disk());
+
+// What an earlier worker left in `folder`: every spool that holds something. Others hold nothing that was ever sent (an
+// item counts from its first sync on) and are removed.
+[[nodiscard]] std::vector<SpoolContents> read_spools(const std::filesystem::path& folder, Disk& disk = system_disk());
 
 // Replaces the attempt's spool by one with just these records, durably.
 [[nodiscard]] Status rewrite_spool(const std::filesystem::path& folder, const Fence& fence,
-                                   const std::vector<SpoolRecord>& records);
+                                   const std::vector<SpoolRecord>& records, Disk& disk = system_disk());
 
 }  // namespace fathom::worker

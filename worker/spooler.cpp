@@ -3,14 +3,12 @@
 
 #include <spdlog/spdlog.h>
 
-#include <system_error>
-
 namespace fathom::worker {
 
-Spooler::Spooler(std::filesystem::path folder, Durable durable)
-    : folder_(std::move(folder)), durable_(std::move(durable)), thread_([this] { run(); }) {}
+ThreadSpooler::ThreadSpooler(const std::filesystem::path& folder, Durable durable, Disk& disk)
+    : folder_(folder), disk_(disk), writer_(folder, std::move(durable), disk), thread_([this] { run(); }) {}
 
-Spooler::~Spooler() {
+ThreadSpooler::~ThreadSpooler() {
   {
     const std::lock_guard lock(mutex_);
     ending_ = true;
@@ -19,64 +17,46 @@ Spooler::~Spooler() {
   thread_.join();
 }
 
-void Spooler::append_item(const Fence& fence, std::uint64_t sequence, std::string payload) {
-  Job job{fence, Action::append, {}, sequence};
-  job.records.push_back({SpoolKind::item, std::move(payload)});
-  push(std::move(job));
-}
-
-void Spooler::append(const Fence& fence, SpoolRecord record) {
-  Job job{fence, Action::append, {}, 0};
-  job.records.push_back(std::move(record));
-  push(std::move(job));
-}
-
-void Spooler::rewrite(const Fence& fence, std::vector<SpoolRecord> records) {
-  push({fence, Action::rewrite, std::move(records), 0});
-}
-
-void Spooler::remove(const Fence& fence) { push({fence, Action::remove, {}, 0}); }
-
-void Spooler::push(Job job) {
+void ThreadSpooler::push(SpoolJob job) {
   const std::lock_guard lock(mutex_);
   queue_.push_back(std::move(job));
   wake_.notify_one();
 }
 
-void Spooler::flush() {
+void ThreadSpooler::flush() {
   std::unique_lock lock(mutex_);
   idle_.wait(lock, [this] { return queue_.empty() && !busy_; });
 }
 
-void Spooler::run() {
+void ThreadSpooler::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return ending_ || !queue_.empty(); });
     if (queue_.empty()) return;
-    std::vector<Job> round;
+    std::vector<SpoolJob> round;
     round.swap(queue_);
     busy_ = true;
     lock.unlock();
-    write_round(round);
+    writer_.write_round(round);
     lock.lock();
     busy_ = false;
     if (queue_.empty()) idle_.notify_all();
   }
 }
 
-void Spooler::write_round(std::vector<Job>& round) {
-  std::map<Fence, std::vector<Job*>> by_attempt;
-  for (Job& job : round) by_attempt[job.fence].push_back(&job);
+void SpoolWriter::write_round(std::vector<SpoolJob>& round) {
+  std::map<Fence, std::vector<SpoolJob*>> by_attempt;
+  for (SpoolJob& job : round) by_attempt[job.fence].push_back(&job);
   for (auto& [fence, jobs] : by_attempt) write_attempt(fence, jobs);
 }
 
 // One attempt's part of a round: writes in order, one sync if an item is among them, then the news.
-void Spooler::write_attempt(const Fence& fence, std::vector<Job*>& jobs) {
+void SpoolWriter::write_attempt(const Fence& fence, std::vector<SpoolJob*>& jobs) {
   Status status = success();
   std::uint64_t sequence = 0;
-  for (Job* job : jobs) {
+  for (SpoolJob* job : jobs) {
     if (auto applied = apply(fence, *job); !applied) status = applied.error();
-    if (job->action == Action::remove) sequence = 0;  // nobody waits for what was removed
+    if (job->action == SpoolJob::Action::remove) sequence = 0;  // nobody waits for what was removed
     if (job->sequence > 0) sequence = job->sequence;
   }
   if (sequence == 0) {
@@ -89,19 +69,18 @@ void Spooler::write_attempt(const Fence& fence, std::vector<Job*>& jobs) {
   durable_(fence, sequence, status);
 }
 
-Status Spooler::apply(const Fence& fence, Job& job) {
-  if (job.action == Action::append) {
+Status SpoolWriter::apply(const Fence& fence, SpoolJob& job) {
+  if (job.action == SpoolJob::Action::append) {
     auto file = files_.find(fence);
     if (file == files_.end()) {
-      FATHOM_ASSIGN(SpoolFile opened, SpoolFile::open(folder_, fence));
+      FATHOM_ASSIGN(SpoolFile opened, SpoolFile::open(folder_, fence, disk_));
       file = files_.emplace(fence, std::move(opened)).first;
     }
     return file->second.append(job.records);
   }
   files_.erase(fence);
-  if (job.action == Action::rewrite) return rewrite_spool(folder_, fence, job.records);
-  std::error_code ignored;
-  std::filesystem::remove(folder_ / spool_file_name(fence), ignored);
+  if (job.action == SpoolJob::Action::rewrite) return rewrite_spool(folder_, fence, job.records, disk_);
+  disk_.remove(folder_ / spool_file_name(fence));
   return success();
 }
 

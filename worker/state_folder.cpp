@@ -81,7 +81,7 @@ Status StateFolder::prepare() {
 }
 
 StateFolder::StateFolder(StateFolder&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)), uid_(std::move(other.uid_)) {}
+    : StatePaths(std::move(other)), lock_(std::exchange(other.lock_, -1)) {}
 
 StateFolder::~StateFolder() {
   if (lock_ >= 0) ::close(lock_);

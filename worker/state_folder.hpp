@@ -10,13 +10,30 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "common/result.hpp"
 
 namespace fathom::worker {
 
+// Where things are, and who this worker is. Thread: plain values.
+class StatePaths {
+ public:
+  StatePaths(std::filesystem::path path, std::string uid) : path_(std::move(path)), uid_(std::move(uid)) {}
+
+  [[nodiscard]] const std::string& uid() const { return uid_; }
+  [[nodiscard]] std::filesystem::path spool() const { return path_ / "spool"; }
+  [[nodiscard]] std::filesystem::path cache() const { return path_ / "cache"; }
+  [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }
+  [[nodiscard]] std::filesystem::path trainers() const { return path_ / "trainers"; }
+
+ protected:
+  std::filesystem::path path_;
+  std::string uid_;
+};
+
 // Owns the lock. Thread: made and destroyed by main; paths may be read from anywhere.
-class StateFolder {
+class StateFolder : public StatePaths {
  public:
   // Makes the folder when there is none. Errors: failed_precondition when another worker holds the lock; unsupported
   // for a folder of another version; already_exists for a folder that holds something else; those of common/files.hpp.
@@ -25,19 +42,11 @@ class StateFolder {
   StateFolder& operator=(StateFolder&&) = delete;
   ~StateFolder();
 
-  [[nodiscard]] const std::string& uid() const { return uid_; }
-  [[nodiscard]] std::filesystem::path spool() const { return path_ / "spool"; }
-  [[nodiscard]] std::filesystem::path cache() const { return path_ / "cache"; }
-  [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }
-  [[nodiscard]] std::filesystem::path trainers() const { return path_ / "trainers"; }
-
  private:
-  StateFolder(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  StateFolder(std::filesystem::path path, int lock) : StatePaths(std::move(path), {}), lock_(lock) {}
   [[nodiscard]] Status prepare();
 
-  std::filesystem::path path_;
   int lock_;  // descriptor of the lock file
-  std::string uid_;
 };
 
 }  // namespace fathom::worker

@@ -12,6 +12,7 @@
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 #include "worker/attempt.hpp"
+#include "worker/trainer_process.hpp"
 
 namespace fathom::worker {
 namespace {
@@ -24,9 +25,11 @@ bool is_last(const wire::Item& item) { return item.has_finished() || item.has_fa
 
 }  // namespace
 
-TrainerHost::TrainerHost(Loop& loop, const Options& options, DeviceSpec device, std::string output, Callbacks callbacks)
+TrainerHost::TrainerHost(Loop& loop, const Options& options, const StartTrainer& start_trainer, DeviceSpec device,
+                         std::string output, Callbacks callbacks)
     : loop_(loop),
       options_(options),
+      start_trainer_(start_trainer),
       device_(std::move(device)),
       output_(std::move(output)),
       callbacks_(std::move(callbacks)),
@@ -50,13 +53,13 @@ void TrainerHost::spawn() {
   if (device_.ranks > 1)
     command.arguments.insert(command.arguments.end(), {"--ranks", fmt::format("{}", device_.ranks)});
   const std::uint64_t life = ++life_;
-  TrainerProcess::Callbacks callbacks;
+  Trainer::Callbacks callbacks;
   callbacks.on_envelope = [this, life](std::shared_ptr<wire::Envelope> envelope) {
     loop_.post([this, life, envelope = std::move(envelope)] { receive(life, *envelope); });
   };
   callbacks.on_exit = [this, life](int status) { loop_.post([this, life, status] { exited(life, status); }); };
   oom_kills_ = count_oom_kills();
-  auto process = TrainerProcess::start(command, std::move(callbacks));
+  auto process = start_trainer_(command, std::move(callbacks));
   if (!process) {
     start_failed(process.error().message);
     return spawn_later();
@@ -65,7 +68,7 @@ void TrainerHost::spawn() {
   state_ = State::starting;
   steps_ = 0;
   killed_because_.clear();
-  started_ = heard_ = progressed_ = Loop::now();
+  started_ = heard_ = progressed_ = loop_.now();
   spdlog::info("trainer started device={} pid={}", device_.name, process_->pid());
   loop_.post_after(kWatch, [this, life] { watch(life); });
 }
@@ -79,7 +82,7 @@ void TrainerHost::spawn_later() {
 void TrainerHost::run(const wire::TrainerJob& job) {
   jobs_.insert(attempt_key(from_wire(job.assign().fence())));
   if (state_ == State::up) {
-    if (jobs_.size() == 1) progressed_ = Loop::now();
+    if (jobs_.size() == 1) progressed_ = loop_.now();
     wire::Envelope envelope;
     *envelope.mutable_trainer_job() = job;
     return send(envelope);
@@ -131,7 +134,7 @@ void TrainerHost::send(const wire::Envelope& envelope) {
 
 void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
   if (life != life_) return;
-  heard_ = Loop::now();
+  heard_ = loop_.now();
   switch (envelope.body_case()) {
     case wire::Envelope::kTrainerHello:
       return hello();
@@ -190,7 +193,7 @@ void TrainerHost::exited(std::uint64_t life, int wait_status) {
     spdlog::error("trainer ended device={} jobs={} why=\"{}\"", device_.name, jobs.size(), what);
     crash(std::move(jobs), what);
   }
-  if (Loop::now() - started_ > kSteady) pause_ = options_.trainer_restart_first;
+  if (loop_.now() - started_ > kSteady) pause_ = options_.trainer_restart_first;
   spawn_later();
 }
 
@@ -225,7 +228,7 @@ void TrainerHost::start_failed(const std::string& why) {
 
 void TrainerHost::watch(std::uint64_t life) {
   if (life != life_ || !process_) return;
-  if (const std::string why = overdue(Loop::now()); !why.empty()) {
+  if (const std::string why = overdue(loop_.now()); !why.empty()) {
     spdlog::error("trainer is killed device={} why=\"{}\"", device_.name, why);
     return kill(why);
   }

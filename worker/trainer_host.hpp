@@ -15,7 +15,7 @@
 #include "common/ids.hpp"
 #include "worker/loop.hpp"
 #include "worker/options.hpp"
-#include "worker/trainer_process.hpp"
+#include "worker/trainer.hpp"
 
 namespace fathom::wire {
 class Envelope;
@@ -44,7 +44,8 @@ class TrainerHost {
     std::function<void()> on_gone;  // after drain(): the trainer has ended and will not be started again
   };
   // `output`: the file for the trainer's stdout and stderr.
-  TrainerHost(Loop& loop, const Options& options, DeviceSpec device, std::string output, Callbacks callbacks);
+  TrainerHost(Loop& loop, const Options& options, const StartTrainer& start_trainer, DeviceSpec device,
+              std::string output, Callbacks callbacks);
   ~TrainerHost();
 
   // Also after drain(): the trainer is started anew, once the old one has left.
@@ -76,13 +77,14 @@ class TrainerHost {
 
   Loop& loop_;
   const Options& options_;
+  const StartTrainer& start_trainer_;
   const DeviceSpec device_;
   const std::string output_;
   const Callbacks callbacks_;
 
   State state_ = State::down;
   bool again_ = false;  // leaving, and to be started anew
-  std::unique_ptr<TrainerProcess> process_;
+  std::unique_ptr<Trainer> process_;
   std::uint64_t life_ = 0;  // number of the process; late news of an older one is dropped
   std::set<Fence> jobs_;    // given to the trainer, or waiting, without their last item
   std::vector<std::unique_ptr<wire::TrainerJob>> waiting_;  // until the trainer is up

@@ -81,7 +81,7 @@ int exec_error(Descriptors& fds) {
 
 }  // namespace
 
-Result<std::unique_ptr<TrainerProcess>> TrainerProcess::start(const TrainerCommand& command, Callbacks callbacks) {
+Result<std::unique_ptr<Trainer>> TrainerProcess::start(const TrainerCommand& command, Callbacks callbacks) {
   Descriptors fds;
   FATHOM_TRY(open_descriptors(command, fds));
   FATHOM_ASSIGN(const SocketPair pair, make_socket_pair());
@@ -108,7 +108,7 @@ Result<std::unique_ptr<TrainerProcess>> TrainerProcess::start(const TrainerComma
     ::waitpid(pid, nullptr, 0);
     return system_error(number, "starting the trainer", command.program);
   }
-  return std::unique_ptr<TrainerProcess>(new TrainerProcess(pid, pair.ours, std::move(callbacks)));
+  return std::unique_ptr<Trainer>(new TrainerProcess(pid, pair.ours, std::move(callbacks)));
 }
 
 TrainerProcess::TrainerProcess(pid_t pid, int fd, Callbacks callbacks)

@@ -8,43 +8,29 @@
 
 #include <sys/types.h>
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "common/clock.hpp"
 #include "common/protocol/channel.hpp"
 #include "common/result.hpp"
+#include "worker/trainer.hpp"
 
 namespace fathom::worker {
 
-struct TrainerCommand {
-  std::string program;
-  std::vector<std::string> arguments;  // `--fd N` is added
-  std::string output;                  // file that stdout and stderr are appended to
-};
-
-class TrainerProcess {
+class TrainerProcess final : public Trainer {
  public:
-  struct Callbacks {
-    std::function<void(std::shared_ptr<wire::Envelope>)> on_envelope;
-    std::function<void(int wait_status)> on_exit;  // once, last
-  };
-  // not_found, permission_denied, …: the program cannot be run.
-  [[nodiscard]] static Result<std::unique_ptr<TrainerProcess>> start(const TrainerCommand& command,
-                                                                     Callbacks callbacks);
-  ~TrainerProcess();
+  [[nodiscard]] static Result<std::unique_ptr<Trainer>> start(const TrainerCommand& command, Callbacks callbacks);
+  ~TrainerProcess() override;
   TrainerProcess(const TrainerProcess&) = delete;
   TrainerProcess& operator=(const TrainerProcess&) = delete;
 
-  // Waits a few seconds at most for a trainer that does not read.
-  [[nodiscard]] Status send(const wire::Envelope& envelope) { return channel_.send(envelope, Millis(5000)); }
+  [[nodiscard]] Status send(const wire::Envelope& envelope) override { return channel_.send(envelope, Millis(5000)); }
   // SIGKILL to the whole group.
-  void kill();
-  [[nodiscard]] pid_t pid() const { return pid_; }
+  void kill() override;
+  [[nodiscard]] pid_t pid() const override { return pid_; }
 
  private:
   TrainerProcess(pid_t pid, int fd, Callbacks callbacks);

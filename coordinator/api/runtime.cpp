@@ -155,16 +155,21 @@ void Runtime::deliver(const core::Effect& effect) {
   if (found != connected_.end() && found->second.welcomed) found->second.link->deliver(effect);
 }
 
+void Runtime::tick() {
+  const auto deadline = core_.next_deadline();
+  if (!draining_ && deadline && *deadline <= clock_.now()) {
+    decide(core::Tick{}, {});
+    flush();
+  }
+  hooks_.tick(core_.state());
+}
+
 void Runtime::schedule_tick() {
+  if (options_.tick.count() == 0) return;
   strand_->timer.expires_after(options_.tick);
   strand_->timer.async_wait([this](boost::system::error_code error) {
     if (error) return;
-    const auto deadline = core_.next_deadline();
-    if (!draining_ && deadline && *deadline <= clock_.now()) {
-      decide(core::Tick{}, {});
-      flush();
-    }
-    hooks_.tick(core_.state());
+    tick();
     schedule_tick();
   });
 }

@@ -61,7 +61,7 @@ class Runtime {
   struct Options {
     core::Options core;
     std::string version;
-    Millis tick{100};
+    Millis tick{100};  // 0: the owner calls tick() as often, on the strand; for the simulation
   };
 
   Runtime(boost::asio::io_context& io, const Clock& clock, Options options, Hooks hooks);
@@ -100,6 +100,9 @@ class Runtime {
     WallTime heard{};
   };
   [[nodiscard]] const std::map<WorkerNumber, Connected>& connected() const { return connected_; }
+
+  // What is due by the clock.
+  void tick();
 
   // Of this start; 0 until it is durable.
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }

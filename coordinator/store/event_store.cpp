@@ -56,10 +56,12 @@ class SqliteEventStore final : public EventStore {
         last_durable_(last),
         writing_(last),
         commit_(std::move(database),
-                GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0}, std::move(hooks), [this] {
+                GroupCommitOptions{"event log " + file_.string(), options.retry, Millis{0}, std::move(hooks),
+                                   [this] {
                                      last_durable_ = writing_;
                                      crash_point("log.durable");
-                                   }}) {}
+                                   },
+                                   options.later}) {}
 
   void append(std::vector<EventRecord> batch, Durable on_durable) override;
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;

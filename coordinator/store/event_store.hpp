@@ -72,10 +72,14 @@ class EventStore {
   [[nodiscard]] virtual std::string id() const = 0;
 };
 
+// Runs a task after a delay, once; given instead of a thread of the store's own, for the simulation.
+using Later = std::function<void(Millis, std::function<void()>)>;
+
 struct SqliteEventStoreOptions {
   std::uint64_t reserve_bytes = 64U << 20;  // admit() refuses below this much free space
   Millis retry{1000};                       // between attempts while the disk is full
   std::string vfs;                          // SQLite VFS, for tests; empty: the default
+  Later later;                              // for tests; empty: a thread. With it the destructor commits nothing
 };
 
 // Opens or makes `file` (its folder must exist) and holds it alone until destroyed: failed_precondition if another

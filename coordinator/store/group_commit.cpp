@@ -14,9 +14,12 @@ constexpr std::size_t kMaxGroup = 4096;
 }  // namespace
 
 GroupCommit::GroupCommit(Database database, GroupCommitOptions options)
-    : options_(std::move(options)), database_(std::move(database)), thread_([this] { run(); }) {}
+    : options_(std::move(options)), database_(std::move(database)) {
+  if (!options_.later) thread_ = std::thread([this] { run(); });
+}
 
 GroupCommit::~GroupCommit() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -39,9 +42,21 @@ void GroupCommit::add(GroupItem item) {
   }
   if (error) {
     answer(std::move(refused), *error);
+  } else if (options_.later) {
+    ask();
   } else {
     wake_.notify_one();
   }
+}
+
+// Without a thread: one transaction is asked for while there is something to write.
+void GroupCommit::ask() {
+  if (asked_) return;
+  asked_ = true;
+  options_.later(full_ ? options_.retry : Millis{0}, [this] {
+    asked_ = false;
+    if (take_work() && write_group() && (full_ || queued() != 0)) ask();
+  });
 }
 
 std::size_t GroupCommit::queued() {
@@ -56,10 +71,18 @@ Status GroupCommit::read(const std::function<Status(Database&)>& use) {
 
 // False: nothing is left and the store is closing. Else group_ has something to write.
 bool GroupCommit::wait_for_work() {
-  std::unique_lock lock(mutex_);
-  if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
-  wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !group_.empty(); });
-  if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
+  {
+    std::unique_lock lock(mutex_);
+    if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
+    wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !group_.empty(); });
+    if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
+  }
+  return take_work();
+}
+
+// Moves what is queued into group_, behind what a full disk has left there. False: there is nothing.
+bool GroupCommit::take_work() {
+  const std::lock_guard lock(mutex_);
   const std::size_t room = kMaxGroup > group_.size() ? kMaxGroup - group_.size() : 0;
   const std::size_t take = std::min(room, queue_.size());
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(take);
@@ -69,26 +92,33 @@ bool GroupCommit::wait_for_work() {
 }
 
 void GroupCommit::run() {
-  while (wait_for_work()) {
-    const auto begin = std::chrono::steady_clock::now();
-    const Status status = transaction();
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    if (status) {
-      set_full(success());
-      finish(group_.size(), took.count());
-      continue;
-    }
-    if (status.error().code != Errc::resource_exhausted) return fatal(status.error());
-    set_full(status.error());
-    const std::lock_guard lock(mutex_);
-    if (!stopping_) continue;
-    broken_ = Error{Errc::unavailable, options_.name + " closed while the disk was full: " + status.error().message};
-    std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
-    queue_.clear();
-    break;
+  while (wait_for_work() && write_group()) {
   }
   // Only a full disk at closing leaves items here; they were never acknowledged.
   if (!group_.empty()) answer(std::move(group_), *broken_);
+}
+
+// One transaction. False: nothing will be written any more.
+bool GroupCommit::write_group() {
+  const auto begin = std::chrono::steady_clock::now();
+  const Status status = transaction();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  if (status) {
+    set_full(success());
+    finish(group_.size(), took.count());
+    return true;
+  }
+  if (status.error().code != Errc::resource_exhausted) {
+    fatal(status.error());
+    return false;
+  }
+  set_full(status.error());
+  const std::lock_guard lock(mutex_);
+  if (!stopping_) return true;
+  broken_ = Error{Errc::unavailable, options_.name + " closed while the disk was full: " + status.error().message};
+  std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
+  queue_.clear();
+  return false;
 }
 
 Status GroupCommit::transaction() {

@@ -30,6 +30,9 @@ struct GroupCommitOptions {
   EventStoreHooks hooks;
   // After a durable transaction, on the store's thread, before the items' callbacks.
   std::function<void()> committed;
+  // Instead of a thread: asked for each transaction, never for a second one before the first has run. Such a store
+  // writes nothing when it is destroyed.
+  Later later;
 };
 
 // Thread: add(), full() and read() from any thread.
@@ -47,7 +50,10 @@ class GroupCommit {
 
  private:
   void run();
+  void ask();
   bool wait_for_work();
+  bool take_work();
+  bool write_group();
   Status transaction();
   void finish(std::size_t items, double seconds);
   void set_full(const Status& status);
@@ -63,6 +69,7 @@ class GroupCommit {
   std::condition_variable wake_;
   std::deque<GroupItem> queue_;  // mutex_
   bool stopping_ = false;        // mutex_
+  bool asked_ = false;           // of options_.later
   std::optional<Error> broken_;  // mutex_
   std::atomic<bool> full_ = false;
   std::thread thread_;  // last: starts when everything above exists

@@ -72,6 +72,7 @@ class AgentTest : public testing::Test {
     setup.link.most_pause = Millis(50);
     setup.join_secret = "secret";
     setup.version = "test";
+    setup.machine = describe_machine();
     agent_ = std::make_unique<Agent>(std::move(setup), *state_);
     thread_ = std::thread([this] { exit_code_ = agent_->run(); });
     ASSERT_TRUE(coordinator_.wait([](const auto& all) { return !all.empty() && all.back().has_heartbeat(); }));

@@ -176,7 +176,7 @@ TEST(ArtifactCache, LaysWhatItKeptAndDropsWhatIsBrokenOrOld) {
 }
 
 TEST(Loop, RunsInOrderAndTimersWhenDue) {
-  Loop loop;
+  ThreadLoop loop;
   std::vector<int> seen;
   int rounds = 0;
   loop.set_after_batch([&] { ++rounds; });

@@ -103,7 +103,7 @@ TEST(Spooler, ReportsItemsDurableInOrderAndForgets) {
   std::mutex mutex;
   std::vector<std::uint64_t> durable;
   {
-    Spooler spooler(temp.path(), [&](const Fence& fence, std::uint64_t sequence, const Status& status) {
+    ThreadSpooler spooler(temp.path(), [&](const Fence& fence, std::uint64_t sequence, const Status& status) {
       const std::lock_guard lock(mutex);
       EXPECT_EQ(fence, kFence);
       EXPECT_TRUE(status.ok());
@@ -133,7 +133,7 @@ TEST(Spooler, AFailureIsReportedForTheItem) {
   std::mutex mutex;
   int failures = 0;
   {
-    Spooler spooler(temp.path() / "absent", [&](const Fence&, std::uint64_t, const Status& status) {
+    ThreadSpooler spooler(temp.path() / "absent", [&](const Fence&, std::uint64_t, const Status& status) {
       const std::lock_guard lock(mutex);
       if (!status) ++failures;
     });

@@ -1,0 +1,85 @@
+#include "worker/file_transfers.hpp"
+
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "common/crash_point.hpp"
+#include "common/protocol/wire.pb.h"
+#include "worker/job_folder.hpp"
+
+namespace fathom::worker {
+namespace {
+
+// Hashes and uploads files and names them in `out`.
+Status put(ArtifactClient& artifacts, ArtifactCache& cache, const std::vector<LocalFile>& files,
+           const ArtifactClient::Cancelled& cancelled, const std::function<wire::File*()>& out) {
+  for (const LocalFile& file : files) {
+    FATHOM_TRY(artifacts.put(file.file, file.sha256, file.size, cancelled));
+    crash_point("file.uploaded");
+    cache.keep(file.file, file.sha256);
+    wire::File* entry = out();
+    entry->set_path(file.path);
+    entry->set_sha256(file.sha256);
+    entry->set_size(file.size);
+  }
+  return success();
+}
+
+Status put_checkpoint(ArtifactClient& artifacts, ArtifactCache& cache, const std::filesystem::path& folder,
+                      const ArtifactClient::Cancelled& cancelled, wire::Checkpoint& checkpoint) {
+  FATHOM_ASSIGN(const LocalFile file, hash_file(folder, checkpoint.path()));
+  return put(artifacts, cache, {file}, cancelled, [&] { return checkpoint.mutable_file(); });
+}
+
+Status put_final(ArtifactClient& artifacts, ArtifactCache& cache, const std::filesystem::path& tree,
+                 const ArtifactClient::Cancelled& cancelled, wire::Item& item) {
+  FATHOM_ASSIGN(const std::vector<LocalFile> files, hash_tree(tree));
+  if (files.empty() && item.has_finished()) {
+    return Error{Errc::internal, fmt::format("the trainer said finished but wrote nothing to {}", tree.string())};
+  }
+  auto* list = item.has_finished() ? item.mutable_finished()->mutable_files() : item.mutable_stopped()->mutable_files();
+  list->Clear();
+  return put(artifacts, cache, files, cancelled, [list] { return list->Add(); });
+}
+
+}  // namespace
+
+Status FileTransfers::make_folder(const std::filesystem::path& folder) { return make_job_folder(folder); }
+
+void FileTransfers::lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) {
+  downloads_.post(
+      [this, assign = wire::Assign(assign), folder, flag = std::move(cancelled), done = std::move(done)]() mutable {
+        const Status laid = lay_inputs(client_, cache_, assign, folder, [flag] { return flag->load(); });
+        loop_.post([assign = std::move(assign), done = std::move(done), laid] { done(assign, laid); });
+      });
+}
+
+void FileTransfers::upload(const wire::Item& item, const std::filesystem::path& folder, Flag cancelled, Uploaded done) {
+  uploads_.post([this, item = wire::Item(item), folder, flag = std::move(cancelled), done = std::move(done)]() mutable {
+    const auto wanted = [flag] { return flag->load(); };
+    Status status = success();
+    if (item.has_checkpoint()) {
+      status = put_checkpoint(client_, cache_, folder, wanted, *item.mutable_checkpoint());
+      item.mutable_checkpoint()->clear_path();  // of this worker's disk, nobody else's business
+    } else if (item.has_finished() || item.has_stopped()) {
+      status = put_final(client_, cache_, folder / "final", wanted, item);
+    }
+    loop_.post([item = std::move(item), done = std::move(done), status]() mutable { done(item, status); });
+  });
+}
+
+void FileTransfers::after_uploads(std::function<void()> done) {
+  uploads_.post([this, done = std::move(done)] { loop_.post(done); });
+}
+
+void FileTransfers::remove_folder(const std::filesystem::path& folder) {
+  // A large tree takes a while to remove.
+  uploads_.post([folder] {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder, ignored);
+    std::filesystem::remove(folder.parent_path(), ignored);  // the job's folder, when this was its last attempt
+  });
+}
+
+}  // namespace fathom::worker

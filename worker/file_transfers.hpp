@@ -1,0 +1,40 @@
+// Transfers on this machine's disk: two threads, one for uploads and one for downloads, which block on disk and peer; a
+// cache of what came and went.
+#pragma once
+
+#include "worker/artifact_cache.hpp"
+#include "worker/artifact_client.hpp"
+#include "worker/loop.hpp"
+#include "worker/task_thread.hpp"
+#include "worker/transfers.hpp"
+
+namespace fathom::worker {
+
+class FileTransfers final : public Transfers {
+ public:
+  // `cache`: its folder, and how many bytes it may hold. The loop outlives this.
+  FileTransfers(Loop& loop, const std::filesystem::path& cache, std::uint64_t cache_limit)
+      : loop_(loop), cache_(cache, cache_limit) {}
+  ~FileTransfers() override { client_.stop(); }
+
+  void opened(std::function<bool(const wire::Envelope&)> send) override { client_.opened(std::move(send)); }
+  void lost() override { client_.lost(); }
+  void deliver(std::shared_ptr<const wire::Envelope> envelope) override { client_.deliver(std::move(envelope)); }
+  void stop() override { client_.stop(); }
+
+  [[nodiscard]] Status make_folder(const std::filesystem::path& folder) override;
+  void lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) override;
+  void upload(const wire::Item& item, const std::filesystem::path& folder, Flag cancelled, Uploaded done) override;
+  void after_uploads(std::function<void()> done) override;
+  void remove_folder(const std::filesystem::path& folder) override;
+  void shrink() override { cache_.shrink(0); }
+
+ private:
+  Loop& loop_;
+  ArtifactClient client_;
+  ArtifactCache cache_;
+  TaskThread uploads_;  // last: their tasks use what stands above
+  TaskThread downloads_;
+};
+
+}  // namespace fathom::worker
