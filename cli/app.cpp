@@ -23,6 +23,7 @@ struct Parsed {
   CollectOptions collect;
   TokenOptions token;
   std::string sweep;
+  std::string worker;
   std::string job;
   std::uint64_t tail = 16384;
   bool print = false;
@@ -65,7 +66,12 @@ void add_machine(CLI::App& app, Parsed& p) {
   auto* board = command(app, p, "dashboard", "Print a link that logs a browser in once",
                         [&p] { return dashboard(p.context, p.print); });
   board->add_flag("--print", p.print, "Only print the link; needs a running 'up'");
-  command(app, p, "workers", "List the workers and their devices", [&p] { return workers(p.context); });
+  // CLI11 runs the command's callback after its subcommand's, so the one action knows both.
+  auto* list = command(app, p, "workers", "List the workers and their devices, or revoke one",
+                       [&p] { return p.worker.empty() ? workers(p.context) : worker_revoke(p.context, p.worker); });
+  auto* revoke = list->add_subcommand("revoke", "End a worker's connection now and refuse its certificate later");
+  revoke->add_flag("--json", p.context.json, "One JSON value on stdout instead of text");
+  revoke->add_option("WORKER", p.worker, "Its name or its number")->required();
   command(app, p, "export", "Write the coordinator's event log to a file, for a backup",
           [&p] { return export_log(p.context, p.file.file); })
       ->add_option("FILE", p.file.file, "File to write")
@@ -78,11 +84,15 @@ void add_tokens(CLI::App& app, Parsed& p) {
   auto* create = command(*token, p, "create", "Make a token and show it this once",
                          [&p] { return token_create(p.context, p.token); });
   create->add_option("NAME", p.token.name, "Who it is for")->required();
-  create->add_option("--role", p.token.role, "viewer looks, submitter submits and cancels, admin does everything")
+  create
+      ->add_option(
+          "--role", p.token.role,
+          "viewer looks, submitter submits and cancels, admin does everything; worker lets one worker join once")
       ->required()
-      ->check(CLI::IsMember({"viewer", "submitter", "admin"}));
-  create->add_option("--days", p.token.days, "Good for so many days (default: until it is revoked)");
-  create->add_option("--out", p.token.out, "Write a folder for --state that holds it, instead of showing it");
+      ->check(CLI::IsMember({"viewer", "submitter", "admin", "worker"}));
+  create->add_option("--days", p.token.days, "Good for so many days (default: until it is revoked; a worker's: 1)");
+  create->add_option("--out", p.token.out,
+                     "Write a folder for --state that holds it, instead of showing it; a worker's: a file");
   command(*token, p, "list", "List the tokens", [&p] { return token_list(p.context); });
   command(*token, p, "revoke", "End a token and the browsers it logged in",
           [&p] { return token_revoke(p.context, p.token.name); })

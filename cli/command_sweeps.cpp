@@ -243,15 +243,29 @@ ExitCode workers(const Context& context) {
     fmt::print("{}\n", json{{"items", found}}.dump());
     return 0;
   }
-  TextTable table({"worker", "state", "device", ">slots", ">running"});
+  TextTable table({"number", "worker", "state", "device", ">slots", ">running"});
   for (const json& worker : found) {
     for (const json& device : worker.value("devices", json::array())) {
       const json running = device.value("running", json(0));
-      table.row({shown(worker, "name"), shown(worker, "state"), shown(device, "name"), shown(device, "slots"),
+      const json certificate = worker.value("certificate", json());
+      const bool revoked = certificate.is_object() && certificate.value("revoked", false);
+      table.row({shown(worker, "id"), shown(worker, "name"), revoked ? "revoked" : shown(worker, "state"),
+                 shown(device, "name"), shown(device, "slots"),
                  running.is_array() ? std::to_string(running.size()) : running.dump()});
     }
   }
   fmt::print("{}", found.empty() ? "No worker has joined: 'fathom up' starts one.\n" : table.text());
+  return 0;
+}
+
+ExitCode worker_revoke(const Context& context, const std::string& worker) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const json done, client.post("/api/v1/workers/" + encode(worker) + "/revoke", json::object()));
+  if (context.json) {
+    fmt::print("{}\n", done.dump());
+  } else {
+    fmt::print("{} may not work any more; its jobs run again elsewhere when their leases end\n", worker);
+  }
   return 0;
 }
 

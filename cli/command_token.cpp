@@ -36,9 +36,38 @@ Status write_folder(const Context& context, const fs::path& folder, const std::s
   return write_file_atomic(token_file(made).string(), token + "\n", 0600);
 }
 
+// A worker's token is the text itself: in a file for --join-token, or shown.
+ExitCode create_join_token(const Context& context, const TokenOptions& options) {
+  if (!options.out.empty() && fs::exists(options.out)) {
+    return Error{Errc::already_exists, options.out + " exists already: name another file with --out"};
+  }
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  const int hours = options.days == 0 ? 24 : options.days * 24;
+  FATHOM_ASSIGN(json made, client.post("/api/v1/join-tokens", {{"name", options.name}, {"hours", hours}}));
+  const std::string token = made.value("token", "");
+  if (!options.out.empty()) {
+    if (const Status written = write_file_atomic(options.out, token + "\n", 0600); !written) {
+      (void)client.remove("/api/v1/join-tokens/" + encode(options.name));  // nobody has seen it
+      return written.error();
+    }
+    made.erase("token");
+    made["file"] = options.out;
+  }
+  if (context.json) {
+    fmt::print("{}\n", made.dump());
+  } else if (options.out.empty()) {
+    fmt::print("{}\n", token);
+  } else {
+    fmt::print("{0}: one worker joins with 'fathom-worker --coordinator {1} --join-token {0}'\n", options.out,
+               client.address());
+  }
+  return 0;
+}
+
 }  // namespace
 
 ExitCode token_create(const Context& context, const TokenOptions& options) {
+  if (options.role == "worker") return create_join_token(context, options);
   FATHOM_ASSIGN(Client client, Client::open(context));
   FATHOM_ASSIGN(json made, client.post("/api/v1/tokens",
                                        {{"name", options.name}, {"role", options.role}, {"days", options.days}}));
@@ -63,16 +92,22 @@ ExitCode token_create(const Context& context, const TokenOptions& options) {
 
 ExitCode token_list(const Context& context) {
   FATHOM_ASSIGN(Client client, Client::open(context));
-  FATHOM_ASSIGN(const json found, client.get("/api/v1/tokens"));
+  FATHOM_ASSIGN(json found, client.get("/api/v1/tokens"));
+  FATHOM_ASSIGN(const json joins, client.get("/api/v1/join-tokens"));
+  for (const json& token : joins.at("items")) found["items"].push_back(token);
+  found["total"] = found["items"].size();
   if (context.json) {
     fmt::print("{}\n", found.dump());
     return 0;
   }
   TextTable table({"name", "role", "made", "expires"});
-  for (const json& token : found.value("items", json::array())) {
+  for (const json& token : found["items"]) {
     const std::string expires = date(token.value("expires", json()));
+    const bool used = token.value("used_by", json()).is_string();
     table.row({token.value("name", ""), token.value("role", ""), date(token.value("created", json())),
-               expires.empty() ? "never" : expires});
+               used              ? "used"
+               : expires.empty() ? "never"
+                                 : expires});
   }
   fmt::print("{}", table.text());
   return 0;
@@ -80,7 +115,11 @@ ExitCode token_list(const Context& context) {
 
 ExitCode token_revoke(const Context& context, const std::string& name) {
   FATHOM_ASSIGN(Client client, Client::open(context));
-  FATHOM_ASSIGN(const json done, client.remove("/api/v1/tokens/" + encode(name)));
+  auto done_or = client.remove("/api/v1/tokens/" + encode(name));
+  if (!done_or && done_or.error().code == Errc::not_found) {
+    done_or = client.remove("/api/v1/join-tokens/" + encode(name));
+  }
+  FATHOM_ASSIGN(const json done, std::move(done_or));
   if (context.json) {
     fmt::print("{}\n", done.dump());
   } else {

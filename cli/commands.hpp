@@ -66,6 +66,7 @@ ExitCode cancel(const Context& context, const std::string& sweep, const std::str
 // Without a sweep: the ends of the coordinator's and the worker's logs.
 ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail);
 ExitCode workers(const Context& context);
+ExitCode worker_revoke(const Context& context, const std::string& worker);
 struct TokenOptions {
   std::string name, role;
   std::uint32_t days = 0;  // 0: for ever

@@ -17,6 +17,7 @@ struct Settings {
   Millis lease{15000};
   Millis heartbeat{3000};
   Millis orphan_grace{60000};
+  Millis worker_certificate{30LL * 24 * 3600 * 1000};
 
   std::uint32_t connections = 1024;
   std::uint32_t http_threads = 4;
@@ -47,6 +48,11 @@ inline void bind(Config& config, Settings& settings) {
   config.bind("orphan_grace", settings.orphan_grace,
               "A worker without contact for so long makes a checkpoint and stops its jobs.",
               {.min = 100, .max = 86400e3});
+  config.bind(
+      "worker_certificate", settings.worker_certificate,
+      "How long a worker's certificate is good. Workers renew theirs when a third of that is left; one that was "
+      "away for longer needs a new join token.",
+      {.min = 1000, .max = 3650.0 * 86400e3});
   config.bind("limits.connections", settings.connections, "Connections at once, workers and browsers together.",
               {.min = 8, .max = 65536});
   config.bind("limits.http_threads", settings.http_threads, "Threads that answer requests.", {.min = 1, .max = 64});

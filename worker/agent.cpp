@@ -13,7 +13,8 @@
 namespace fathom::worker {
 namespace {
 
-constexpr Millis kTick(50);  // how often clocks are looked at; heartbeats keep their own interval
+constexpr Millis kRenewalPause(10'000);  // before a renewal that was not answered is asked for again
+constexpr Millis kTick(50);              // how often clocks are looked at; heartbeats keep their own interval
 
 // Acknowledgements name an attempt without its lease.
 template <class Ack>
@@ -89,7 +90,6 @@ void Agent::say_hello(wire::Hello& hello) const {
   hello.set_version(setup_.version);
   hello.set_worker_uid(state_.uid());
   hello.set_name(setup_.options.name);
-  hello.set_join_token(setup_.join_secret);
   for (const DeviceSpec& device : setup_.devices) {
     wire::Device& entry = *hello.add_devices();
     entry.set_name(device.name);
@@ -118,6 +118,11 @@ void Agent::lost(std::uint64_t connection, const std::string& why) {
   welcomed_ = false;
   contact_.lost();
   transfers_->lost();
+  if (setup_.credentials && setup_.credentials->expired(SystemClock().wall())) {
+    fatal(
+        "the certificate of this worker has expired while it was away; start it with a new join token "
+        "(fathom token create NAME --role worker)");
+  }
 }
 
 void Agent::received(std::uint64_t connection, const std::shared_ptr<wire::Envelope>& envelope) {
@@ -129,6 +134,8 @@ void Agent::received(std::uint64_t connection, const std::shared_ptr<wire::Envel
     case wire::Envelope::kHeartbeatAck:
       contact_.acknowledged(envelope->heartbeat_ack().number());
       return;
+    case wire::Envelope::kCertificateIssued:
+      return renewed(envelope->certificate_issued());
     case wire::Envelope::kAssign:
       return runner_->assign(envelope->assign());
     case wire::Envelope::kStop:
@@ -166,10 +173,38 @@ void Agent::welcome(const wire::Welcome& welcome) {
                terms.heartbeat.count(), terms.lease.count());
 }
 
+void Agent::renew() {
+  if (!setup_.credentials || loop_->now() < next_renewal_ || !setup_.credentials->due(SystemClock().wall())) return;
+  next_renewal_ = loop_->now() + kRenewalPause;
+  auto request = setup_.credentials->request();
+  if (!request) return spdlog::error("cannot renew the certificate error=\"{}\"", request.error().message);
+  wire::Envelope envelope;
+  envelope.mutable_certificate_request()->set_worker_uid(state_.uid());
+  envelope.mutable_certificate_request()->set_name(setup_.options.name);
+  envelope.mutable_certificate_request()->set_request(*request);
+  link_->send(envelope);
+}
+
+// The present connection goes on under the old certificate; the next one shows the new one.
+void Agent::renewed(const wire::CertificateIssued& issued) {
+  if (!setup_.credentials) return;
+  if (auto kept = setup_.credentials->accept(issued.chain(), state_.uid()); !kept) {
+    return spdlog::error("the new certificate cannot be used error=\"{}\"", kept.error().message);
+  }
+  auto tls = setup_.credentials->tls(setup_.options.ca);
+  if (!tls) return spdlog::error("the new certificate cannot be used error=\"{}\"", tls.error().message);
+  link_->use(*tls);
+  spdlog::info("certificate renewed");
+}
+
 // Only a coordinator that is busy will think otherwise later; but a token may be renewed under a running worker's jobs,
 // so the worker keeps trying while it has any.
 void Agent::refused(const std::string& code, const std::string& message) {
   spdlog::error("the coordinator refuses this worker code={} message=\"{}\"", code, message);
+  if (code == "revoked") {
+    if (setup_.credentials) setup_.credentials->discard();
+    return fatal("refused by the coordinator: " + message);
+  }
   if (code != "busy" && epoch_ == 0) return fatal("refused by the coordinator: " + message);
   link_->drop(connection_, "refused");
 }
@@ -187,6 +222,7 @@ void Agent::tick() {
   }
   if (contact_.orphaned(now)) runner_->give_up_all();
   if (welcomed_ && now >= next_beat_) beat();
+  if (welcomed_) renew();
   loop_->post_after(kTick, [this] { tick(); });
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "worker/contact.hpp"
+#include "worker/credentials.hpp"
 #include "worker/job_runner.hpp"
 #include "worker/link.hpp"
 #include "worker/loop.hpp"
@@ -19,8 +20,9 @@
 #include "worker/uplink.hpp"
 
 namespace fathom::wire {
-class Welcome;
+class CertificateIssued;
 class Hello;
+class Welcome;
 }  // namespace fathom::wire
 
 namespace fathom::worker {
@@ -29,7 +31,7 @@ struct AgentSetup {
   Options options;  // trainer and name filled in, root absolute
   std::vector<DeviceSpec> devices;
   LinkOptions link;
-  std::string join_secret;
+  std::shared_ptr<Credentials> credentials;  // null: the link's TLS is all there is (tests)
   std::string version;
   Machine machine;
 };
@@ -63,6 +65,8 @@ class Agent {
   void received(std::uint64_t connection, const std::shared_ptr<wire::Envelope>& envelope);
   void lost(std::uint64_t connection, const std::string& why);
   void welcome(const wire::Welcome& welcome);
+  void renew();
+  void renewed(const wire::CertificateIssued& issued);
   void refused(const std::string& code, const std::string& message);
   void tick();
   void beat();
@@ -85,6 +89,7 @@ class Agent {
   bool lapse_told_ = false;
   TimePoint asked_{};  // when the Hello left
   TimePoint next_beat_{};
+  TimePoint next_renewal_{};
   std::uint64_t epoch_ = 0;  // the coordinator's; grows with each of its starts
   int exit_code_ = 0;
 };

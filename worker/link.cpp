@@ -56,7 +56,10 @@ void Link::connect() {
   net::ConnectOptions options;
   options.host = options_.coordinator.host;
   options.port = options_.coordinator.port;
-  options.tls = options_.tls;
+  {
+    const std::lock_guard lock(mutex_);
+    options.tls = options_.tls;
+  }
   options.expect_host = options_.expect_host;
   net::connect(io_->context, std::move(options), [this](Result<std::shared_ptr<net::Connection>> result) {
     if (result) return connected(*result);
@@ -137,6 +140,11 @@ bool Link::send_bulk(const wire::Envelope& envelope) {
 void Link::settled(Millis lease) {
   const std::lock_guard lock(mutex_);
   pauses_.settled(lease);
+}
+
+void Link::use(const net::TlsContext& tls) {
+  const std::lock_guard lock(mutex_);
+  options_.tls = tls;
 }
 
 void Link::drop(std::uint64_t connection, const std::string& why) {

@@ -44,6 +44,7 @@ class Link final : public Uplink {
   bool send(const wire::Envelope& envelope) override;
   bool send_bulk(const wire::Envelope& envelope) override;
   void settled(Millis lease) override;
+  void use(const net::TlsContext& tls) override;
   void drop(std::uint64_t connection, const std::string& why) override;
 
  private:
@@ -55,7 +56,7 @@ class Link final : public Uplink {
   void connect_later();
   [[nodiscard]] std::shared_ptr<net::Connection> current();
 
-  const LinkOptions options_;
+  LinkOptions options_;  // tls under mutex_
   const Callbacks callbacks_;
   std::unique_ptr<Io> io_;
 

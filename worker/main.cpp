@@ -16,6 +16,8 @@
 #include "common/net/endpoint.hpp"
 #include "common/net/secrets.hpp"
 #include "worker/agent.hpp"
+#include "worker/credentials.hpp"
+#include "worker/enroll.hpp"
 #include "worker/machine.hpp"
 #include "worker/options.hpp"
 
@@ -34,7 +36,7 @@ struct Flag {
 
 std::vector<Flag> all_flags() {
   return {{"--coordinator", "coordinator", "HOST:PORT of the coordinator", {}},
-          {"--join-token", "join_token", "file with the join token", {}},
+          {"--join-token", "join_token", "file with a join token; needed until the worker has a certificate", {}},
           {"--ca", "ca", "CA certificate of the coordinator; without it the join token's fingerprint is believed", {}},
           {"--state", "state", "state folder (default $XDG_STATE_HOME/fathom/worker)", {}},
           {"--root", "root", "folder that model and data paths are relative to", {}},
@@ -90,19 +92,7 @@ Result<AgentSetup> make_setup(Options options) {
   setup.version = FATHOM_VERSION;
   setup.machine = describe_machine();
   FATHOM_ASSIGN(setup.link.coordinator, net::parse_endpoint(options.coordinator));
-  if (options.join_token.empty())
-    return Error{Errc::invalid_argument, "--join-token FILE is needed: what the coordinator made"};
-  FATHOM_ASSIGN(const std::string text, read_file(options.join_token, 4096));
-  FATHOM_ASSIGN(const net::JoinToken token, net::parse_join_token(text));
-  setup.join_secret = token.secret;
-  net::Trust trust;
-  if (options.ca.empty()) {
-    trust.ca_sha256 = token.ca_sha256;
-  } else {
-    trust.ca_file = options.ca;
-    setup.link.expect_host = setup.link.coordinator.host;
-  }
-  FATHOM_ASSIGN(setup.link.tls, net::client_context(trust, net::kAlpnWorker));
+  if (!options.ca.empty()) setup.link.expect_host = setup.link.coordinator.host;
   setup.link.first_pause = options.reconnect_first;
   setup.link.most_pause = options.reconnect_most;
 
@@ -118,6 +108,35 @@ Result<AgentSetup> make_setup(Options options) {
   if (options.state.empty()) options.state = default_state_folder();
   setup.options = std::move(options);
   return setup;
+}
+
+// Whether the certificate that is held is to be shown, or the join token to be traded for one.
+Result<bool> must_join(const Options& options, const Credentials& credentials) {
+  const Error needed{Errc::invalid_argument,
+                     "--join-token FILE is needed: what \"fathom token create NAME --role worker\" "
+                     "printed, or the file join-token in the coordinator's state folder"};
+  const bool good = credentials.held() && !credentials.expired(SystemClock().wall());
+  if (options.join_token.empty()) return good ? Result<bool>(false) : Result<bool>(needed);
+  const auto text = read_file(options.join_token, 4096);
+  if (good && !text) return false;  // the token was used and thrown away
+  if (!text) return text.error();
+  FATHOM_ASSIGN(const net::JoinToken token, net::parse_join_token(*text));
+  // A token of another coordinator is an order to go there.
+  return !good || token.ca_sha256 != credentials.ca_sha256();
+}
+
+// Fills in what the link needs to be believed.
+Status identify(AgentSetup& setup, const StateFolder& state) {
+  const Options& options = setup.options;
+  setup.credentials = std::make_shared<Credentials>(state.path());
+  FATHOM_TRY(setup.credentials->load());
+  FATHOM_ASSIGN(const bool join, must_join(options, *setup.credentials));
+  if (join) {
+    const Enrollment enrollment{setup.link, options.ca, options.join_token, state.uid(), options.name};
+    FATHOM_TRY(enroll(enrollment, *setup.credentials));
+  }
+  FATHOM_ASSIGN(setup.link.tls, setup.credentials->tls(options.ca));
+  return success();
 }
 
 int complain(const Error& error) {
@@ -155,6 +174,7 @@ int start(const std::string& config_file, const CLI::App& app, const std::vector
   if (!setup) return complain(setup.error());
   auto state = StateFolder::open(setup->options.state);
   if (!state) return complain(state.error());
+  if (auto known = identify(*setup, *state); !known) return complain(known.error());
   return run_until_signal(std::move(*setup), *state);
 }
 

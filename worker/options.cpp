@@ -40,8 +40,9 @@ void bind_trainer(Config& config, Options& o) {
 
 void bind_options(Config& config, Options& o) {
   config.bind("coordinator", o.coordinator, "Address and port of the coordinator.");
-  config.bind("join_token", o.join_token, "File with the join token that the coordinator made.");
-  config.bind("ca", o.ca, "CA certificate of the coordinator. Empty: the fingerprint in the join token is believed.");
+  config.bind("join_token", o.join_token,
+              "File with a join token that the coordinator made; used once, for the worker's certificate.");
+  config.bind("ca", o.ca, "CA certificate of the coordinator. Empty: the one is believed that the join token names.");
   config.bind("state", o.state, "State folder. Empty: $XDG_STATE_HOME/fathom/worker (~/.local/state).");
   config.bind("root", o.root, "Folder that the model and data paths of sweeps are relative to.");
   config.bind(

@@ -2,6 +2,7 @@
 //   VERSION   "fathom-worker 1"
 //   lock      held (flock) while a worker lives; the kernel lets go of it when the worker dies
 //   uid       32 hex digits, made once: the worker's identity over restarts
+//   identity.pem  private key, certificate and the coordinator's CA (worker/credentials.hpp)
 //   spool/    items that the coordinator has not acknowledged
 //   cache/    fetched artifacts by hash
 //   jobs/     folders of running attempts; emptied at start, since their trainers died with the last worker
@@ -22,6 +23,7 @@ class StatePaths {
   StatePaths(std::filesystem::path path, std::string uid) : path_(std::move(path)), uid_(std::move(uid)) {}
 
   [[nodiscard]] const std::string& uid() const { return uid_; }
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path spool() const { return path_ / "spool"; }
   [[nodiscard]] std::filesystem::path cache() const { return path_ / "cache"; }
   [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }

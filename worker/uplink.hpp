@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/net/tls.hpp"
 
 namespace fathom::wire {
 class Envelope;
@@ -34,6 +35,8 @@ class Uplink {
   virtual bool send_bulk(const wire::Envelope& envelope) = 0;
   // The coordinator has accepted us (Pauses::settled).
   virtual void settled(Millis lease) = 0;
+  // The next connections show another certificate; a line without TLS takes no notice.
+  virtual void use(const net::TlsContext&) {}
   // Ends the present connection, if it is still this one; a new one follows.
   virtual void drop(std::uint64_t connection, const std::string& why) = 0;
 };

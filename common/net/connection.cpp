@@ -20,18 +20,14 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kReadSize = 64 * 1024;
 constexpr std::chrono::seconds kFarewell{2};
 
-std::string endpoint_text(const TlsStream& stream) {
-  error_code error;
-  const auto endpoint = boost::beast::get_lowest_layer(stream).socket().remote_endpoint(error);
-  if (error) return "unknown";
-  const std::string host = endpoint.address().to_string();
-  return (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(endpoint.port());
-}
-
 class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
  public:
   TlsConnection(std::unique_ptr<TlsStream> stream, const Limits& limits)
-      : stream_(std::move(stream)), limits_(limits), timer_(stream_->get_executor()), peer_(endpoint_text(*stream_)) {}
+      : stream_(std::move(stream)),
+        limits_(limits),
+        timer_(stream_->get_executor()),
+        peer_(endpoint_text(*stream_)),
+        certificate_(peer_certificate(stream_->native_handle())) {}
 
   void start(Callbacks callbacks) override {
     post([self = shared_from_this(), callbacks = std::move(callbacks)]() mutable {
@@ -88,6 +84,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
 
   [[nodiscard]] const std::string& peer() const override { return peer_; }
+  [[nodiscard]] std::optional<PeerCertificate> certificate() const override { return certificate_; }
 
  private:
   // With mutex_ held: starts a write unless one is on its way, which will take the new bytes along.
@@ -223,6 +220,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   const Limits limits_;
   asio::steady_timer timer_;
   const std::string peer_;
+  const std::optional<PeerCertificate> certificate_;
 
   // On the strand only.
   Callbacks callbacks_;

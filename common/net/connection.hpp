@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/clock.hpp"
+#include "common/net/client_identity.hpp"
 #include "common/net/tls.hpp"
 #include "common/result.hpp"
 
@@ -72,6 +74,8 @@ class Connection {
   [[nodiscard]] virtual std::size_t queued() const = 0;
   // HOST:PORT of the other side.
   [[nodiscard]] virtual const std::string& peer() const = 0;
+  // The certificate that the other side showed and its TLS has believed; nullopt: none.
+  [[nodiscard]] virtual std::optional<PeerCertificate> certificate() const { return std::nullopt; }
 };
 
 // Takes over a stream whose handshake is done; its executor must be a strand.

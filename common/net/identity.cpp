@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/files.hpp"
+#include "common/net/issue.hpp"
 #include "common/net/pem.hpp"
 
 namespace fathom::net {
@@ -16,17 +17,7 @@ constexpr long kDay = 24L * 60 * 60;
 constexpr long kCaLife = 3650 * kDay;
 constexpr long kServerLife = 825 * kDay;  // the longest that Apple's TLS stack accepts from a private CA
 constexpr long kRenewBefore = 30 * kDay;
-
-bool add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  X509_EXTENSION* extension = X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str());
-  if (extension == nullptr) return false;
-  const bool added = X509_add_ext(certificate, extension, -1) == 1;
-  X509_EXTENSION_free(extension);
-  return added;
-}
+constexpr long kBackdate = 3600;  // a peer whose clock is slow must not see a certificate of the future
 
 bool is_address(const std::string& name) {
   const Asn1Ptr address(a2i_IPADDRESS(name.c_str()));
@@ -51,27 +42,11 @@ Result<std::string> alternative_names(const std::vector<std::string>& hostnames)
   return text;
 }
 
-// A version 3 certificate for `key` without extensions and signature, with a random serial number.
-X509Ptr blank_certificate(EVP_PKEY* key, const std::string& common_name, long life) {
-  X509Ptr certificate(X509_new());
-  const BignumPtr serial(BN_new());
-  if (!certificate || !serial || BN_rand(serial.get(), 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) != 1) return nullptr;
-  BN_to_ASN1_INTEGER(serial.get(), X509_get_serialNumber(certificate.get()));
-  X509_set_version(certificate.get(), X509_VERSION_3);
-  // An hour back: a peer whose clock is slow must not see a certificate of the future.
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), life);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
-                             reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
-  X509_set_pubkey(certificate.get(), key);
-  return certificate;
-}
-
 Status make_authority(const std::string& ca_file, const std::string& key_file) {
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("making the CA key");
   // A CA's name appears in trust lists: the start of its key's hash tells two coordinators apart.
-  const X509Ptr certificate = blank_certificate(key.get(), "Fathom CA", kCaLife);
+  const X509Ptr certificate = blank_certificate(key.get(), "Fathom CA", kBackdate, kCaLife);
   if (!certificate) return openssl_error("making the CA certificate");
   X509* self = certificate.get();
   X509_set_issuer_name(self, X509_get_subject_name(self));
@@ -87,12 +62,12 @@ Status make_authority(const std::string& ca_file, const std::string& key_file) {
   return write_file_atomic(ca_file, pem, 0644);
 }
 
-Status make_server(const Identity& identity, const std::string& ca_key_file, const std::string& names) {
+Status make_server(const Identity& identity, const std::string& names) {
   FATHOM_ASSIGN(const X509Ptr ca, read_certificate(identity.ca_file));
-  FATHOM_ASSIGN(const KeyPtr ca_key, read_key(ca_key_file));
+  FATHOM_ASSIGN(const KeyPtr ca_key, read_key(identity.ca_key_file));
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("making the server key");
-  const X509Ptr certificate = blank_certificate(key.get(), "fathom-coordinator", kServerLife);
+  const X509Ptr certificate = blank_certificate(key.get(), "fathom-coordinator", kBackdate, kServerLife);
   if (!certificate) return openssl_error("making the server certificate");
   X509* server = certificate.get();
   X509_set_issuer_name(server, X509_get_subject_name(ca.get()));
@@ -146,13 +121,12 @@ bool is_missing(const std::string& path) {
 Result<Identity> ensure_identity(const std::string& folder, const std::vector<std::string>& hostnames) {
   FATHOM_ASSIGN(const std::string names, alternative_names(hostnames));
   FATHOM_TRY(make_folders(folder, 0700));
-  Identity identity{folder + "/ca.pem", folder + "/server.pem", folder + "/server.key", ""};
-  const std::string ca_key_file = folder + "/ca.key";
+  Identity identity{folder + "/ca.pem", folder + "/server.pem", folder + "/server.key", folder + "/ca.key", ""};
   // Only a CA that was never finished is made anew: replacing one would lock out every worker and client that trusts
   // it.
-  if (is_missing(identity.ca_file)) FATHOM_TRY(make_authority(identity.ca_file, ca_key_file));
+  if (is_missing(identity.ca_file)) FATHOM_TRY(make_authority(identity.ca_file, identity.ca_key_file));
   FATHOM_ASSIGN(identity.ca_sha256, certificate_fingerprint(identity.ca_file));
-  if (!server_is_good(identity, hostnames)) FATHOM_TRY(make_server(identity, ca_key_file, names));
+  if (!server_is_good(identity, hostnames)) FATHOM_TRY(make_server(identity, names));
   return identity;
 }
 

@@ -15,6 +15,7 @@ struct Identity {
   std::string ca_file;
   std::string certificate_file;  // the server certificate followed by the CA's: the chain that is presented
   std::string key_file;
+  std::string ca_key_file;
   std::string ca_sha256;  // of the CA certificate, hex
 };
 

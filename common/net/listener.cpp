@@ -24,13 +24,14 @@ constexpr std::chrono::milliseconds kPause{100};
 
 class Listener::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(asio::io_context& io, TlsContext tls, Take take)
+  Impl(asio::io_context& io, TlsContext tls, Take take, Refused refused)
       : io_(io),
         strand_(asio::make_strand(io)),
         acceptor_(strand_),
         pause_(strand_),
         tls_(std::move(tls)),
-        take_(std::move(take)) {}
+        take_(std::move(take)),
+        refused_(std::move(refused)) {}
 
   Result<Endpoint> listen(const Endpoint& at) {
     error_code error;
@@ -97,12 +98,18 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
       moved.async_handshake(asio::ssl::stream_base::server,
                             [self, stream = std::move(stream)](error_code error) mutable {
                               --self->handshakes_;
-                              if (error) return;
+                              if (error) return self->failed(*stream);
                               boost::beast::get_lowest_layer(*stream).expires_never();
                               const std::string protocol = negotiated_protocol(stream->native_handle());
                               self->take_(std::move(stream), protocol);
                             });
     });
+  }
+
+  // A line that broke or no TLS at all is nobody's business; a certificate that was shown and is wrong is.
+  void failed(TlsStream& stream) const {
+    const long verdict = SSL_get_verify_result(stream.native_handle());
+    if (verdict != X509_V_OK && refused_) refused_(endpoint_text(stream), X509_verify_cert_error_string(verdict));
   }
 
   asio::io_context& io_;
@@ -111,6 +118,7 @@ class Listener::Impl : public std::enable_shared_from_this<Impl> {
   asio::steady_timer pause_;
   TlsContext tls_;
   Take take_;
+  Refused refused_;
   std::atomic<int> handshakes_{0};
 };
 
@@ -121,8 +129,9 @@ Listener::~Listener() { stop(); }
 
 void Listener::stop() { impl_->stop(); }
 
-Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& io, const Endpoint& at, TlsContext tls, Take take) {
-  auto impl = std::make_shared<Impl>(io, std::move(tls), std::move(take));
+Result<std::unique_ptr<Listener>> Listener::open(asio::io_context& io, const Endpoint& at, TlsContext tls, Take take,
+                                                 Refused refused) {
+  auto impl = std::make_shared<Impl>(io, std::move(tls), std::move(take), std::move(refused));
   FATHOM_ASSIGN(Endpoint endpoint, impl->listen(at));
   impl->start();
   return std::unique_ptr<Listener>(new Listener(std::move(impl), std::move(endpoint)));

@@ -27,10 +27,13 @@ class Listener {
   // The protocol is kAlpnWorker, kAlpnHttp or empty.
   using Take = std::function<void(std::unique_ptr<TlsStream>, const std::string& protocol)>;
 
+  // A peer (HOST:PORT) showed a certificate that is not believed, for this reason. On the stream's strand.
+  using Refused = std::function<void(const std::string& peer, const std::string& why)>;
+
   // Port 0 takes any free one; endpoint() tells which. already_exists: another program listens there;
   // invalid_argument: the host is not an address of this machine.
   static Result<std::unique_ptr<Listener>> open(boost::asio::io_context& io, const Endpoint& at, TlsContext tls,
-                                                Take take);
+                                                Take take, Refused refused = {});
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;

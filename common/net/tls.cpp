@@ -17,7 +17,7 @@ namespace ssl = boost::asio::ssl;
 // Protocol list as ALPN sends it: one length byte before each name.
 std::string alpn_list(const std::string& name) { return std::string(1, static_cast<char>(name.size())) + name; }
 
-int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
+int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
                     unsigned size, void*) {
   // The client's order does not matter: a worker offers only its own protocol, a browser never does.
   static const std::string known = alpn_list(kAlpnWorker) + alpn_list(kAlpnHttp);
@@ -26,6 +26,10 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, co
                                           static_cast<unsigned>(known.size()), offered, size);
   if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
   *out = chosen;
+  // Here and not for all: a browser that is asked for a certificate asks its user.
+  if (std::string_view(reinterpret_cast<const char*>(chosen), *out_size) == kAlpnWorker) {
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  }
   return SSL_TLSEXT_ERR_OK;
 }
 
@@ -85,6 +89,10 @@ Result<TlsContext> server_context(const Identity& identity) {
   if (error) return Error{Errc::corrupt, identity.certificate_file + " cannot be used: " + error.message()};
   context->use_private_key_file(identity.key_file, ssl::context::pem, error);
   if (error) return Error{Errc::corrupt, identity.key_file + " cannot be used: " + error.message()};
+  FATHOM_ASSIGN(const X509Ptr ca, read_certificate(identity.ca_file));
+  X509_STORE_add_cert(SSL_CTX_get_cert_store(context->native_handle()), ca.get());
+  SSL_CTX_set_session_cache_mode(context->native_handle(), SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(context->native_handle(), 0);
   SSL_CTX_set_alpn_select_cb(context->native_handle(), select_protocol, nullptr);
   return context;
 }

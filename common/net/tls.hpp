@@ -21,8 +21,9 @@ inline constexpr const char* kAlpnHttp = "http/1.1";
 
 using TlsContext = std::shared_ptr<boost::asio::ssl::context>;
 
-// Nothing older than TLS 1.3, no client certificates. A client that offers only unknown protocols is refused; one that
-// offers none is left without.
+// Nothing older than TLS 1.3. A client that offers only unknown protocols is refused; one that offers none is left
+// without. Only under kAlpnWorker a client certificate is asked for: none may be shown, but one that is must be a
+// client's of this CA, in its time. Sessions are not resumed: who connects shows its certificate each time.
 Result<TlsContext> server_context(const Identity& identity);
 
 // Whom a client believes: exactly one of the two is set.

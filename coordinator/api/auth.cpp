@@ -119,10 +119,4 @@ Result<std::string> Auth::put(std::deque<Entry>& entries, const Identity& who, M
   return secret;
 }
 
-bool join_secret_matches(std::string_view presented, const std::string& secret_hash) {
-  const auto token = net::parse_join_token(presented);
-  const std::string hash = sha256_hex(token ? std::string_view(token->secret) : presented);
-  return net::equal_constant_time(hash, secret_hash);
-}
-
 }  // namespace fathom::api

@@ -66,8 +66,4 @@ class Auth {
   std::deque<Entry> sessions_;
 };
 
-// Compares what a worker's hello presents (a whole join token or its secret) with the secret whose SHA-256 is
-// `secret_hash`, in constant time.
-bool join_secret_matches(std::string_view presented, const std::string& secret_hash);
-
 }  // namespace fathom::api

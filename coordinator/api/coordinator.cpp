@@ -13,11 +13,11 @@
 
 #include "common/net/listener.hpp"
 #include "common/net/stream.hpp"
-#include "common/sha256.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/event_hub.hpp"
 #include "coordinator/api/routes.hpp"
 #include "coordinator/api/state_folder.hpp"
+#include "coordinator/api/worker_registry.hpp"
 #include "coordinator/api/worker_session.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/store/log_store.hpp"
@@ -98,6 +98,9 @@ class Coordinator::Impl {
     options.reserve_bytes = settings_.disk_reserve.value;
     FATHOM_ASSIGN(events_, store::open_event_store(folder_->inner("events.db"), event_hooks(), options));
     FATHOM_ASSIGN(tokens_, TokenStore::open(folder_->inner("tokens.json"), folder_->admin_token(), clock_));
+    FATHOM_ASSIGN(registry_, WorkerRegistry::open({folder_->inner("workers.json"), folder_->join_token_file(),
+                                                   folder_->identity(), settings_.worker_certificate},
+                                                  clock_));
     audit_.emplace(folder_->inner("audit.jsonl"), clock_);
     logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
     FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
@@ -165,12 +168,13 @@ class Coordinator::Impl {
     hosts.push_back(at.host);
     const auto pool = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
     auth_.emplace(*tokens_, hosts, clock_);
-    services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, *tokens_, hub_,
-                               telemetry_, pool, http_sessions_, version_, settings_.jobs, folder_->inner("")});
+    services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, *tokens_,
+                               *registry_, hub_, telemetry_, pool, http_sessions_, version_, settings_.jobs,
+                               folder_->inner("")});
     router_ = std::make_shared<Router>(*auth_, make_routes(*services_), clock_, pool, router_hooks());
-    workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_,
-                                    sha256_hex(folder_->join_secret()), settings_.heartbeat, settings_.lease,
-                                    settings_.orphan_grace});
+    workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_, *registry_,
+                                    worker_failures_, [this](const AuditEntry& entry) { audit_->write(entry); },
+                                    settings_.heartbeat, settings_.lease, settings_.orphan_grace});
   }
 
   RouterHooks router_hooks() {
@@ -197,7 +201,10 @@ class Coordinator::Impl {
         serve_http(std::move(stream), router_, limits, http_sessions_);
       }
     };
-    FATHOM_ASSIGN(listener_, net::Listener::open(io_, at, std::move(tls), take));
+    FATHOM_ASSIGN(listener_, net::Listener::open(io_, at, std::move(tls), take,
+                                                 [this](const std::string& peer, const std::string& why) {
+                                                   refused_certificate(*workers_, peer, why);
+                                                 }));
     return success();
   }
 
@@ -245,6 +252,8 @@ class Coordinator::Impl {
   std::shared_ptr<EventHub> hub_;
   bool replayed_ = false;
   std::unique_ptr<TokenStore> tokens_;
+  std::unique_ptr<WorkerRegistry> registry_;
+  FailureLimit worker_failures_{clock_};
   std::optional<AuditLog> audit_;
   std::optional<Auth> auth_;
   std::optional<Services> services_;

@@ -14,6 +14,7 @@ std::vector<Route> make_routes(Services& services) {
   add_job_routes(routes, services);
   add_system_routes(routes, services);
   add_token_routes(routes, services);
+  add_worker_routes(routes, services);
   add_browser_routes(routes, services);
   return routes;
 }

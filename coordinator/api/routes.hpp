@@ -25,6 +25,7 @@ namespace fathom::api {
 
 class EventHub;
 class Telemetry;
+class WorkerRegistry;
 
 struct Services {
   Runtime& runtime;
@@ -35,6 +36,7 @@ struct Services {
   artifacts::ArtifactStore& artifacts;
   Auth& auth;
   TokenStore& tokens;
+  WorkerRegistry& registry;
   std::shared_ptr<EventHub> hub;
   Telemetry& telemetry;
   std::function<void(std::function<void()>)> pool;  // runs work that may block, on an HTTP thread
@@ -53,6 +55,7 @@ void add_submit_route(std::vector<Route>& routes, Services& services);
 void add_job_routes(std::vector<Route>& routes, Services& services);
 void add_system_routes(std::vector<Route>& routes, Services& services);
 void add_token_routes(std::vector<Route>& routes, Services& services);
+void add_worker_routes(std::vector<Route>& routes, Services& services);
 void add_browser_routes(std::vector<Route>& routes, Services& services);
 
 // A whole number of the query between low and high, `otherwise` where the query has none.

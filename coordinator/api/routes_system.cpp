@@ -1,4 +1,4 @@
-// Workers, events, artifacts, the log, metrics, health.
+// Events, artifacts, the log, metrics, health.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -89,28 +89,6 @@ void log_export(Services& services, const Respond& respond) {
   });
 }
 
-// The read model's list; connections are known here, to the moment.
-void workers(Services& services, const Respond& respond) {
-  services.runtime.inspect([&services, respond](const core::State&) {
-    std::map<std::uint64_t, std::int64_t> heard;
-    for (const auto& [worker, connected] : services.runtime.connected()) {
-      heard[worker.value()] = connected.heard.time_since_epoch().count();
-    }
-    services.pool([&services, respond, heard] {
-      auto list = services.read.workers();
-      if (list) {
-        for (json& worker : list->at("items")) {
-          const auto found = worker.contains("id") && worker["id"].is_number()
-                                 ? heard.find(worker["id"].get<std::uint64_t>())
-                                 : heard.end();
-          if (found != heard.end()) worker["last_seen_ms"] = found->second;
-        }
-      }
-      respond(json_or_problem(list));
-    });
-  });
-}
-
 void events(Services& services, const Request& request, const Respond& respond) {
   const std::string& sweep = request.value("sweep");
   if (!sweep.empty()) {
@@ -163,8 +141,6 @@ void add_system_routes(std::vector<Route>& routes, Services& services) {
                        [&services](const Request&, const Respond& respond) { log_export(services, respond); }));
   routes.back().access = Access::admin;
   routes.back().type = "application/x-ndjson";
-  routes.push_back(get("/api/v1/workers", "Workers and their devices",
-                       [&services](const Request&, const Respond& respond) { workers(services, respond); }));
   routes.push_back(
       get("/api/v1/events", "Server-sent events: sweep, job, metric, worker",
           [&services](const Request& request, const Respond& respond) { events(services, request, respond); }));

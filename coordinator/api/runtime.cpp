@@ -214,6 +214,19 @@ void Runtime::leave(LinkPtr link, bool drained) {
   });
 }
 
+void Runtime::expel(const std::string& uid) {
+  post([this, uid] {
+    for (const core::Worker& worker : core_.state().workers) {
+      const auto found = worker.uid == uid ? connected_.find(worker.number) : connected_.end();
+      if (found == connected_.end()) continue;
+      found->second.link->revoked();
+      connected_.erase(found);
+      decide(core::WorkerGone{worker.number, false}, {});
+      return flush();
+    }
+  });
+}
+
 void Runtime::heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held) {
   post([this, link = std::move(link), worker, held = std::move(held)] {
     if (!is_current(link, worker)) return;
@@ -234,7 +247,12 @@ bool Runtime::take_item(const LinkPtr& link, ReceivedItem& item) {
       return false;
     }
   }
-  decide(item.command, {});
+  decide(item.command, [this, link, fence = item.command.fence](const Result<Applied>& applied) {
+    if (applied || applied.error().code != Errc::permission_denied) return;
+    // Of an older generation it is not known who had it; a newer one, or another's, can only be made up.
+    const core::Job* job = core_.state().job(fence.job);
+    if (job == nullptr || fence.generation >= job->generation) link->forged(fence);
+  });
   return true;
 }
 

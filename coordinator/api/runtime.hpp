@@ -33,6 +33,10 @@ class WorkerLink {
   virtual void deliver(const core::Effect& effect) = 0;
   // The connection is of no use: another one of the same worker took over, or what it sent cannot be taken.
   virtual void dismiss(const std::string& why) = 0;
+  // Its certificate was revoked: told so, and ended.
+  virtual void revoked() { dismiss("its certificate was revoked"); }
+  // It reported for an attempt that it was never given.
+  virtual void forged(const Fence&) {}
 };
 using LinkPtr = std::shared_ptr<WorkerLink>;
 
@@ -89,6 +93,8 @@ class Runtime {
   void join(LinkPtr link, core::WorkerHello hello, Done done);
   // The connection ended; ignored when another one has taken over.
   void leave(LinkPtr link, bool drained);
+  // The worker with this uid may not stay: its link is told and heard no more. Nothing when it is not connected.
+  void expel(const std::string& uid);
   void heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held);
   // `done` after all are durable; a missing file dismisses the link and drops the rest.
   void items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done);

@@ -30,8 +30,7 @@ StateFolder::StateFolder(StateFolder&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(std::exchange(other.lock_, -1)),
       identity_(std::move(other.identity_)),
-      admin_token_(std::move(other.admin_token_)),
-      join_secret_(std::move(other.join_secret_)) {}
+      admin_token_(std::move(other.admin_token_)) {}
 
 StateFolder::~StateFolder() {
   if (lock_ >= 0) ::close(lock_);
@@ -85,10 +84,8 @@ Status StateFolder::take_lock() {
 Status StateFolder::make_secrets(const std::vector<std::string>& hosts) {
   FATHOM_ASSIGN(identity_, net::ensure_identity(inner("tls"), hosts));
   FATHOM_ASSIGN(admin_token_, net::ensure_secret_file(path_ + "/token"));
-  FATHOM_ASSIGN(const std::string join, net::ensure_secret_file(inner("join-secret")));
-  join_secret_ = join;
-  // Written anew each time: it names the CA, which may have been replaced by hand.
-  return write_file_atomic(path_ + "/join-token", net::to_text({identity_.ca_sha256, join}) + "\n", 0600);
+  ::unlink(inner("join-secret").c_str());  // the one secret of all workers, before they had certificates
+  return success();
 }
 
 Status StateFolder::write_address(const net::Endpoint& endpoint) const {

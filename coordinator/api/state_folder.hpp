@@ -1,10 +1,11 @@
 // The coordinator's part of the state folder: one coordinator at a time, one format.
 //   VERSION              "fathom 1": the format of everything here
 //   token                the admin token, mode 0600
-//   join-token           what a worker needs to join, mode 0600
+//   join-token           an unused join token for a worker of this machine, mode 0600 (worker_registry.hpp)
 //   coordinator/lock     held (flock) while a coordinator lives; the kernel lets go when it dies
 //   coordinator/address  HOST:PORT it listens on, written when it listens
 //   coordinator/tls/     ca.pem ca.key server.pem server.key
+//   coordinator/tokens.json workers.json audit.jsonl
 //   coordinator/events.db metrics.db read.db artifacts/ logs/
 #pragma once
 
@@ -30,7 +31,7 @@ class StateFolder {
 
   [[nodiscard]] const net::Identity& identity() const { return identity_; }
   [[nodiscard]] const std::string& admin_token() const { return admin_token_; }
-  [[nodiscard]] const std::string& join_secret() const { return join_secret_; }
+  [[nodiscard]] std::string join_token_file() const { return path_ + "/join-token"; }
   // A path below coordinator/.
   [[nodiscard]] std::string inner(const std::string& name) const { return path_ + "/coordinator/" + name; }
   Status write_address(const net::Endpoint& endpoint) const;
@@ -45,7 +46,6 @@ class StateFolder {
   int lock_ = -1;  // descriptor
   net::Identity identity_;
   std::string admin_token_;
-  std::string join_secret_;
 };
 
 // ${XDG_STATE_HOME:-~/.local/state}/fathom

@@ -18,12 +18,6 @@ using nlohmann::json;
 constexpr std::array<const char*, 3> kNames{"viewer", "submitter", "admin"};
 constexpr std::uint64_t kFileLimit = 1U << 20;
 
-bool good_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-             std::string::npos;
-}
-
 }  // namespace
 
 const char* name_of(Role role) { return kNames.at(static_cast<std::size_t>(role)); }
@@ -32,6 +26,14 @@ std::optional<Role> role_of(std::string_view name) {
   const auto found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) return std::nullopt;
   return static_cast<Role>(found - kNames.begin());
+}
+
+Status check_token_name(const std::string& name) {
+  const bool good =
+      !name.empty() && name.size() <= 64 &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
+  if (good) return success();
+  return Error{Errc::invalid_argument, "a name here has 1 to 64 letters, digits, '.', '_' or '-'"};
 }
 
 TokenStore::TokenStore(std::string file, const std::string& admin_token, const Clock& clock)
@@ -98,9 +100,7 @@ bool TokenStore::alive(const std::string& name) const {
 }
 
 Result<std::string> TokenStore::create(const std::string& name, Role role, Millis life) {
-  if (!good_name(name)) {
-    return Error{Errc::invalid_argument, "a token's name has 1 to 64 letters, digits, '.', '_' or '-'"};
-  }
+  FATHOM_TRY(check_token_name(name));
   FATHOM_ASSIGN(std::string secret, net::random_hex());
   const std::lock_guard lock(mutex_);
   const auto same = [&](const Entry& entry) { return entry.info.name == name; };

@@ -32,6 +32,9 @@ struct TokenInfo {
   std::int64_t expires_ms = 0;  // Unix milliseconds; 0: never
 };
 
+// invalid_argument: not 1-64 letters, digits, '.', '_' or '-'.
+Status check_token_name(const std::string& name);
+
 class TokenStore {
  public:
   static constexpr std::size_t kMost = 1000;

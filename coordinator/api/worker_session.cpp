@@ -7,9 +7,9 @@
 #include "common/protocol/wire.pb.h"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/artifact_transfer.hpp"
-#include "coordinator/api/auth.hpp"
 #include "coordinator/api/convert.hpp"
 #include "coordinator/api/runtime.hpp"
+#include "coordinator/api/worker_registry.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/store/log_store.hpp"
 #include "coordinator/store/metric_store.hpp"
@@ -21,11 +21,15 @@ namespace {
 // Item batches that are decided but not yet durable; beyond it the worker is not read any more (a full disk).
 constexpr std::size_t kOpenBatches = 4096;
 
+// The audit log's form: addresses without the port, so that entries and limits are by machine.
+std::string address_of(const std::string& peer) { return peer.substr(0, peer.rfind(':')); }
+
 class WorkerSession final : public WorkerLink, public std::enable_shared_from_this<WorkerSession> {
  public:
   WorkerSession(std::shared_ptr<net::Connection> connection, WorkerServices& services)
       : connection_(std::move(connection)),
         services_(services),
+        certificate_(connection_->certificate()),
         transfer_(services.artifacts, services.keeper, *connection_) {}
 
   void start() {
@@ -57,11 +61,23 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     connection_->close(why);
   }
 
+  void revoked() override {
+    connection_->post(
+        [self = shared_from_this()] { self->refuse("revoked", "the certificate of this worker was revoked"); });
+  }
+
+  void forged(const Fence& fence) override {
+    spdlog::warn("worker reports for an attempt that is not its own worker={} job={}", name_, describe(fence));
+    audit("report", "/jobs/" + std::to_string(fence.job.value()), 403);
+  }
+
  private:
-  enum class Phase { hello, joining, joined };
+  enum class Phase { hello, joining, joined, ended };
 
   void took(wire::Envelope& envelope) {
+    if (phase_ == Phase::ended) return;
     if (phase_ == Phase::hello) {
+      if (envelope.has_certificate_request()) return enroll(envelope.certificate_request());
       if (!envelope.has_hello()) return refuse("unauthenticated", "the first message must be a hello");
       return hello(envelope.hello());
     }
@@ -75,6 +91,8 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
         return metrics(envelope.metrics());
       case wire::Envelope::kLog:
         return log(envelope.log());
+      case wire::Envelope::kCertificateRequest:
+        return renew(envelope.certificate_request());
       case wire::Envelope::kArtifactPut:
         return transfer_.put(envelope.artifact_put());
       case wire::Envelope::kArtifactChunk:
@@ -94,13 +112,59 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     envelope.mutable_refused()->set_message(message);
     connection_->send(envelope);
     connection_->close("refused: " + message);
+    phase_ = Phase::ended;
+  }
+
+  void audit(const std::string& what, const std::string& path, int status) const {
+    services_.audited({certificate_ ? certificate_->name : std::string(), "worker", address_of(connection_->peer()),
+                       what, path, status});
+  }
+
+  // Who could not show who it is. An address that fails often is told to wait, as browsers and programs are.
+  void refuse_stranger(const std::string& what, const Error& why) {
+    audit(what, "/workers", why.code == Errc::permission_denied ? 403 : 401);
+    const bool wait = services_.failures.fail(address_of(connection_->peer())).count() > 0;
+    if (why.code == Errc::permission_denied) return refuse("revoked", why.message);
+    if (wait) return refuse("busy", "too many workers of this address were refused; wait a minute");
+    refuse("unauthenticated", why.message);
+  }
+
+  void enroll(const wire::CertificateRequest& asked) {
+    auto chain = services_.registry.enroll({asked.join_token(), asked.worker_uid(), asked.name(), asked.request()});
+    if (!chain) return refuse_stranger("join", chain.error());
+    services_.audited({asked.worker_uid(), "worker", address_of(connection_->peer()), "join", "/workers", 201});
+    spdlog::info("worker got a certificate uid={} peer={}", asked.worker_uid(), connection_->peer());
+    send_certificate(*chain);
+    connection_->close("come back with the certificate");
+  }
+
+  void renew(const wire::CertificateRequest& asked) {
+    const auto chain = services_.registry.renew(*certificate_, asked.request());
+    if (!chain) return refuse_stranger("renew", chain.error());
+    audit("renew", "/workers", 201);
+    send_certificate(*chain);
+  }
+
+  void send_certificate(const std::string& chain) {
+    wire::Envelope envelope;
+    envelope.mutable_certificate_issued()->set_chain(chain);
+    connection_->send(envelope);
+  }
+
+  // Whether the certificate of this line is in force and `uid` is its own.
+  [[nodiscard]] Status identify(const std::string& uid) const {
+    if (!certificate_) {
+      return Error{Errc::unauthenticated,
+                   "a worker needs a certificate: start it with a join token of \"fathom token create "
+                   "NAME --role worker\" (and update it, if it knows no certificates)"};
+    }
+    FATHOM_TRY(services_.registry.check(*certificate_));
+    if (uid == certificate_->name) return success();
+    return Error{Errc::unauthenticated, "the certificate is another worker's"};
   }
 
   void hello(const wire::Hello& hello) {
-    if (!join_secret_matches(hello.join_token(), services_.join_secret_hash)) {
-      return refuse("unauthenticated",
-                    "the join token is not this coordinator's; take it from the file join-token in its state folder");
-    }
+    if (const Status known = identify(hello.worker_uid()); !known) return refuse_stranger("hello", known.error());
     if (hello.protocol() < kProtocolVersion) {
       return refuse("version",
                     "this coordinator speaks protocol " + std::to_string(kProtocolVersion) + "; update the worker");
@@ -108,6 +172,7 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     auto command = hello_from_wire(hello);
     if (!command) return refuse("version", command.error().message);
     phase_ = Phase::joining;
+    known_ = true;
     name_ = hello.name();
     services_.runtime.join(
         shared_from_this(), std::move(*command),
@@ -119,6 +184,11 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     if (!applied)
       return connection_->post(
           [self = shared_from_this(), error = applied.error()] { self->refuse("busy", error.message); });
+    // Revoked while the hello was decided: nothing was sent to it yet.
+    if (const Status known = services_.registry.check(*certificate_); !known) {
+      services_.runtime.leave(shared_from_this(), false);
+      return connection_->post([self = shared_from_this(), known] { self->refuse_stranger("hello", known.error()); });
+    }
     const auto& joined = std::get<core::Joined>(applied->answer);
     wire::Envelope envelope;
     wire::Welcome& welcome = *envelope.mutable_welcome();
@@ -184,7 +254,10 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     services_.runtime.inspect([self = shared_from_this(), fence, acknowledge, stored, last](const core::State& state) {
       // Points of an attempt that was never given to this worker are forged: acknowledged, so that it forgets them,
       // and dropped.
-      if (!self->may_report(state, fence)) return self->send_metric_ack(fence, last);
+      if (!self->may_report(state, fence)) {
+        self->forged(fence);
+        return self->send_metric_ack(fence, last);
+      }
       self->services_.metrics.append(std::move(*stored), acknowledge);
     });
   }
@@ -210,7 +283,17 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
 
   void log(const wire::LogChunk& chunk) {
     const Fence fence = from_wire(chunk.fence());
-    const auto stored = services_.logs.append(fence, chunk.offset(), chunk.text());
+    services_.runtime.inspect([self = shared_from_this(), fence, chunk](const core::State& state) {
+      // As with points: what is forged is acknowledged, so that the worker forgets it, and dropped.
+      const bool own = self->may_report(state, fence);
+      if (!own) self->forged(fence);
+      self->connection_->post([self, fence, chunk, own] { self->store_log(fence, chunk, own); });
+    });
+  }
+
+  void store_log(const Fence& fence, const wire::LogChunk& chunk, bool own) {
+    const auto stored = own ? services_.logs.append(fence, chunk.offset(), chunk.text())
+                            : Result<std::uint64_t>(chunk.offset() + chunk.text().size());
     if (!stored)
       return spdlog::warn("log text not stored job={} error=\"{}\"", describe(fence), stored.error().message);
     wire::Envelope envelope;
@@ -223,15 +306,17 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
   }
 
   void closed(const net::CloseReason& reason) {
-    if (phase_ == Phase::hello) return;
+    if (!known_) return;
     spdlog::info("worker disconnected worker={} peer={} why=\"{}\"", name_, connection_->peer(), reason.text);
     services_.runtime.leave(shared_from_this(), reason.clean && idle_);
   }
 
   const std::shared_ptr<net::Connection> connection_;
   WorkerServices& services_;
+  const std::optional<net::PeerCertificate> certificate_;
   ArtifactTransfer transfer_;
   Phase phase_ = Phase::hello;
+  bool known_ = false;  // the runtime has heard of this line, and has to learn of its end
   std::string name_;
   WorkerNumber worker_;
   std::atomic<std::size_t> open_batches_{0};
@@ -244,6 +329,13 @@ net::Connection::Limits worker_limits(Millis heartbeat) {
   net::Connection::Limits limits;
   limits.idle = std::max(heartbeat * 5 / 2, Millis{1000});
   return limits;
+}
+
+void refused_certificate(WorkerServices& services, const std::string& peer, const std::string& why) {
+  spdlog::warn("worker refused peer={} code=unauthenticated why=\"{}\"", peer, why);
+  services.telemetry.refused();
+  services.audited({"", "worker", address_of(peer), "hello", "/workers", 401});
+  (void)services.failures.fail(address_of(peer));
 }
 
 void serve_worker(std::shared_ptr<net::Connection> connection, WorkerServices& services) {

@@ -11,13 +11,16 @@
 #include <deque>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <thread>
 
 #include "common/files.hpp"
+#include "common/net/client_identity.hpp"
 #include "common/net/connection.hpp"
 #include "common/net/https_client.hpp"
 #include "common/net/secrets.hpp"
@@ -35,6 +38,13 @@ T must(Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message);
   return std::move(result).value();
 }
+
+// Stands still until `passed` is changed.
+struct FakeClock final : Clock {
+  [[nodiscard]] TimePoint now() const override { return TimePoint{passed}; }
+  [[nodiscard]] WallTime wall() const override { return WallTime{Millis{1'700'000'000'000} + passed}; }
+  Millis passed{0};
+};
 
 class TempFolder {
  public:
@@ -118,17 +128,21 @@ class ApiTest : public ::testing::Test {
   std::unique_ptr<Coordinator> coordinator_;
 };
 
-// The worker's side of the protocol, one connection.
+// A private key and the certificate it was given for.
+struct WorkerIdentity {
+  std::string key, chain;
+};
+
+// The worker's side of the protocol, one connection. It shows a certificate when it is given one.
 class FakeWorker {
  public:
-  FakeWorker(const std::string& state, std::uint16_t port)
+  FakeWorker(const std::string& state, std::uint16_t port, const WorkerIdentity& identity = {})
       : work_(boost::asio::make_work_guard(io_)), thread_([this] { io_.run(); }) {
-    token_ = must(read_file(state + "/join-token"));
-    const auto pin = must(net::parse_join_token(token_));
     net::ConnectOptions options;
     options.host = "127.0.0.1";
     options.port = port;
-    options.tls = must(net::client_context({"", pin.ca_sha256}, net::kAlpnWorker));
+    options.tls = must(net::client_context({state + "/coordinator/tls/ca.pem", ""}, net::kAlpnWorker));
+    if (!identity.chain.empty()) must(net::present(options.tls, identity.chain, identity.key));
     std::promise<Result<std::shared_ptr<net::Connection>>> connected;
     net::connect(io_, options, [&](auto result) { connected.set_value(std::move(result)); });
     connection_ = must(connected.get_future().get());
@@ -149,12 +163,11 @@ class FakeWorker {
   FakeWorker(const FakeWorker&) = delete;
   FakeWorker& operator=(const FakeWorker&) = delete;
 
-  static wire::Hello hello_of(const std::string& uid, std::uint32_t slots, const std::string& token) {
+  static wire::Hello hello_of(const std::string& uid, std::uint32_t slots) {
     wire::Hello hello;
     hello.set_protocol(kProtocolVersion);
     hello.set_worker_uid(uid);
     hello.set_name("worker " + uid);
-    hello.set_join_token(token);
     wire::Device& device = *hello.add_devices();
     device.set_name("cpu:0");
     device.set_kind("cpu");
@@ -168,7 +181,7 @@ class FakeWorker {
     connection_->send(envelope);
   }
   wire::Welcome join(const std::string& uid, std::uint32_t slots) {
-    send(hello_of(uid, slots, token_));
+    send(hello_of(uid, slots));
     return wait(wire::Envelope::kWelcome).welcome();
   }
   void heartbeat(std::vector<wire::Fence> held) {
@@ -187,7 +200,16 @@ class FakeWorker {
     connection_->send(envelope);
   }
   net::Connection& connection() { return *connection_; }
-  [[nodiscard]] const std::string& token() const { return token_; }
+  // First contact (with a token) or renewal (without): the frame that asks.
+  void ask(const std::string& token, const std::string& uid, const std::string& key) {
+    wire::Envelope envelope;
+    wire::CertificateRequest& request = *envelope.mutable_certificate_request();
+    request.set_join_token(token);
+    request.set_worker_uid(uid);
+    request.set_name("worker " + uid);
+    request.set_request(must(net::make_request(key)));
+    connection_->send(envelope);
+  }
 
   // The next frame of this kind; frames of other kinds are kept. Throws after ten seconds or at the end.
   wire::Envelope wait(wire::Envelope::BodyCase kind) {
@@ -239,7 +261,6 @@ class FakeWorker {
 
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  std::string token_;
   std::shared_ptr<net::Connection> connection_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -247,6 +268,38 @@ class FakeWorker {
   std::optional<net::CloseReason> closed_;
   std::uint64_t heartbeats_ = 0;
   std::thread thread_;
+};
+
+// A coordinator with workers that it knows.
+class WorkerApiTest : public ApiTest {
+ protected:
+  // Somebody without a certificate, or with this one.
+  std::unique_ptr<FakeWorker> line(const WorkerIdentity& identity = {}) {
+    return std::make_unique<FakeWorker>(settings_.state, coordinator_->endpoint().port, identity);
+  }
+  // The unused token for workers of this machine.
+  [[nodiscard]] std::string join_token() const { return must(read_file(settings_.state + "/join-token")); }
+  // What a join token gives; throws when it is refused.
+  WorkerIdentity enroll(const std::string& uid, const std::string& token) {
+    WorkerIdentity made{must(net::make_key()), ""};
+    auto asking = line();
+    asking->ask(token, uid, made.key);
+    made.chain = asking->wait(wire::Envelope::kCertificateIssued).certificate_issued().chain();
+    return made;
+  }
+  // A line of the worker `uid`, which joins the first time.
+  std::unique_ptr<FakeWorker> worker(const std::string& uid = "w1") {
+    if (!identities_.contains(uid)) identities_[uid] = enroll(uid, join_token());
+    return line(identities_[uid]);
+  }
+  [[nodiscard]] std::vector<json> audit() const {
+    std::vector<json> lines;
+    std::istringstream text(must(read_file(settings_.state + "/coordinator/audit.jsonl")));
+    for (std::string one; std::getline(text, one);) lines.push_back(json::parse(one));
+    return lines;
+  }
+
+  std::map<std::string, WorkerIdentity> identities_;
 };
 
 inline wire::Item item_of(const wire::Fence& fence, std::uint64_t sequence) {

@@ -9,12 +9,6 @@
 namespace fathom::api {
 namespace {
 
-struct FakeClock final : Clock {
-  [[nodiscard]] TimePoint now() const override { return TimePoint{passed}; }
-  [[nodiscard]] WallTime wall() const override { return WallTime{Millis{1'700'000'000'000} + passed}; }
-  Millis passed{0};
-};
-
 class TokensTest : public ApiTest {
  protected:
   // The client of a new token.
@@ -50,6 +44,10 @@ const std::map<std::string, Access> kTable = {
     {"GET /api/v1/artifacts/{sha256}", Access::viewer},
     {"GET /api/v1/log", Access::admin},
     {"GET /api/v1/workers", Access::viewer},
+    {"POST /api/v1/workers/{worker}/revoke", Access::admin},
+    {"POST /api/v1/join-tokens", Access::admin},
+    {"GET /api/v1/join-tokens", Access::admin},
+    {"DELETE /api/v1/join-tokens/{name}", Access::admin},
     {"GET /api/v1/events", Access::viewer},
     {"GET /metrics", Access::viewer},
     {"GET /healthz", Access::open},

@@ -6,11 +6,8 @@ namespace {
 
 using BodyCase = wire::Envelope::BodyCase;
 
-class WorkerApiTest : public ApiTest {
+class WorkerJobTest : public WorkerApiTest {
  protected:
-  std::unique_ptr<FakeWorker> worker() {
-    return std::make_unique<FakeWorker>(settings_.state, coordinator_->endpoint().port);
-  }
   std::string state_of(const std::string& job, const std::string& sweep = "tiny") {
     return get_json("/api/v1/sweeps/" + sweep + "/jobs/" + job)["state"];
   }
@@ -34,40 +31,28 @@ wire::Item finished(const wire::Fence& fence, std::uint64_t sequence, const std:
   return item;
 }
 
-TEST_F(WorkerApiTest, AWrongJoinTokenIsRefusedBeforeAnyJobData) {
+TEST_F(WorkerJobTest, WhoDoesNotBeginWithAHelloIsRefused) {
   start();
-  ASSERT_EQ(submit(1).status, 201);
-  auto stranger = worker();
-  stranger->send(FakeWorker::hello_of("w1", 1, "fathom-join-1." + std::string(64, '0') + "." + std::string(64, '1')));
-  EXPECT_EQ(stranger->wait(BodyCase::kRefused).refused().code(), "unauthenticated");
-  EXPECT_TRUE(stranger->wait_closed());
-  EXPECT_FALSE(stranger->has(BodyCase::kAssign));
-  EXPECT_FALSE(stranger->has(BodyCase::kWelcome));
-  EXPECT_NE(get("/metrics").body.find("fathom_workers_refused_total 1"), std::string::npos);
-}
-
-TEST_F(WorkerApiTest, WhoDoesNotBeginWithAHelloIsRefused) {
-  start();
-  auto stranger = worker();
+  auto stranger = line();
   stranger->heartbeat({});
   EXPECT_EQ(stranger->wait(BodyCase::kRefused).refused().code(), "unauthenticated");
   EXPECT_TRUE(stranger->wait_closed());
 }
 
-TEST_F(WorkerApiTest, AnOldProtocolAndDevicesThatMakeNoSenseAreRefused) {
+TEST_F(WorkerJobTest, AnOldProtocolAndDevicesThatMakeNoSenseAreRefused) {
   start();
   auto old = worker();
-  wire::Hello hello = FakeWorker::hello_of("w1", 1, old->token());
+  wire::Hello hello = FakeWorker::hello_of("w1", 1);
   hello.set_protocol(0);
   old->send(hello);
   EXPECT_EQ(old->wait(BodyCase::kRefused).refused().code(), "version");
   auto empty = worker();
-  hello = FakeWorker::hello_of("w1", 0, empty->token());
+  hello = FakeWorker::hello_of("w1", 0);
   empty->send(hello);
   EXPECT_TRUE(empty->wait(BodyCase::kRefused).refused().message().find("slots") != std::string::npos);
 }
 
-TEST_F(WorkerApiTest, OneJobFromAssignmentToResult) {
+TEST_F(WorkerJobTest, OneJobFromAssignmentToResult) {
   start();
   auto w = worker();
   const wire::Welcome welcome = w->join("w1", 1);
@@ -101,7 +86,7 @@ TEST_F(WorkerApiTest, OneJobFromAssignmentToResult) {
   EXPECT_EQ(get_json("/api/v1/sweeps/tiny")["state"], "succeeded");
 }
 
-TEST_F(WorkerApiTest, AnItemWhoseFileIsMissingIsNeverAcknowledged) {
+TEST_F(WorkerJobTest, AnItemWhoseFileIsMissingIsNeverAcknowledged) {
   start();
   auto w = worker();
   w->join("w1", 1);
@@ -113,7 +98,7 @@ TEST_F(WorkerApiTest, AnItemWhoseFileIsMissingIsNeverAcknowledged) {
   EXPECT_NE(state_of(assign.job_id()), "succeeded");
 }
 
-TEST_F(WorkerApiTest, FilesGoBothWaysInChunksAndAreChecked) {
+TEST_F(WorkerJobTest, FilesGoBothWaysInChunksAndAreChecked) {
   start();
   auto w = worker();
   w->join("w1", 1);
@@ -145,7 +130,7 @@ TEST_F(WorkerApiTest, FilesGoBothWaysInChunksAndAreChecked) {
   EXPECT_FALSE(w->wait(BodyCase::kArtifactChunk).artifact_chunk().error().empty());
 }
 
-TEST_F(WorkerApiTest, MetricPointsAndLogTextAreStoredAndAcknowledged) {
+TEST_F(WorkerJobTest, MetricPointsAndLogTextAreStoredAndAcknowledged) {
   start();
   auto w = worker();
   w->join("w1", 1);
@@ -192,7 +177,7 @@ TEST_F(WorkerApiTest, MetricPointsAndLogTextAreStoredAndAcknowledged) {
   EXPECT_EQ(text.headers.at("content-type"), "text/plain; charset=utf-8");
 }
 
-TEST_F(WorkerApiTest, ASilentWorkerLosesItsConnectionAndThenItsLease) {
+TEST_F(WorkerJobTest, ASilentWorkerLosesItsConnectionAndThenItsLease) {
   settings_.lease = Millis(1200);
   settings_.heartbeat = Millis(200);
   start();
@@ -201,7 +186,7 @@ TEST_F(WorkerApiTest, ASilentWorkerLosesItsConnectionAndThenItsLease) {
   ASSERT_EQ(submit(1).status, 201);
   const wire::Assign first = silent->wait(BodyCase::kAssign).assign();
   EXPECT_TRUE(silent->wait_closed(Millis(5000)));
-  auto other = worker();
+  auto other = worker("w2");
   other->join("w2", 1);
   std::atomic<bool> done{false};
   std::thread beat([&] {
@@ -218,14 +203,14 @@ TEST_F(WorkerApiTest, ASilentWorkerLosesItsConnectionAndThenItsLease) {
   EXPECT_NE(get("/metrics").body.find("fathom_leases_expired_total 1"), std::string::npos);
 }
 
-TEST_F(WorkerApiTest, AWorkerThatComesBackTakesOverFromItsOldConnection) {
+TEST_F(WorkerJobTest, AWorkerThatComesBackTakesOverFromItsOldConnection) {
   start();
   auto first = worker();
   const auto number = first->join("w1", 1).worker();
   ASSERT_EQ(submit(1).status, 201);
   const wire::Assign assign = first->wait(BodyCase::kAssign).assign();
   auto second = worker();
-  wire::Hello hello = FakeWorker::hello_of("w1", 1, second->token());
+  wire::Hello hello = FakeWorker::hello_of("w1", 1);
   *hello.add_held()->mutable_fence() = assign.fence();
   hello.mutable_held(0)->set_running(true);
   second->send(hello);
@@ -237,7 +222,7 @@ TEST_F(WorkerApiTest, AWorkerThatComesBackTakesOverFromItsOldConnection) {
   EXPECT_GT(workers["items"][0]["last_seen_ms"].get<std::int64_t>(), 0);
 }
 
-TEST_F(WorkerApiTest, ARunningJobIsStoppedByACancel) {
+TEST_F(WorkerJobTest, ARunningJobIsStoppedByACancel) {
   start();
   auto w = worker();
   w->join("w1", 1);
@@ -254,7 +239,7 @@ TEST_F(WorkerApiTest, ARunningJobIsStoppedByACancel) {
   EXPECT_TRUE(becomes(assign.job_id(), "cancelled"));
 }
 
-TEST_F(WorkerApiTest, BytesThatAreNoFrameEndOnlyTheirConnection) {
+TEST_F(WorkerJobTest, BytesThatAreNoFrameEndOnlyTheirConnection) {
   start();
   auto w = worker();
   w->join("w1", 1);

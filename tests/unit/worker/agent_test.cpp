@@ -70,7 +70,6 @@ class AgentTest : public testing::Test {
     setup.link.tls = net::client_context({"", coordinator_.identity().ca_sha256}, net::kAlpnWorker).value();
     setup.link.first_pause = Millis(10);
     setup.link.most_pause = Millis(50);
-    setup.join_secret = "secret";
     setup.version = "test";
     setup.machine = describe_machine();
     agent_ = std::make_unique<Agent>(std::move(setup), *state_);
@@ -121,7 +120,6 @@ TEST_F(AgentTest, HelloSaysWhoAndWhatItIs) {
   start();
   const wire::Hello hello = coordinator_.last_hello();
   EXPECT_EQ(hello.protocol(), 1u);
-  EXPECT_EQ(hello.join_token(), "secret");
   EXPECT_EQ(hello.worker_uid(), state_->uid());
   ASSERT_EQ(hello.devices_size(), 2);
   EXPECT_EQ(hello.devices(1).name(), "cpu:1");
