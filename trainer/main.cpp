@@ -30,6 +30,7 @@ struct Arguments {
   int threads = 1;
   int ranks = 0;            // 0: as many as mpirun started
   std::string gang_socket;  // of the launcher, where rank 0 finds the worker
+  std::string engine = "packed";
   std::string log_level = "info";
 };
 
@@ -41,7 +42,13 @@ CLI::Validator known_device() {
   return CLI::Validator(check, "DEVICE");
 }
 
+void add_engine(CLI::App& app, Arguments& arguments) {
+  app.add_option("--engine", arguments.engine, "What computes passes: packed, or reference (plain autograd, slower)")
+      ->check(CLI::IsMember({"packed", "reference"}));
+}
+
 void add_service(CLI::App& app, Arguments& arguments) {
+  add_engine(app, arguments);
   app.add_option("--fd", arguments.service.fd, "Socket to the worker, inherited")->check(CLI::NonNegativeNumber);
   app.add_option("--device", arguments.service.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
       ->check(known_device());
@@ -68,6 +75,7 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
   command->add_option("--depth", options.depths, "Lowest layers without adapters (default: as trained); one for each")
       ->allow_extra_args(false);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  add_engine(*command, arguments);
   command->add_flag("--json", options.json, "One JSON object a line");
   command->add_option("TEXT", options.texts, "Texts to classify");
   return command;
@@ -89,6 +97,7 @@ CLI::App* add_train(CLI::App& app, Arguments& arguments) {
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
   command->add_option("--device", options.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
       ->check(known_device());
+  add_engine(*command, arguments);
   command->add_flag("--json", options.json, "Everything the job says to a worker, as JSON lines");
   return command;
 }
@@ -137,7 +146,8 @@ int serve_ranks(Arguments& arguments) {
   if (ranks_of_mpirun() == 0) {
     const std::vector<std::string> rest = {
         "--device", service.device,        "--threads",   std::to_string(arguments.threads),
-        "--root",   service.root.string(), "--log-level", arguments.log_level};
+        "--root",   service.root.string(), "--log-level", arguments.log_level,
+        "--engine", arguments.engine};
     return lead_gang(arguments.ranks, service.fd, rest);
   }
   if (!take_device(service.device)) return 1;
@@ -185,6 +195,8 @@ int run(int argc, char** argv) {
     std::cerr << "fathom-trainer: " << logging.error().message << "\n";
     return 2;
   }
+  const auto engine = parse_engine(arguments.engine).value();
+  arguments.service.engine = arguments.train.engine = arguments.predict.engine = engine;
   // Before the first tensor operation: the pool of threads is made once.
   set_threads(arguments.threads);
   if (devices->parsed()) return print_devices(arguments.devices_json, std::cout);

@@ -49,6 +49,10 @@ void bind_options(Config& config, Options& o) {
       "devices", o.devices,
       "cpu:THREADS or cuda:NUMBER, one entry a device. auto: every GPU, else one cpu:1 for each core, at most 8.");
   config.bind("slots", o.slots, "Jobs that may run at once on one device.", {.min = 1, .max = 64});
+  config.bind("engine", o.engine,
+              "What computes in the trainers: packed, or reference (plain autograd over padded rows: slower, the same "
+              "results within rounding).",
+              {.choices = {"packed", "reference"}});
   config.bind("name", o.name, "The worker's name for people. Empty: the host's name.");
   config.bind("log.level", o.log_level, "What is logged.", {.choices = {"trace", "debug", "info", "warn", "error"}});
   config.bind("log.json", o.log_json, "One JSON object a line instead of logfmt.");

@@ -30,8 +30,9 @@ struct Options {
   std::string root = ".";
   std::vector<std::string> devices = {"auto"};
   std::uint32_t slots = 2;
-  std::string trainer;  // program; empty: fathom-trainer beside this program
-  std::string name;     // empty: the host's name
+  std::string engine = "packed";  // of the trainers; else "reference"
+  std::string trainer;            // program; empty: fathom-trainer beside this program
+  std::string name;               // empty: the host's name
   std::string log_level = "info";
   bool log_json = false;
 

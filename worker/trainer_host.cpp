@@ -48,7 +48,8 @@ void TrainerHost::spawn() {
   std::string kind = device_.kind == "cpu" ? "cpu" : device_.name;
   std::ranges::replace(kind, '+', ',');
   TrainerCommand command{options_.trainer,
-                         {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root},
+                         {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root,
+                          "--engine", options_.engine},
                          output_};
   if (device_.ranks > 1)
     command.arguments.insert(command.arguments.end(), {"--ranks", fmt::format("{}", device_.ranks)});

@@ -19,8 +19,8 @@ constexpr std::uint32_t kEvalBatch = 64;
 }  // namespace
 
 Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
-                       Gang& gang)
-    : network_(network), gang_(gang), depths_(std::move(depths)) {
+                       Gang& gang, Engine& engine)
+    : network_(network), gang_(gang), engine_(engine), depths_(std::move(depths)) {
   parts_.push_back(part("eval", task));
   for (const auto& [split, more] : task->more) parts_.push_back(part(split, more));
 }
@@ -54,14 +54,14 @@ void Evaluation::measure(Part& part, std::size_t number) {
   const c10::InferenceMode inference;
   const auto batch =
       on_device(make_batch(part.task->rows, part.batches[number]), network_.base->word_embeddings.device());
-  const std::vector<std::int64_t> depths(depths_.begin(), depths_.end());
-  const auto results = forward_depths(*network_.base, batch.input, network_.setup, depths);
+  std::vector<Branch> branches;
+  for (const auto depth : depths_) branches.push_back({&network_, depth});
+  const auto results = engine_.logits(branches, batch.input);
   const auto column = static_cast<std::int64_t>(number);
   // All batches but the last have the same size.
   const auto first = column * static_cast<std::int64_t>(kEvalBatch), count = static_cast<std::int64_t>(batch.rows);
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(results.size()); ++i) {
-    const auto logits =
-        head_logits(*network_.head, *network_.base, results[static_cast<std::size_t>(i)].last_hidden_state);
+    const auto& logits = results[static_cast<std::size_t>(i)];
     // Weighted by rows: the last batch is smaller.
     const auto loss = head_loss(*network_.head, logits, batch.labels).item<double>();
     part.losses.select(0, i).narrow(0, column, 1).fill_(loss * static_cast<double>(batch.rows));

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "trainer/engine/engine.hpp"
 #include "trainer/engine/network.hpp"
 #include "trainer/parallel/gang.hpp"
 #include "trainer/report/metrics.hpp"
@@ -16,10 +17,10 @@ namespace fathom::trainer {
 
 class Evaluation {
  public:
-  // `network` and `gang` must outlive the evaluation. depths: rising, none repeated. The ranks of a gang take turns
-  // with the batches; at the end all of them know everything, bit for bit what one rank would have found.
+  // `network`, `gang` and `engine` must outlive the evaluation. depths: rising, none repeated. The ranks of a gang take
+  // turns with the batches; at the end all of them know everything, bit for bit what one rank would have found.
   Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
-             Gang& gang = alone());
+             Gang& gang = alone(), Engine& engine = reference_engine());
 
   // One batch of each rank. False: there is none left, scores() may be called.
   bool advance();
@@ -44,6 +45,7 @@ class Evaluation {
 
   const Network& network_;
   Gang& gang_;
+  Engine& engine_;
   std::vector<std::uint32_t> depths_;
   std::vector<Part> parts_;
   std::size_t at_part_ = 0;

@@ -72,7 +72,7 @@ void MeasureJob::prune() {
 }
 
 void MeasureJob::begin_evaluation() {
-  evaluation_.emplace(source_.network, source_.eval, depths_, resources_.gang());
+  evaluation_.emplace(source_.network, source_.eval, depths_, resources_.gang(), resources_.engine());
   phase_ = Phase::evaluate;
 }
 

@@ -10,12 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "common/files.hpp"
-#include "trainer/adapters/drop.hpp"
 #include "trainer/adapters/label_order.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
+#include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
-#include "trainer/model/encoder.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -121,21 +120,18 @@ std::vector<Member> load_members(const PredictOptions& options, const std::share
 // Members of one base and one length of text share a pass; each runs at its own depth.
 struct Group {
   std::vector<const Member*> members;
-  Setup setup;
+  std::vector<Branch> branches;
 };
 
 // A fine-tuned model has a base of its own.
 using GroupKey = std::pair<std::uint32_t, const BaseModel*>;
 
-std::map<GroupKey, Group> group(const std::vector<Member>& members, const ModelConfig& config) {
+std::map<GroupKey, Group> group(const std::vector<Member>& members) {
   std::map<GroupKey, Group> groups;
-  for (const auto& member : members)
-    groups[{member.card.max_length, member.network.base.get()}].members.push_back(&member);
-  for (auto& [key, group] : groups) {
-    group.setup.kind = SetupKind::parallel;
-    for (const auto* member : group.members)
-      group.setup.children.push_back(without_lowest(member->network.setup, member->depth));
-    value_or_fail(check_setup(group.setup, config), ErrorClass::config);
+  for (const auto& member : members) {
+    auto& group = groups[{member.card.max_length, member.network.base.get()}];
+    group.members.push_back(&member);
+    group.branches.push_back({&member.network, member.depth});
   }
   return groups;
 }
@@ -146,9 +142,8 @@ std::vector<float> floats(const at::Tensor& row) {
 }
 
 // Answers of a group to some rows, member by member.
-std::vector<std::vector<Answer>> ask(const Group& group, const GroupKey& key, const Tokenizer& tokenizer,
-                                     std::span<const Row> rows) {
-  const auto& [max_length, base] = key;
+std::vector<std::vector<Answer>> ask(const Group& group, std::uint32_t max_length, const Tokenizer& tokenizer,
+                                     std::span<const Row> rows, Engine& engine) {
   std::vector<Encoding> encodings;
   for (const auto& row : rows) {
     std::optional<std::string_view> pair;
@@ -156,14 +151,9 @@ std::vector<std::vector<Answer>> ask(const Group& group, const GroupKey& key, co
     encodings.push_back(tokenizer.encode(row.text, pair, max_length));
   }
   const auto batch = make_batch(encodings, tokenizer.pad_id());
-  const auto hidden = forward(*base, batch.input, group.setup).last_hidden_state;
   const auto count = static_cast<std::int64_t>(rows.size());
   std::vector<std::vector<Answer>> answers;
-  for (std::size_t m = 0; m < group.members.size(); ++m) {
-    // Where no member has an adapter left, the rows were never copied.
-    const auto first = hidden.size(0) == count ? 0 : static_cast<std::int64_t>(m) * count;
-    const auto& head = *group.members[m]->network.head;
-    const auto logits = head_logits(head, *base, hidden.narrow(0, first, count));
+  for (const auto& logits : engine.logits(group.branches, batch.input)) {
     const auto probabilities = at::softmax(logits, -1);
     auto& list = answers.emplace_back();
     for (std::int64_t i = 0; i < count; ++i) list.push_back({floats(logits[i]), floats(probabilities[i])});
@@ -224,13 +214,14 @@ void print(const Row& row, const std::vector<Member>& members, const std::vector
 void predict_rows(const PredictOptions& options, std::ostream& out) {
   const auto model = open_model(options.model);
   const auto members = load_members(options, model.base);
-  const auto groups = group(members, model.base->config);
+  const auto groups = group(members);
+  const auto engine = make_engine(options.engine);
   const auto rows = read_rows(options);
   for (std::size_t first = 0; first < rows.size(); first += kPredictBatch) {
     const auto batch = std::span(rows).subspan(first, std::min(kPredictBatch, rows.size() - first));
     std::vector<std::vector<Answer>> by_row(batch.size(), std::vector<Answer>(members.size()));
     for (const auto& [key, group] : groups) {
-      const auto answers = ask(group, key, *model.tokenizer, batch);
+      const auto answers = ask(group, key.first, *model.tokenizer, batch, *engine);
       for (std::size_t m = 0; m < answers.size(); ++m) {
         const auto place = static_cast<std::size_t>(group.members[m] - members.data());
         for (std::size_t i = 0; i < batch.size(); ++i) by_row[i][place] = answers[m][i];

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "trainer/engine/engine_kind.hpp"
+
 namespace fathom::trainer {
 
 struct PredictOptions {
@@ -18,6 +20,7 @@ struct PredictOptions {
   std::filesystem::path file;    // more texts, one a line; pairs as TEXT<TAB>TEXT; may be empty
   std::vector<unsigned> depths;  // layers without adapters: none (the smallest each was trained for), one, or one each
   bool json = false;
+  EngineKind engine = EngineKind::packed;
 };
 
 // Prints one line a text and adapter: label and probabilities (a regression: the value). With json one object a text:

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
+#include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
 
 namespace fathom::trainer {
@@ -52,11 +53,14 @@ OpenModel open_model(const std::filesystem::path& folder) {
   return model;
 }
 
-Resources::Resources(std::filesystem::path root, std::string device, Gang& gang)
+Resources::Resources(std::filesystem::path root, std::string device, Gang& gang, EngineKind engine)
     : root_(std::move(root)),
       device_(std::move(device)),
       place_(device_.starts_with("cuda") ? at::Device(device_) : at::Device(at::kCPU)),
-      gang_(gang) {}
+      gang_(gang),
+      engine_(make_engine(engine)) {}
+
+Resources::~Resources() = default;
 
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);

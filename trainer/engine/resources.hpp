@@ -16,11 +16,14 @@
 #include "data/dataset.hpp"
 #include "data/identity.hpp"
 #include "trainer/batches/tokenized.hpp"
+#include "trainer/engine/engine_kind.hpp"
 #include "trainer/model/base_model.hpp"
 #include "trainer/parallel/gang.hpp"
 #include "trainer/tokenizer/tokenizer.hpp"
 
 namespace fathom::trainer {
+
+class Engine;
 
 struct OpenModel {
   std::shared_ptr<const BaseModel> base;
@@ -49,8 +52,10 @@ class Resources {
  public:
   // `root`: what model paths and task files are relative to. `device`: "cpu" or "cuda:N", whose module is
   // open; models go there, and its name into results. `gang`: the ranks that
-  // share this trainer's job; it outlives the resources.
-  Resources(std::filesystem::path root, std::string device, Gang& gang = alone());
+  // share this trainer's job; it outlives the resources. `engine` computes the passes of all jobs.
+  Resources(std::filesystem::path root, std::string device, Gang& gang = alone(),
+            EngineKind engine = EngineKind::packed);
+  ~Resources();
 
   // Held for the life of the process; read again when the file on disk has changed.
   std::shared_ptr<const OpenModel> model(const std::string& path);
@@ -63,12 +68,14 @@ class Resources {
   // Where models are, and everything that is computed with them.
   [[nodiscard]] at::Device place() const { return place_; }
   [[nodiscard]] Gang& gang() const { return gang_; }
+  [[nodiscard]] Engine& engine() const { return *engine_; }
 
  private:
   const std::filesystem::path root_;
   const std::string device_;
   const at::Device place_;
   Gang& gang_;
+  const std::unique_ptr<Engine> engine_;
   data::HashCache hashes_;
   std::map<std::string, std::shared_ptr<const OpenModel>> models_;  // by path relative to the root
   // Newest use first: (key, task). Short, so a list is searched.

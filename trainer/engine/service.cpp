@@ -57,7 +57,10 @@ void share(Gang& gang, Turn& turn) {
 class Service {
  public:
   Service(const ServiceOptions& options, Gang& gang)
-      : options_(options), gang_(gang), resources_(options.root, options.device, gang), runner_(resources_) {
+      : options_(options),
+        gang_(gang),
+        resources_(options.root, options.device, gang, options.engine),
+        runner_(resources_) {
     if (options.fd >= 0) channel_.emplace(options.fd);
   }
 

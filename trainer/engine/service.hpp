@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 
+#include "trainer/engine/engine_kind.hpp"
 #include "trainer/parallel/gang.hpp"
 
 namespace fathom::trainer {
@@ -14,6 +15,7 @@ struct ServiceOptions {
   std::string device = "cpu";  // as the worker names it, "cpu:0"
   std::string version;         // of this program, for the worker's log
   std::filesystem::path root;  // data root: models and tasks are relative to it
+  EngineKind engine = EngineKind::packed;
 };
 
 // The number of compute threads is set by the caller beforehand (set_threads) and stays: same threads, same bits.

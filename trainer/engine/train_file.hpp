@@ -6,6 +6,8 @@
 #include <iosfwd>
 #include <string>
 
+#include "trainer/engine/engine_kind.hpp"
+
 namespace fathom::trainer {
 
 struct TrainFileOptions {
@@ -16,6 +18,7 @@ struct TrainFileOptions {
   std::filesystem::path trace;   // one JSON line per optimizer step is written here; may be empty
   bool json = false;             // items, metric batches and log lines as lines of JSON, as a worker sees them
   std::string device = "cpu";
+  EngineKind engine = EngineKind::packed;
 };
 
 // Runs the job with the same runner as under a worker: what is debugged here is what runs there. Writes its log (or,

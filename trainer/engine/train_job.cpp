@@ -101,7 +101,7 @@ void TrainJob::open() {
   options.lagged_regularizer = spec_.train.lagged_regularizer;
   options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
   options.seed = stream_key(spec_.seed, Purpose::dropout, 0);
-  training_.emplace(network_, options, resources_.gang());
+  training_.emplace(network_, options, resources_.gang(), resources_.engine());
   resume();
   phase_ = Phase::train;
   // Interrupted inside an epoch: its order is drawn again and the rows of the steps made are passed over.
@@ -139,6 +139,8 @@ void TrainJob::resume() {
                           steps_per_epoch_, spec_.train.epochs, network_.trained.size(),
                           train_->skipped ? fmt::format(", {} malformed rows left out", train_->skipped) : "",
                           state_.progress.epoch ? fmt::format(", resumed after epoch {}", state_.progress.epoch) : ""));
+  if (const auto reason = resources_.engine().obstacle(network_); !reason.empty())
+    events_.log("computed by the reference engine: the packed one does not cover " + reason);
 }
 
 void TrainJob::train_pass() {
@@ -152,7 +154,11 @@ void TrainJob::train_pass() {
   const auto last = std::min(order_.size(), first + per_step);
   std::vector<LabelledBatch> passes;
   const auto rows = std::span(order_).subspan(first, last - first);
-  for (const auto& pass : passes_by_length(train_->rows, rows, spec_.train.batch)) {
+  // A gang shares the rows of a pass by their number: in passes of like length these are equal shares of the work.
+  const auto cut = resources_.gang().size() > 1
+                       ? passes_by_length(train_->rows, rows, spec_.train.batch)
+                       : resources_.engine().cut(network_, train_->rows, rows, spec_.train.batch);
+  for (const auto& pass : cut) {
     passes.push_back(make_batch(train_->rows, pass));
     progress.examples += passes.back().rows;
     progress.tokens += passes.back().tokens;
@@ -182,7 +188,7 @@ void TrainJob::report_step(const StepReport& report) {
 bool TrainJob::epoch_trained() const { return step_in_epoch_ == steps_per_epoch_; }
 
 void TrainJob::begin_evaluation() {
-  evaluation_.emplace(network_, eval_, judged_, resources_.gang());
+  evaluation_.emplace(network_, eval_, judged_, resources_.gang(), resources_.engine());
   phase_ = Phase::evaluate;
 }
 

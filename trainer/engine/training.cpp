@@ -9,11 +9,12 @@
 
 namespace fathom::trainer {
 
-Training::Training(const Network& network, const TrainingOptions& options, Gang& gang)
+Training::Training(const Network& network, const TrainingOptions& options, Gang& gang, Engine& engine)
     : network_(network),
       options_(options),
       optimizer_(network.trained, options.adamw),
       gang_(gang),
+      engine_(engine),
       sum_gradients_(network.trained, gang) {}
 
 StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& passes, std::uint32_t depth) {
@@ -55,23 +56,10 @@ double Training::accumulate(const std::vector<LabelledBatch>& passes, ForwardOpt
     first_row += pass.rows;
     if (first == last) continue;
     const double share = static_cast<double>(last - first) / static_cast<double>(rows);
-    loss += share * accumulate(ranks == 1 ? pass : rows_of(pass, first, last), share, options);
+    const auto mine = ranks == 1 ? pass : rows_of(pass, first, last);
+    loss += share * engine_.learn(network_, on_device(mine, network_.base->word_embeddings.device()), share, options);
   }
   return loss;
-}
-
-double Training::accumulate(const LabelledBatch& rows, double share, const ForwardOptions& options) {
-  const at::AutoGradMode with_gradients(true);
-  const auto pass = on_device(rows, network_.base->word_embeddings.device());
-  const auto hidden = forward(*network_.base, pass.input, network_.setup, options).last_hidden_state;
-  const auto logits = head_logits(*network_.head, *network_.base, hidden, options.dropout);
-  const auto loss = head_loss(*network_.head, logits, pass.labels);
-  // Weighted by rows, so that a step made of several passes has the gradient of one pass over all of them.
-  if (share == 1.0)
-    loss.backward();
-  else
-    loss.mul(share).backward();
-  return loss.item<double>();
 }
 
 std::optional<double> Training::regularise(std::uint32_t depth) {

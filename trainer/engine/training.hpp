@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "trainer/batches/tokenized.hpp"
+#include "trainer/engine/engine.hpp"
 #include "trainer/engine/network.hpp"
 #include "trainer/model/encoder.hpp"
 #include "trainer/optim/adamw.hpp"
@@ -43,8 +44,9 @@ struct StepReport {
 
 class Training {
  public:
-  // `network` and `gang` must outlive it.
-  Training(const Network& network, const TrainingOptions& options, Gang& gang = alone());
+  // `network`, `gang` and `engine`, which computes the passes, must outlive it.
+  Training(const Network& network, const TrainingOptions& options, Gang& gang = alone(),
+           Engine& engine = reference_engine());
 
   // Optimizer step number `step` (0-based) over the rows of all `passes` (micro-batches of one step), with the adapters
   // of layers 0..depth-1 skipped. A NaN or Inf loss or norm is returned and the tensors are not updated. What a step
@@ -58,7 +60,6 @@ class Training {
 
  private:
   double accumulate(const std::vector<LabelledBatch>& passes, ForwardOptions& options, DropoutSource& source);
-  double accumulate(const LabelledBatch& rows, double share, const ForwardOptions& options);
   std::optional<double> regularise(std::uint32_t depth);
   void zero_missing_gradients();
 
@@ -66,6 +67,7 @@ class Training {
   TrainingOptions options_;
   AdamW optimizer_;
   Gang& gang_;
+  Engine& engine_;
   GradientSum sum_gradients_;
 };
 

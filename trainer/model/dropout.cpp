@@ -75,9 +75,9 @@ at::Tensor dropout(const at::Tensor& x, double p, const DropoutSource& source, s
     mask = at::empty(x.sizes(), x.options().requires_grad(false));
     const auto shape = shape_of(x);
     MaskDraw draw;
-    draw.base = dropout_hash::mix64(dropout_hash::mix64(dropout_hash::mix64(source.seed) ^ source.step) ^ site);
+    draw.base = dropout_hash::mask_base(source.seed, source.step, site);
     draw.first_row = source.first_row;
-    draw.threshold = static_cast<std::uint32_t>(std::llround(p * 4294967296.0));
+    draw.threshold = dropout_hash::threshold(p);
     draw.kept = 1.0 / (1.0 - p);
     if (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble) {
       throw std::invalid_argument("dropout: float32 or float64 is needed");

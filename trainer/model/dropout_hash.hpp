@@ -41,14 +41,22 @@ FATHOM_DROPOUT_INLINE std::uint64_t line_key(std::uint64_t base, std::uint64_t r
 }
 
 // 32 bits of (key, j). The rounds are MurmurHash3's finalizer with the upper half of the key mixed in, 32-bit so that
-// they vectorise.
-FATHOM_DROPOUT_INLINE std::uint32_t bits(std::uint32_t low, std::uint32_t high, std::uint32_t j) {
-  std::uint32_t x = low + j * 0x9E3779B9u;
+// they vectorise; Word is std::uint32_t or a vector of them.
+template <class Word>
+FATHOM_DROPOUT_INLINE Word bits(std::uint32_t low, std::uint32_t high, Word j) {
+  Word x = low + j * 0x9E3779B9u;
   x = (x ^ (x >> 16)) * 0x85EBCA6Bu;
   x ^= high;
   x = (x ^ (x >> 13)) * 0xC2B2AE35u;
   return x ^ (x >> 16);
 }
+
+// MaskDraw::base and ::threshold of a mask with drop probability p.
+FATHOM_DROPOUT_INLINE std::uint64_t mask_base(std::uint64_t seed, std::uint64_t step, std::uint32_t site) {
+  return mix64(mix64(mix64(seed) ^ step) ^ site);
+}
+// p in [0, 1): rounded to the nearest of 2^32 steps.
+FATHOM_DROPOUT_INLINE std::uint32_t threshold(double p) { return static_cast<std::uint32_t>(p * 4294967296.0 + 0.5); }
 
 }  // namespace dropout_hash
 }  // namespace fathom::trainer

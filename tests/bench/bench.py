@@ -1,0 +1,151 @@
+"""Fathom's engines beside AdapterHub's `adapters` on this machine, in one take: JSON on stdout, a table on stderr.
+
+  bench.py [--task sst2 rte] [--threads 1] [--rounds 5] [--steps 8] [--batching bucketed dynamic pad] [--out FILE]
+
+Every side is a process of its own that is asked for a few steps at a time, one side after the other, round by round: they
+see the same machine, and the figure is the median over the rounds of a side's ms per step. A ratio is the median over the
+rounds of the peer's time by ours within a round, so that load that comes and goes is on both. Needs ../shared/data/glue,
+the demo model and FATHOM_PYTHON or the environment that deploy/install-deps makes.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("FATHOM_BIN", ROOT / "build" / "release" / "bin"))
+CACHE = pathlib.Path(os.environ.get("FATHOM_CACHE", pathlib.Path.home() / ".cache" / "fathom"))
+PYTHON = os.environ.get("FATHOM_PYTHON", str(CACHE / "venv-adapters" / "bin" / "python"))
+GLUE = ROOT.parent / "shared" / "data" / "glue"
+MODEL = CACHE / "demo" / "models" / "minilm"
+TASKS = {"sst2": ("SST-2", ["sentence"]), "rte": ("RTE", ["sentence1", "sentence2"])}
+ROWS, DEV_ROWS, BATCH = 1024, 256, 32
+
+
+def prepare(folder, task):
+    """A data root and the peer's rows: the same examples on both sides."""
+    name, texts = TASKS[task]
+    target = folder / "root" / "data" / task
+    target.mkdir(parents=True)
+    rows = {}
+    for split, limit in (("train", ROWS), ("dev", DEV_ROWS)):
+        lines = (GLUE / name / f"{split}.tsv").read_text(encoding="utf-8-sig").split("\n")
+        header, body = lines[0], [line for line in lines[1:] if line]
+        chosen = [body[i] for i in sorted(random.Random(0).sample(range(len(body)), min(limit, len(body))))]
+        (target / f"{split}.tsv").write_text("\n".join([header, *chosen]) + "\n", encoding="utf-8")
+        columns = header.split("\t")
+        cells = [line.split("\t") for line in chosen]
+        labels = sorted({row[columns.index("label")] for row in cells})
+        rows[split] = [[row[columns.index(texts[0])], row[columns.index(texts[1])] if len(texts) > 1 else None,
+                        labels.index(row[columns.index("label")])] for row in cells]
+    models = folder / "root" / "models"
+    models.mkdir(exist_ok=True)
+    if not (models / "minilm").exists():
+        (models / "minilm").symlink_to(MODEL.resolve())
+    (folder / f"{task}.peer.json").write_text(json.dumps({**rows, "labels": 2, "batch": BATCH, "max_length": 128}))
+    for recipe in ("hf", "fast"):
+        settings = {"kind": "adapter", "model": {"path": "models/minilm"}, "recipe": recipe, "seed": 1,
+                    "adapter": {"config": "seq_bn"},
+                    "task": {"name": task, "train": f"data/{task}/train.tsv", "eval": f"data/{task}/dev.tsv", "text": texts,
+                             "label": "label", "labels": None, "metric": None, "quoting": "none"},
+                    "train": {"lr": 1e-4, "epochs": 1, "batch": BATCH, "max_length": 128}, "drop": {"kind": "standard"}}
+        (folder / f"{task}.{recipe}.json").write_text(json.dumps(settings))
+
+
+class Side:
+    def __init__(self, name, command, threads):
+        self.name = name
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment, stderr=subprocess.DEVNULL)
+        self.read()
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name} ended")
+        return json.loads(line)
+
+    def ask(self, command, count):
+        self.process.stdin.write(f"{command} {count}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def measure(sides, command, count, rounds):
+    """Answers by side, a list of one per round; the first round warms up and is left out."""
+    answers = {side.name: [] for side in sides}
+    for number in range(rounds + 1):
+        for side in sides:
+            answer = side.ask(command, count)
+            if number:
+                answers[side.name].append(answer)
+    return answers
+
+
+def steps_row(task, sides, options):
+    answers = measure(sides, "steps", options.steps, options.rounds)
+    ms = {name: [1000 * a["seconds"] / a["steps"] for a in list_] for name, list_ in answers.items()}
+    tokens = {name: sum(a["tokens"] for a in list_) / sum(a["seconds"] for a in list_) for name, list_ in answers.items()}
+    ours = "packed"
+    ratios = {name: statistics.median(p / o for p, o in zip(ms[name], ms[ours])) for name in ms if name != ours}
+    return {"task": task, "threads": options.threads, "dropout": not options.no_dropout, "recipe": "hf",
+            "ms_per_step": {name: statistics.median(v) for name, v in ms.items()},
+            "range": {name: [min(v), max(v)] for name, v in ms.items()},
+            "tokens_per_second": tokens, "times_faster": ratios}
+
+
+def run(options, folder):
+    rows = []
+    for task in options.task:
+        prepare(folder, task)
+        extra = ["--no-dropout"] if options.no_dropout else []
+        job = [BIN / "engine_bench", folder / f"{task}.hf.json", "--root", folder / "root", "--threads", options.threads, *extra]
+        peer = [PYTHON, ROOT / "tests" / "bench" / "peer.py", MODEL, folder / f"{task}.peer.json", "--threads", options.threads, *extra]
+        sides = [Side("packed", [*job, "--engine", "packed"], options.threads),
+                 Side("reference", [*job, "--engine", "reference"], options.threads)]
+        sides += [Side(f"adapters-{b}", [*peer, "--batching", b], options.threads) for b in options.batching]
+        row = steps_row(task, sides, options)
+        gemm = [sides[0].ask("gemm", 1)["gflops"] for _ in range(options.rounds)]
+        row["gemm_gflops"] = statistics.median(gemm)
+        together = measure(sides[:1], "evaluate", 6, options.rounds)["packed"]
+        apart = measure(sides[:1], "separate", 6, options.rounds)["packed"]
+        row["depths_together"] = statistics.median(b["seconds"] / a["seconds"] for a, b in zip(together, apart))
+        for side in sides:
+            side.close()
+        rows.append(row)
+        for name, value in sorted(row["ms_per_step"].items(), key=lambda item: item[1]):
+            print(f"{task:5} {name:18} {value:8.1f} ms/step  {row['tokens_per_second'][name]:7.0f} tokens/s"
+                  + (f"  packed is {row['times_faster'][name]:.2f} x" if name != "packed" else ""), file=sys.stderr)
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--task", nargs="+", choices=sorted(TASKS), default=["sst2", "rte"])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=8)
+    parser.add_argument("--batching", nargs="+", choices=["bucketed", "dynamic", "pad"], default=["bucketed"])
+    parser.add_argument("--no-dropout", action="store_true")
+    parser.add_argument("--out")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fathom-bench-") as folder:
+        result = {"load": os.getloadavg()[0], "rows": run(options, pathlib.Path(folder))}
+    text = json.dumps(result, indent=1)
+    if options.out:
+        pathlib.Path(options.out).write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+// Steps and evaluations of one adapter job, timed on request: `engine_bench JOB --root DIR` opens the job's model and
+// task and then reads commands, one a line, and answers each with one line of JSON. tests/bench/bench.py asks it and
+// the peer in turns, so that both are measured under the same load of the machine.
+//   steps N      N optimizer steps, data made ready before   {"seconds", "steps", "rows", "tokens", "loss"}
+//   evaluate D   the eval rows at depths 0 … D-1 in one go      {"seconds", "rows"}
+//   separate D   the same, one depth after the other            {"seconds", "rows"}
+//   gemm         a product of this model's size                 {"gflops"}
+#include <ATen/ops/mm.h>
+#include <ATen/ops/randn.h>
+#include <c10/core/InferenceMode.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/files.hpp"
+#include "common/log.hpp"
+#include "trainer/batches/random.hpp"
+#include "trainer/engine/engine.hpp"
+#include "trainer/engine/errors.hpp"
+#include "trainer/engine/evaluation.hpp"
+#include "trainer/engine/resources.hpp"
+#include "trainer/engine/threads.hpp"
+#include "trainer/engine/training.hpp"
+
+namespace {
+
+using namespace fathom::trainer;
+using nlohmann::json;
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+class Bench {
+ public:
+  Bench(JobSpec spec, const std::string& root, EngineKind kind, bool dropout)
+      : spec_(std::move(spec)), resources_(root, "cpu", alone(), kind) {
+    const auto model = resources_.model(spec_.model);
+    spec_.drop = bound_drop(spec_.drop, static_cast<std::uint32_t>(model->base->config.layers));
+    train_ = resources_.task(spec_.model, spec_.task, fathom::data::Split::train, spec_.train.max_length);
+    eval_ = resources_.task(spec_.model, spec_.task, fathom::data::Split::eval, spec_.train.max_length);
+    network_ = make_adapter_network(spec_, model->base, *train_);
+    TrainingOptions options;
+    options.schedule = {ScheduleKind::constant, spec_.train.lr, 0, 1};
+    options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
+    options.dropout = dropout;
+    training_.emplace(network_, options, alone(), resources_.engine());
+    rows_ = epoch_order(train_->rows.size(), spec_.seed, 0);
+  }
+
+  json answer(const std::string& command, std::uint32_t count) {
+    if (command == "steps") return steps(count);
+    if (command == "evaluate") return evaluate(count, /*together=*/true);
+    if (command == "separate") return evaluate(count, /*together=*/false);
+    if (command == "gemm") return gemm();
+    return {{"error", "unknown command " + command}};
+  }
+
+ private:
+  json steps(std::uint32_t count) {
+    // Batches are made before the clock starts, here as at the peer's.
+    std::vector<std::vector<LabelledBatch>> batches;
+    std::uint64_t tokens = 0, examples = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (next_ + spec_.train.batch > rows_.size()) next_ = 0;
+      const auto chosen = std::span(rows_).subspan(next_, spec_.train.batch);
+      next_ += spec_.train.batch;
+      auto& passes = batches.emplace_back();
+      for (const auto& pass : resources_.engine().cut(network_, train_->rows, chosen, spec_.train.batch)) {
+        passes.push_back(make_batch(train_->rows, pass));
+        tokens += passes.back().tokens;
+        examples += passes.back().rows;
+      }
+    }
+    double loss = 0;
+    const double start = now();
+    for (const auto& passes : batches) {
+      const auto depth = drawn_depth(spec_.drop.lo, spec_.drop.hi, spec_.seed, step_);
+      loss = training_->step(step_++, passes, depth).loss;
+    }
+    return {{"seconds", now() - start}, {"steps", count}, {"rows", examples}, {"tokens", tokens}, {"loss", loss}};
+  }
+
+  json evaluate(std::uint32_t depths, bool together) {
+    std::vector<std::vector<std::uint32_t>> groups;
+    for (std::uint32_t depth = 0; depth < depths; ++depth) {
+      if (groups.empty() || !together) groups.emplace_back();
+      groups.back().push_back(depth);
+    }
+    const double start = now();
+    for (const auto& group : groups) {
+      Evaluation evaluation(network_, eval_, group, alone(), resources_.engine());
+      while (evaluation.advance()) {
+      }
+    }
+    return {{"seconds", now() - start}, {"rows", eval_->rows.size()}};
+  }
+
+  json gemm() {
+    const c10::InferenceMode inference;
+    const auto& config = network_.base->config;
+    const auto x = at::randn({512, config.hidden}), w = at::randn({config.hidden, config.intermediate});
+    at::mm(x, w);
+    constexpr int kTimes = 20;
+    const double start = now();
+    for (int i = 0; i < kTimes; ++i) at::mm(x, w);
+    const double flop = 2.0 * 512 * static_cast<double>(config.hidden * config.intermediate) * kTimes;
+    return {{"gflops", flop / (now() - start) / 1e9}};
+  }
+
+  JobSpec spec_;
+  Resources resources_;
+  std::shared_ptr<const OpenTask> train_, eval_;
+  Network network_;
+  std::optional<Training> training_;
+  std::vector<std::uint32_t> rows_;
+  std::size_t next_ = 0;
+  std::uint64_t step_ = 0;
+};
+
+int run(int argc, char** argv) {
+  std::string job, root = ".", engine = "packed";
+  int threads = 1;
+  bool no_dropout = false;
+  CLI::App app("Times steps and evaluations of one adapter job.", "engine_bench");
+  app.add_option("JOB", job, "JSON file with the job's settings")->required()->check(CLI::ExistingFile);
+  app.add_option("--root", root, "Data root");
+  app.add_option("--engine", engine, "packed or reference");
+  app.add_option("--threads", threads, "Compute threads");
+  app.add_flag("--no-dropout", no_dropout, "Switch every dropout off");
+  CLI11_PARSE(app, argc, argv);
+  // Standard output is for answers.
+  if (const auto logging = fathom::init_log({"engine_bench", "warn", "", false}); !logging)
+    throw std::runtime_error(logging.error().message);
+  set_threads(threads);
+  Bench bench(parse_spec(json::parse(fathom::read_file(job).value())), root, parse_engine(engine).value(), !no_dropout);
+  std::cout << json{{"ready", true}}.dump() << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    std::string command;
+    std::uint32_t count = 1;
+    words >> command >> count;
+    std::cout << bench.answer(command, count).dump() << std::endl;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  prepare_numerics();
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "engine_bench: " << error.what() << "\n";
+    return 1;
+  }
+}

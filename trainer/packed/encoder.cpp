@@ -1,0 +1,270 @@
+#include "trainer/packed/encoder.hpp"
+
+#include "trainer/packed/gemm.hpp"
+
+namespace fathom::trainer::packed {
+namespace {
+
+constexpr Site site_of(std::int64_t stage) { return stage % 2 == 0 ? Site::attention : Site::output; }
+
+}  // namespace
+
+Sites sites_of(const Setup& setup, std::int64_t layers, const ForwardOptions& options) {
+  Sites sites;
+  sites.boundary = 2 * layers;
+  for (std::int64_t stage = 0; stage < 2 * layers; ++stage) {
+    const bool active = stage / 2 >= options.drop_depth && setup.active(stage / 2, site_of(stage));
+    if (active && sites.boundary == 2 * layers) sites.boundary = stage;
+    if (!active)
+      sites.passes.push_back(plain_site());
+    else if (setup.kind == SetupKind::fuse)
+      sites.passes.push_back(fusion_site(setup, stage / 2, site_of(stage)));
+    else
+      sites.passes.push_back(adapter_site(*setup.adapter, stage / 2, site_of(stage)));
+  }
+  return sites;
+}
+
+Encoder::Encoder(const Run& run, const Layout& layout, Recipe recipe, bool keep)
+    : run_(run), layout_(layout), recipe_(recipe), keep_(keep), kept_(static_cast<std::size_t>(stages())) {}
+
+Flow Encoder::embed() const {
+  EmbedArgs args;
+  args.width = run_.hidden();
+  args.ids = layout_.ids.data();
+  args.type_ids = layout_.types.data();
+  args.position_ids = layout_.positions.data();
+  args.words = run_.base.words();
+  args.types = run_.base.types();
+  args.positions = run_.base.positions();
+  args.out = run_.take(all(), run_.hidden());
+  run_.embed(args, layout_.tokens);
+  NormArgs norm;
+  norm.width = run_.hidden();
+  norm.product = norm.y = args.out;
+  norm.gamma = run_.base.embedding_norm().gamma;
+  norm.beta = run_.base.embedding_norm().beta;
+  norm.eps = run_.base.embedding_norm().eps;
+  norm.places = layout_.places.data();
+  norm.mask_after = run_.mask(run_.base.config().hidden_dropout, dropout_site::embeddings, recipe_ == Recipe::hf);
+  run_.norm(norm, all());
+  return {args.out, all(), false};
+}
+
+Arrival Encoder::sub_block(std::int64_t stage, Flow& flow, std::int64_t boundary) {
+  // In the fast recipe the frozen part below the lowest adapter has no dropout.
+  const bool above = stage > boundary, dropout = above || recipe_ == Recipe::hf;
+  return site_of(stage) == Site::attention ? attention(stage, flow, dropout, keep_ && above)
+                                           : feed_forward(stage, flow, dropout, keep_ && above);
+}
+
+float* Encoder::gather(const float* x) const {
+  const std::int64_t hidden = run_.hidden();
+  float* rows = run_.take(firsts(), hidden);
+  for (std::int64_t s = 0; s < layout_.sequences; ++s) {
+    const float* from = x + layout_.offsets[static_cast<std::size_t>(s)] * hidden;
+    std::copy(from, from + hidden, rows + s * hidden);
+  }
+  return rows;
+}
+
+void Encoder::scatter_add(float* x, const float* rows) const {
+  const std::int64_t hidden = run_.hidden();
+  for (std::int64_t s = 0; s < layout_.sequences; ++s) {
+    float* to = x + layout_.offsets[static_cast<std::size_t>(s)] * hidden;
+    for (std::int64_t j = 0; j < hidden; ++j) to[j] += rows[s * hidden + j];
+  }
+}
+
+// The arguments of attention but for its results; products of x with the weights are made here.
+AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) const {
+  const auto& qkv = run_.base.layer(stage / 2).qkv;
+  const auto& config = run_.base.config();
+  const std::int64_t hidden = run_.hidden();
+  AttentionArgs args;
+  args.sequences = layout_.sequences;
+  args.heads = config.heads;
+  args.head = hidden / config.heads;
+  args.k_offsets = layout_.offsets.data();
+  args.q_bias = qkv.bias;
+  args.k_bias = qkv.bias + hidden;
+  args.v_bias = qkv.bias + 2 * hidden;
+  args.mask = run_.mask(config.attention_dropout,
+                        dropout_site::in_layer(stage / 2, dropout_site::attention_probabilities), dropout);
+  args.first_row = layout_.first_places.front().row;
+  args.out_stride = hidden;
+  if (last_layer(stage)) {
+    float* q = run_.take(firsts(), hidden);
+    float* kv = run_.take(all(), 2 * hidden);
+    product_nt(q, gather(in.x), qkv.weight, layout_.sequences, hidden, hidden);
+    product_nt(kv, in.x, qkv.weight + hidden * hidden, layout_.tokens, 2 * hidden, hidden);
+    args.q = q;
+    args.k = kv;
+    args.q_offsets = layout_.first_offsets.data();
+    args.q_stride = hidden;
+    args.k_stride = 2 * hidden;
+  } else {
+    float* all_three = run_.take(all(), 3 * hidden);
+    product_nt(all_three, in.x, qkv.weight, layout_.tokens, 3 * hidden, hidden);
+    args.q = all_three;
+    args.k = all_three + hidden;
+    args.q_offsets = args.k_offsets;
+    args.q_stride = args.k_stride = 3 * hidden;
+  }
+  args.v = args.k + hidden;
+  return args;
+}
+
+Arrival Encoder::attention(std::int64_t stage, Flow& flow, bool dropout, bool keep) {
+  const auto& layer = run_.base.layer(stage / 2);
+  const std::int64_t hidden = run_.hidden();
+  AttentionArgs args = heads(flow, stage, dropout);
+  if (last_layer(stage)) flow = {gather(flow.x), firsts(), true};
+  float* context = args.out = run_.take(flow.rows, hidden);
+  run_.attend(args, layout_.longest, /*backward=*/false);
+  if (keep) kept_[static_cast<std::size_t>(stage)] = {args, nullptr, flow.first_only};
+  float* product = run_.take(flow.rows, hidden);
+  product_nt(product, context, layer.attention_output.weight, flow.rows.count, hidden, hidden);
+  const auto site = dropout_site::in_layer(stage / 2, dropout_site::attention_output);
+  return {product, layer.attention_output.bias, run_.mask(run_.base.config().hidden_dropout, site, dropout),
+          flow.x,  layer.attention_norm,        flow.rows};
+}
+
+Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout, bool keep) {
+  const auto& layer = run_.base.layer(stage / 2);
+  const auto& config = run_.base.config();
+  const std::int64_t hidden = run_.hidden(), wide = config.intermediate;
+  float* u = run_.take(flow.rows, wide);
+  float* inner = keep ? run_.take(flow.rows, wide) : u;
+  Curve curve = Curve::gelu;
+  curve_of(config.activation, &curve);
+  product_nt(u, flow.x, layer.intermediate.weight, flow.rows.count, wide, hidden);
+  run_.activate({wide, curve, u, layer.intermediate.bias, inner, keep}, flow.rows);
+  float* product = run_.take(flow.rows, hidden);
+  product_nt(product, inner, layer.output.weight, flow.rows.count, hidden, wide);
+  if (keep) kept_[static_cast<std::size_t>(stage)].slope = u;
+  const auto site = dropout_site::in_layer(stage / 2, dropout_site::output);
+  return {product, layer.output.bias, run_.mask(config.hidden_dropout, site, dropout),
+          flow.x,  layer.output_norm, flow.rows};
+}
+
+const float* Encoder::run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites) {
+  // Below the boundary nothing is kept: two buffers take turns, and the rest of a stage's memory serves the next one.
+  float* turns[2] = {};
+  if (!keep_ || stage < sites.boundary) {
+    for (float*& turn : turns) turn = run_.take(flow.rows, run_.hidden());
+  }
+  auto start = run_.arena.mark();
+  for (;; arrival = sub_block(stage, flow, sites.boundary)) {
+    const bool keep = keep_ && stage >= sites.boundary;
+    float* y = keep ? run_.take(flow.rows, run_.hidden()) : turns[stage % 2];
+    sites.passes[static_cast<std::size_t>(stage)]->forward(run_, arrival, y, keep, stage > sites.boundary);
+    flow.x = y;
+    if (!keep) run_.arena.rewind(start);
+    if (++stage == stages()) return y;
+    start = run_.arena.mark();
+  }
+}
+
+const float* Encoder::run_all(const Sites& sites) {
+  Flow flow = embed();
+  const Arrival first = sub_block(0, flow, sites.boundary);
+  return run_from(0, first, flow, sites);
+}
+
+std::vector<const float*> Encoder::run_branches(const std::vector<Branch>& branches) {
+  std::vector<Sites> sites;
+  std::int64_t last = 0;
+  for (const auto& branch : branches) {
+    ForwardOptions options;
+    options.drop_depth = branch.depth;
+    sites.push_back(sites_of(branch.network->setup, run_.base.config().layers, options));
+    last = std::max(last, sites.back().boundary);
+  }
+  const Sites trunk = sites_of(Setup::none(), run_.base.config().layers, {});
+  const std::int64_t size = layout_.sequences * run_.hidden();
+  std::vector<const float*> ends(branches.size(), nullptr);
+  std::vector<float*> results;
+  for (std::size_t i = 0; i < branches.size(); ++i) results.push_back(run_.arena.take(size));
+  float* turns[2] = {run_.take(all(), run_.hidden()), run_.take(all(), run_.hidden())};
+  Flow flow = embed();
+  for (std::int64_t stage = 0; stage <= std::min(last, stages() - 1); ++stage) {
+    const auto start = run_.arena.mark();
+    const Arrival arrival = sub_block(stage, flow, stages());
+    if (stage < last)
+      trunk.passes[static_cast<std::size_t>(stage)]->forward(run_, arrival, turns[stage % 2], false, false);
+    for (std::size_t i = 0; i < branches.size(); ++i) {
+      if (sites[i].boundary != stage) continue;
+      for (std::size_t j = 0; j < i && !ends[i]; ++j) {
+        if (sites[j].boundary == stage && branches[j].network == branches[i].network) ends[i] = ends[j];
+      }
+      if (ends[i]) continue;
+      // The site writes into the product, which the next branch needs as it is.
+      Arrival own = arrival;
+      own.product = run_.take(flow.rows, run_.hidden());
+      std::copy(arrival.product, arrival.product + flow.rows.count * run_.hidden(), own.product);
+      const float* end = run_from(stage, own, flow, sites[i]);
+      std::copy(end, end + size, results[i]);
+      ends[i] = results[i];
+    }
+    flow.x = turns[stage % 2];
+    run_.arena.rewind(start);
+  }
+  for (auto& end : ends) end = end ? end : flow.x;
+  return ends;
+}
+
+void Encoder::backward(const Sites& sites, float* d_out) {
+  for (std::int64_t stage = stages() - 1; stage >= sites.boundary; --stage) {
+    const auto departure = sites.passes[static_cast<std::size_t>(stage)]->backward(run_, d_out);
+    if (stage == sites.boundary) return;
+    d_out = sub_block_back(stage, departure);
+  }
+}
+
+float* Encoder::sub_block_back(std::int64_t stage, const Departure& departure) {
+  if (site_of(stage) == Site::attention) return attention_back(stage, departure);
+  const auto& layer = run_.base.layer(stage / 2);
+  const Rows rows = last_layer(stage) ? firsts() : all();
+  const std::int64_t hidden = run_.hidden(), wide = run_.base.config().intermediate;
+  float* d_inner = run_.take(rows, wide);
+  product_nn(d_inner, departure.d_product, layer.output.weight, rows.count, wide, hidden);
+  run_.multiply(d_inner, kept_[static_cast<std::size_t>(stage)].slope, rows.count * wide);
+  product_nn(departure.d_x, d_inner, layer.intermediate.weight, rows.count, hidden, wide, /*add=*/true);
+  return departure.d_x;
+}
+
+float* Encoder::attention_back(std::int64_t stage, const Departure& departure) {
+  const auto& layer = run_.base.layer(stage / 2);
+  const std::int64_t hidden = run_.hidden();
+  const float* weight = layer.qkv.weight;
+  const auto& kept = kept_[static_cast<std::size_t>(stage)];
+  const Rows rows = kept.first_only ? firsts() : all();
+  float* d_context = run_.take(rows, hidden);
+  product_nn(d_context, departure.d_product, layer.attention_output.weight, rows.count, hidden, hidden);
+  AttentionArgs args = kept.attention;
+  args.d_out = d_context;
+  if (kept.first_only) {
+    args.d_q = run_.take(rows, hidden);
+    args.d_k = run_.take(all(), 2 * hidden);
+    args.d_q_stride = hidden;
+    args.d_k_stride = 2 * hidden;
+  } else {
+    args.d_q = run_.take(rows, 3 * hidden);
+    args.d_k = args.d_q + hidden;
+    args.d_q_stride = args.d_k_stride = 3 * hidden;
+  }
+  args.d_v = args.d_k + hidden;
+  run_.attend(args, layout_.longest, /*backward=*/true);
+  if (!kept.first_only) {
+    product_nn(departure.d_x, args.d_q, weight, rows.count, hidden, 3 * hidden, /*add=*/true);
+    return departure.d_x;
+  }
+  product_nn(departure.d_x, args.d_q, weight, rows.count, hidden, hidden, /*add=*/true);
+  float* d_x = run_.take(all(), hidden);
+  product_nn(d_x, args.d_k, weight + hidden * hidden, layout_.tokens, hidden, 2 * hidden);
+  scatter_add(d_x, departure.d_x);
+  return d_x;
+}
+
+}  // namespace fathom::trainer::packed

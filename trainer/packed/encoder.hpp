@@ -1,0 +1,82 @@
+// Forward and hand-written backward of the frozen encoder over rows without padding. The encoder is a line of stages,
+// as in the reference: attention with its site, feed-forward with its site, layer by layer. Nothing of the base is
+// learnt, so backward only carries the gradient down to the lowest site that learns and stops there. Only the first
+// token of a sequence reaches the heads: the last layer asks queries for these alone, and everything behind its
+// attention has one row per sequence.
+// Thread: compute thread.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "trainer/engine/engine.hpp"
+#include "trainer/packed/layout.hpp"
+#include "trainer/packed/run.hpp"
+#include "trainer/packed/site.hpp"
+
+namespace fathom::trainer::packed {
+
+// The sites of one network at one drop depth, by stage (2 * layer + site).
+struct Sites {
+  std::vector<std::unique_ptr<SitePass>> passes;
+  std::int64_t boundary = 0;  // first stage with an adapter; passes.size() if none
+};
+Sites sites_of(const Setup& setup, std::int64_t layers, const ForwardOptions& options);
+
+// Between two stages: their rows, all tokens or the first of each sequence.
+struct Flow {
+  const float* x = nullptr;
+  Rows rows;
+  bool first_only = false;
+};
+
+class Encoder {
+ public:
+  // All must outlive it. keep: a backward() will follow.
+  Encoder(const Run& run, const Layout& layout, Recipe recipe, bool keep);
+
+  // The encoder's output for the first token of each sequence, [sequences, hidden], in the pass's arena.
+  const float* run_all(const Sites& sites);
+  // The same of every branch, without keeping anything: the stages that no adapter has touched are computed once for
+  // all of them, and depths of a network that activate the same adapters once.
+  std::vector<const float*> run_branches(const std::vector<Branch>& branches);
+
+  // From the gradient of run_all()'s result [sequences, hidden], which is overwritten.
+  void backward(const Sites& sites, float* d_out);
+
+  [[nodiscard]] std::int64_t stages() const { return 2 * run_.base.config().layers; }
+
+ private:
+  // What a stage's sub-block leaves for its backward.
+  struct Kept {
+    AttentionArgs attention;
+    float* slope = nullptr;  // of the activation [rows, intermediate]
+    bool first_only = false;
+  };
+  [[nodiscard]] Flow embed() const;
+  // The sub-block of a stage; `flow` is what the site adds around it. Above `boundary` dropout acts and, if kept,
+  // gradients will pass.
+  Arrival sub_block(std::int64_t stage, Flow& flow, std::int64_t boundary);
+  // From the middle of a stage to the end.
+  const float* run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites);
+  Arrival attention(std::int64_t stage, Flow& flow, bool dropout, bool keep);
+  Arrival feed_forward(std::int64_t stage, const Flow& flow, bool dropout, bool keep);
+  [[nodiscard]] AttentionArgs heads(const Flow& in, std::int64_t stage, bool dropout) const;
+  // The gradient of the sub-block's input.
+  float* sub_block_back(std::int64_t stage, const Departure& departure);
+  float* attention_back(std::int64_t stage, const Departure& departure);
+  [[nodiscard]] bool last_layer(std::int64_t stage) const { return stage / 2 + 1 == run_.base.config().layers; }
+  [[nodiscard]] Rows all() const { return {layout_.tokens, layout_.places.data()}; }
+  [[nodiscard]] Rows firsts() const { return {layout_.sequences, layout_.first_places.data()}; }
+  // The rows of the first tokens, as rows of their own; and adding such rows back.
+  float* gather(const float* x) const;
+  void scatter_add(float* x, const float* rows) const;
+
+  const Run& run_;
+  const Layout& layout_;
+  const Recipe recipe_;
+  const bool keep_;
+  std::vector<Kept> kept_;
+};
+
+}  // namespace fathom::trainer::packed

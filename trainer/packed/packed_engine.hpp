@@ -1,0 +1,30 @@
+// The engine `packed`. Networks that it does not cover it hands to the reference, pass by pass, so that every job runs.
+// Thread: compute thread; jobs take turns, so one arena serves all of them.
+#pragma once
+
+#include <memory>
+
+#include "trainer/engine/engine.hpp"
+#include "trainer/packed/arena.hpp"
+#include "trainer/packed/frozen.hpp"
+
+namespace fathom::trainer::packed {
+
+class PackedEngine final : public Engine {
+ public:
+  [[nodiscard]] std::string obstacle(const Network& network) const override;
+  [[nodiscard]] std::vector<std::vector<std::uint32_t>> cut(const Network& network, const TokenizedRows& rows,
+                                                            std::span<const std::uint32_t> chosen,
+                                                            std::uint32_t most) const override;
+  double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options) override;
+  std::vector<at::Tensor> logits(const std::vector<Branch>& branches, const Batch& batch) override;
+
+ private:
+  const FrozenBase& frozen(const std::shared_ptr<const BaseModel>& base);
+
+  Arena arena_;
+  // By address; an entry keeps its base alive, so that the address stays its own. The base used last goes first.
+  std::vector<std::unique_ptr<FrozenBase>> bases_;
+};
+
+}  // namespace fathom::trainer::packed

@@ -1,0 +1,84 @@
+#include "trainer/packed/run.hpp"
+
+#include <ATen/Parallel.h>
+
+#include "trainer/model/dropout_hash.hpp"
+
+namespace fathom::trainer::packed {
+namespace {
+
+// Elements of work below which a second thread costs more than it brings.
+constexpr std::int64_t kGrain = 16384;
+
+template <class Body>
+void over_rows(std::int64_t rows, std::int64_t width, const Body& body) {
+  at::parallel_for(0, rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, width)), body);
+}
+
+}  // namespace
+
+Mask Run::mask(double p, std::uint32_t site, bool wanted) const {
+  Mask mask;
+  if (!dropout || p <= 0.0 || !wanted) return mask;
+  mask.on = true;
+  mask.base = dropout_hash::mask_base(dropout->seed, dropout->step, site);
+  mask.threshold = dropout_hash::threshold(p);
+  mask.kept = static_cast<float>(1.0 / (1.0 - p));
+  return mask;
+}
+
+void Run::embed(const EmbedArgs& args, std::int64_t tokens) const {
+  over_rows(tokens, args.width, [&](auto first, auto last) { kernels().embed(args, first, last); });
+}
+
+void Run::norm(const NormArgs& args, const Rows& rows) const {
+  over_rows(rows.count, args.width, [&](auto first, auto last) { kernels().norm(args, first, last); });
+}
+
+void Run::norm_back(const NormBackArgs& args, const Rows& rows) const {
+  over_rows(rows.count, args.width, [&](auto first, auto last) { kernels().norm_back(args, first, last); });
+}
+
+void Run::activate(const ActivateArgs& args, const Rows& rows) const {
+  over_rows(rows.count, args.width, [&](auto first, auto last) { kernels().activate(args, first, last); });
+}
+
+void Run::multiply(float* x, const float* y, std::int64_t count) const {
+  // In lines of 16, so that no thread's range ends inside another's vector.
+  const std::int64_t lines = (count + 15) / 16;
+  over_rows(lines, 16, [&](auto first, auto last) {
+    kernels().multiply(x, y, 16 * first, std::min<std::int64_t>(count, 16 * last));
+  });
+}
+
+void Run::fuse(const FusionArgs& args, const Rows& rows, bool backward) const {
+  over_rows(rows.count, 4 * args.offsets[args.members],
+            [&](auto first, auto last) { (backward ? kernels().fuse_back : kernels().fuse)(args, first, last); });
+}
+
+void Run::attend(const AttentionArgs& args, std::int64_t longest, bool backward) const {
+  const auto start = arena.mark();
+  const std::int64_t each = kernels().attention_scratch(longest, args.head);
+  float* scratch = arena.take(each * at::get_num_threads());
+  // Pairs are ordered by head first: an equal share of pairs is then an equal share of every length.
+  at::parallel_for(0, args.heads * args.sequences, 8, [&](auto first, auto last) {
+    float* own = scratch + each * at::get_thread_num();
+    if (backward)
+      kernels().attend_back(args, own, first, last);
+    else
+      kernels().attend(args, own, first, last);
+  });
+  arena.rewind(start);
+}
+
+void Run::sum_rows(float* out, const float* x, std::int64_t rows, std::int64_t width, bool add) const {
+  if (!add) std::fill(out, out + width, 0.0F);
+  over_rows(width, rows, [&](auto first, auto last) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const float* line = x + row * width;
+      for (auto j = first; j < last; ++j) out[j] += line[j];
+    }
+  });
+}
+
+}  // namespace fathom::trainer::packed
