@@ -57,13 +57,24 @@ struct Job {
   std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate
 };
 
-// ASHA with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
+// A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method;  // "asha"
+  std::string method = "asha";  // asha | hyperband | median | percentile | threshold | patience
   std::uint32_t eta = 4;
-  std::uint32_t min = 1;  // first rung, epochs
+  std::uint32_t min = 1;  // first rung; of the other methods the first epoch that is judged
   std::uint32_t max = 0;  // epochs; 0: tasks differ, a group takes Job::epochs of its jobs
   bool ties_continue = true;
+  std::uint32_t bootstrap = 0;         // entries of a rung before it stops anything
+  std::uint32_t brackets = 1;          // bracket i starts at rung i
+  std::uint32_t rungs = 0;             // so many, counted down from max; 0: up from min
+  std::uint32_t every = 1;             // epochs between judgements from min on
+  std::uint32_t startup = 3;           // settings that have to be there to compare with
+  bool among_all = false;              // compare with running ones too
+  std::uint32_t window = 0;            // of running averages, in epochs; 0: from the first
+  double percentile = 50;              // of the best values
+  std::optional<double> lower, upper;  // values outside stop
+  std::uint32_t patience = 1;          // epochs without a better value
+  double min_delta = 0;                // by which a value has to be better
 };
 
 struct Stage {

@@ -104,8 +104,8 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
   to(sweep.ready, sweep.ready_alone, sweep.active);
   for (const sweeps::Job& job : sweep.plan->jobs) to(job.id);
   for (const StopGroup& group : sweep.groups) {
-    for (const sweeps::Asha::Entry& entry : group.asha.entries())
-      to(entry.job, entry.rung, entry.value, entry.keep_going);
+    for (const sweeps::Stopper::Entry& entry : group.stopper.entries())
+      to(entry.job, entry.rung, entry.value, entry.keep_going, entry.held);
     for (const auto& [first, setting] : group.settings) to(first, setting.jobs, setting.judged, setting.stopped);
   }
 }
@@ -131,7 +131,7 @@ std::string digest(const State& state) {
   std::ranges::sort(uses);  // a hash map has no order of its own
   to(uses, state.free.all);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
-  to(state.pending.resolve, state.pending.judge, state.pending.stop, state.pending.check);
+  to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(to.value()));
   return text;

@@ -131,16 +131,21 @@ Status on(State& state, const event::RungEntered& event, At) {
   Sweep& sweep = *state.sweep(job->sweep);
   if (sweep.group_of.empty() || sweep.group_of[job->index] == kNoGroup) return corrupt("the job is in no group");
   // I9: a verdict is given once, and in the order of the rungs.
-  StopGroup& group = sweep.groups[sweep.group_of[job->index]];
+  const std::uint32_t number = sweep.group_of[job->index];
+  StopGroup& group = sweep.groups[number];
   const auto setting = group.settings.find(job->index);
-  if (setting == group.settings.end() || setting->second.judged != event.rung() || setting->second.stopped) {
+  const bool known = setting != group.settings.end();
+  const bool fits = known && (event.decided() ? setting->second.judged > event.rung()
+                                              : setting->second.judged == event.rung() && !setting->second.stopped);
+  if (!fits) {
     return corrupt("rung " + std::to_string(event.rung()) + " of job " + std::to_string(event.job()) +
                    " is judged once");
   }
-  group.asha.restore({job->index, event.rung(), event.value(), event.keep_going()});
-  setting->second.judged = event.rung() + 1;
-  setting->second.stopped = !event.keep_going();
+  group.stopper.restore({job->index, event.rung(), event.value(), event.keep_going(), event.held()});
+  if (!event.decided()) setting->second.judged = event.rung() + 1;
+  setting->second.stopped = setting->second.stopped || !event.keep_going();
   mark_setting(state, sweep, group, job->index);
+  mark_overdue(state, sweep, number);
   return success();
 }
 

@@ -1,4 +1,5 @@
 // What attempts report, applied. Each function checks the fence, moves the job, then writes down what was reported.
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/core/handlers.hpp"
@@ -37,10 +38,23 @@ bool better(sweeps::Goal goal, double value, double than) {
 void cross_rungs(State& state, const Sweep& sweep, Job& job, std::uint32_t epoch, double value) {
   if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return;
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
-  const auto& rungs = group.asha.rungs();
+  const auto& rungs = group.stopper.rungs(sweep.setting_of[job.index]);
   while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= epoch)
     job.rung_values.push_back(value);
   mark_setting(state, sweep, group, sweep.setting_of[job.index]);
+}
+
+// A setting whose seeds all Succeeded is one to compare with, however early train.patience ended it.
+void complete_setting(State& state, const Job& job) {
+  Sweep& sweep = *state.sweep(job.sweep);
+  if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return;
+  StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const sweeps::JobIndex first = sweep.setting_of[job.index];
+  const auto& jobs = group.settings.at(first).jobs;
+  const bool all = std::ranges::all_of(jobs, [&](sweeps::JobIndex index) {
+    return phase_of(state.jobs[sweep.first.value() - 1 + index]) == Phase::succeeded;
+  });
+  if (all) group.stopper.complete(first);
 }
 
 // What a job that ends without a final tree leaves: the best value that was seen.
@@ -104,6 +118,7 @@ Status on(State& state, const event::JobFinished& event, At) {
   if (event.has_objective()) outcome.objective = event.objective();
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));
   count_item(*job, event.fence());
+  complete_setting(state, *job);
   return success();
 }
 

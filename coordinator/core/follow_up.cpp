@@ -57,28 +57,34 @@ event::Event resolve(const State& state, const Job& job) {
   return event;
 }
 
-// The verdict at the setting's next rung. Asha knows what was entered before; only the new entry is taken.
+event::Event entered(const Sweep& sweep, const StopGroup& group, const sweeps::Stopper::Entry& entry) {
+  event::Event event;
+  auto* out = event.mutable_rung_entered();
+  out->set_job(sweep.first.value() + entry.job);
+  out->set_rung(entry.rung);
+  out->set_epoch(group.stopper.rungs(entry.job)[entry.rung]);
+  out->set_value(entry.value);
+  out->set_keep_going(entry.keep_going);
+  out->set_held(entry.held);
+  return event;
+}
+
+// The verdict at the setting's next rung. The stopper knows what was entered before; only the new entry is taken.
 event::Event judge(const State& state, const Sweep& sweep, sweeps::JobIndex first) {
   const StopGroup& group = sweep.groups[sweep.group_of[first]];
   const Setting& setting = group.settings.at(first);
-  const std::uint32_t rung = setting.judged;
   double sum = 0;
   for (const sweeps::JobIndex index : setting.jobs) {
-    sum += state.job(JobNumber(sweep.first.value() + index))->rung_values[rung];
+    sum += state.job(JobNumber(sweep.first.value() + index))->rung_values[setting.judged];
   }
   const double mean = sum / static_cast<double>(setting.jobs.size());
-  const std::uint32_t epoch = group.asha.rungs()[rung];
-  bool keep_going = true;
-  for (const sweeps::Asha::Entry& entry : group.asha.judge(first, epoch, mean)) {
-    if (entry.rung == rung) keep_going = entry.keep_going;
-  }
-  event::Event event;
-  auto* entered = event.mutable_rung_entered();
-  entered->set_job(sweep.first.value() + first);
-  entered->set_rung(rung);
-  entered->set_epoch(epoch);
-  entered->set_value(mean);
-  entered->set_keep_going(keep_going);
+  return entered(sweep, group, group.stopper.judge(first, setting.judged, mean));
+}
+
+event::Event decide_held(const Sweep& sweep, std::uint32_t number) {
+  const StopGroup& group = sweep.groups[number];
+  event::Event event = entered(sweep, group, group.stopper.overdue().front());
+  event.mutable_rung_entered()->set_decided(true);
   return event;
 }
 
@@ -91,8 +97,8 @@ event::Event stop(const State& state, const Job& job) {
   auto* wish = event.mutable_stop_wished();
   write_fence(fence_of(job), 0, wish->mutable_fence());
   wish->set_cause("search");
-  wish->set_text(sweep.plan->stages[state.planned(job).stage].stop->method + ": not among the best after epoch " +
-                 std::to_string(group.asha.rungs()[setting.judged - 1]));
+  wish->set_text(sweep.plan->stages[state.planned(job).stage].stop->method + ": stopped after epoch " +
+                 std::to_string(group.stopper.rungs(sweep.setting_of[job.index])[setting.judged - 1]));
   return event;
 }
 
@@ -128,6 +134,10 @@ event::Event close(const Sweep& sweep) {
 std::optional<event::Event> follow_up(const State& state) {
   const Pending& pending = state.pending;
   if (!pending.resolve.empty()) return resolve(state, *state.job(*pending.resolve.begin()));
+  if (!pending.overdue.empty()) {
+    const auto& [sweep, group] = *pending.overdue.begin();
+    return decide_held(*state.sweep(sweep), group);
+  }
   if (!pending.judge.empty()) {
     const auto& [sweep, first] = *pending.judge.begin();
     return judge(state, *state.sweep(sweep), first);

@@ -68,12 +68,18 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
     if (fresh) {
       sweeps::StopRule rule = *stage.stop;
       if (rule.max == 0) rule.max = job.epochs;  // the tasks of the stage differ; a group has one task
-      sweep.groups.push_back({sweeps::Asha(std::move(rule), plan.goal), {}});
+      sweep.groups.push_back({sweeps::Stopper(std::move(rule), plan.goal), {}});
     }
     const JobIndex first = settings.try_emplace(setting_key(job, found->second), i).first->second;
     sweep.group_of[i] = found->second;
     sweep.setting_of[i] = first;
     sweep.groups[found->second].settings[first].jobs.push_back(i);
+  }
+  for (const auto& [name, index] : groups) {
+    StopGroup& group = sweep.groups[index];
+    std::vector<JobIndex> order;
+    for (const auto& [first, setting] : group.settings) order.push_back(first);
+    group.stopper.admit(order);
   }
 }
 

@@ -145,6 +145,14 @@ void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, swee
   }
 }
 
+void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group) {
+  if (sweep.groups[group].stopper.overdue().empty()) {
+    state.pending.overdue.erase({sweep.number, group});
+  } else {
+    state.pending.overdue.emplace(sweep.number, group);
+  }
+}
+
 // O(1): from the counters, after each end of a job.
 void mark_sweep(State& state, const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };

@@ -39,6 +39,8 @@ void index_worker(State& state, const Worker& worker);
 
 // Marks what follow_up() has to look at after a new rung value or verdict of the setting.
 void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex setting);
+// …and whether verdicts of the group that were held are due.
+void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group);
 // …and after a job ended.
 void mark_sweep(State& state, const Sweep& sweep);
 

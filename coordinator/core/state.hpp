@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "coordinator/core/job.hpp"
-#include "sweeps/search/asha.hpp"
+#include "sweeps/search/stopper.hpp"
 
 namespace fathom::core {
 
@@ -42,7 +42,7 @@ struct Setting {
 
 // A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
 struct StopGroup {
-  sweeps::Asha asha;
+  sweeps::Stopper stopper;
   std::map<sweeps::JobIndex, Setting> settings;  // by its first job
 };
 inline constexpr std::uint32_t kNoGroup = 0xffffffff;
@@ -114,6 +114,7 @@ struct FreeDevices {
 struct Pending {
   std::set<JobNumber> resolve;                               // Blocked, and everything its needs look at has ended
   std::set<std::pair<SweepNumber, sweeps::JobIndex>> judge;  // settings with a value at their next rung
+  std::set<std::pair<SweepNumber, std::uint32_t>> overdue;   // groups with verdicts that were held and are due
   std::set<JobNumber> stop;                                  // their setting has the verdict stop
   std::set<SweepNumber> check;                               // every job ended, or more failed than limits.failed
 };

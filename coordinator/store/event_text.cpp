@@ -84,7 +84,9 @@ std::string stopped(const event::Event& event) {
 
 std::string rung(const event::RungEntered& e) {
   return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(),
-                     e.keep_going() ? "goes on" : "stops");
+                     e.held()         ? "waits for more entries"
+                     : e.keep_going() ? "goes on"
+                                      : "stops");
 }
 
 }  // namespace

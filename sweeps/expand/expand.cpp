@@ -16,12 +16,25 @@ Kind kind_of(const std::string& name) {
 std::optional<StopRule> stop_of(const json& stage) {
   const auto found = stage.find("stop");
   if (found == stage.end() || found->is_null()) return std::nullopt;
+  // Sweeps that were stored before a key existed do not have it.
   StopRule rule;
   rule.method = found->at("method");
-  rule.eta = found->at("eta");
+  rule.eta = found->value("eta", rule.eta);
   rule.min = found->at("min");
   rule.max = found->at("max");
-  rule.ties_continue = found->at("ties") == "continue";
+  rule.ties_continue = found->value("ties", "continue") == "continue";
+  rule.bootstrap = found->value("bootstrap", rule.bootstrap);
+  rule.brackets = found->value("brackets", rule.brackets);
+  rule.rungs = found->value("rungs", rule.rungs);
+  rule.every = found->value("every", rule.every);
+  rule.startup = found->value("startup", rule.startup);
+  rule.among_all = found->value("among", "completed") == "all";
+  rule.window = found->value("window", rule.window);
+  rule.percentile = found->value("percentile", rule.percentile);
+  if (found->contains("lower")) rule.lower = found->at("lower").get<double>();
+  if (found->contains("upper")) rule.upper = found->at("upper").get<double>();
+  rule.patience = found->value("patience", rule.patience);
+  rule.min_delta = found->value("min_delta", rule.min_delta);
   return rule;
 }
 

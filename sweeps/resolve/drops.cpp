@@ -65,6 +65,74 @@ std::optional<json> parse_set(const Node& node, const std::vector<Task>& tasks, 
 
 bool holds(const json& list, const json& value) { return std::find(list.begin(), list.end(), value) != list.end(); }
 
+bool is_set_word(const std::string& text) { return text == "all" || text == "leave_one_out"; }
+
+// A set with the tasks it is trained for unless `targets` says otherwise.
+struct NamedSet {
+  json members;
+  std::optional<json> targets;
+};
+
+json names_of(const std::vector<Task>& tasks) {
+  json out = json::array();
+  for (const Task& task : tasks) out.push_back(task.name);
+  return out;
+}
+
+// Every task but one, for that one: what can the others' adapters do for it?
+std::vector<NamedSet> leave_one_out(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  if (tasks.size() < 2) report.error(node.mark, "sets: leave_one_out needs two tasks or more");
+  std::vector<NamedSet> out;
+  for (std::size_t i = 0; i < tasks.size() && tasks.size() > 1; ++i) {
+    NamedSet set{names_of(tasks), json::array({tasks[i].name})};
+    set.members.erase(i);
+    out.push_back(std::move(set));
+  }
+  return out;
+}
+
+// All sets of k tasks, members and sets in file order.
+std::vector<NamedSet> subsets(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  constexpr std::size_t kMost = 10'000;
+  const Node* count = node.find("subsets");
+  Key key;
+  key.name = "subsets";
+  key.type = Type::integer;
+  key.low = 1;
+  key.high = static_cast<double>(tasks.size());
+  std::vector<NamedSet> out;
+  if (!count || node.items.size() != 1) {
+    report.error(node.mark, "sets: expected {subsets: k} alone, found a map" +
+                                (node.keys.empty() ? "" : hint(node.keys.front().text, {"subsets"})));
+    return out;
+  }
+  const auto k = typed(key, *count, report);
+  if (!k) return out;
+  std::vector<std::size_t> chosen(k->get<std::size_t>());
+  for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
+  while (out.size() <= kMost) {
+    json members = json::array();
+    for (const std::size_t i : chosen) members.push_back(tasks[i].name);
+    out.push_back({members, members});
+    // The next combination: the last place that can still move on does.
+    std::size_t place = chosen.size();
+    while (place > 0 && chosen[place - 1] == tasks.size() - chosen.size() + place - 1) --place;
+    if (place == 0) return out;
+    ++chosen[place - 1];
+    for (std::size_t i = place; i < chosen.size(); ++i) chosen[i] = chosen[i - 1] + 1;
+  }
+  report.error(count->mark, "subsets: more than 10000 sets");
+  return {};
+}
+
+std::vector<NamedSet> sets_of(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  if (node.is_map()) return subsets(node, tasks, report);
+  if (node.is_scalar() && node.text == "leave_one_out") return leave_one_out(node, tasks, report);
+  const auto set = parse_set(node, tasks, "sets", report);
+  if (!set) return {};
+  return {{*set, *set}};
+}
+
 }  // namespace
 
 json parse_drops(const Node* node, Report& report) {
@@ -88,65 +156,40 @@ json parse_drops(const Node* node, Report& report) {
   return out;
 }
 
-json parse_stop(const Fields& stage, const json& trains, const std::vector<Parameter>& parameters, std::size_t seeds,
-                Report& report) {
-  const Node* node = stage.node("stop");
-  if (!node) return nullptr;
-  const Fields fields(Section::stop, node, report);
-  for (const Parameter& parameter : parameters) {
-    if (parameter.full != "train.epochs") continue;
-    report.error(parameter.mark,
-                 "epochs: jobs of different length cannot be compared at rungs; sample it in a stage without stop");
-  }
-  std::set<std::uint64_t> epochs;
-  for (const json& train : trains) epochs.insert(train.at("epochs").get<std::uint64_t>());
-  const json& max = fields.value("max");
-  if (fields.has("max") && epochs != std::set<std::uint64_t>{max.get<std::uint64_t>()}) {
-    report.error(fields.mark("max"), "max: it has to equal train.epochs (" + std::to_string(*epochs.rbegin()) +
-                                         "), over which the schedule runs");
-  }
-  json per = json::array({"task", "drop", "set"});
-  if (fields.has("per")) per = fields.value("per");
-  // One seed: with or without it in the group is the same (rule 7).
-  if (!fields.has("per") && seeds < 2) per.push_back("seed");
-  return {{"method", fields.value("method")},
-          {"eta", fields.value("eta")},
-          {"min", fields.value("min")},
-          {"per", per},
-          {"max", epochs.size() == 1 ? *epochs.begin() : 0},
-          {"ties", fields.value("ties")}};
-}
-
 json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& report) {
   json sets = json::array();
   json targets = json::array();
   const Node* node = stage.node("sets");
   if (!node) return {{"sets", sets}, {"targets", targets}};
   const Node* asked = stage.node("targets");
-  const auto add = [&](const Node& one) {
-    const auto set = parse_set(one, tasks, "sets", report);
-    if (!set) return;
-    if (holds(sets, *set)) {
-      report.error(one.mark, "sets: this set stands twice");
+  const auto add = [&](const NamedSet& one, const Mark& at) {
+    if (holds(sets, one.members)) {
+      report.error(at, "sets: this set stands twice");
       return;
     }
-    const auto target = asked ? parse_set(*asked, tasks, "targets", report) : set;
+    const auto target = asked ? parse_set(*asked, tasks, "targets", report) : one.targets;
     if (!target) return;
     for (const json& name : *target) {
-      if (stage.value("head") == "member" && !holds(*set, name)) {
-        report.error(asked->mark,
+      if (stage.value("head") == "member" && !holds(one.members, name)) {
+        report.error(asked ? asked->mark : at,
                      "targets: head: member needs each target in the set; '" + name.get<std::string>() + "' is not");
       }
     }
-    sets.push_back(*set);
+    sets.push_back(one.members);
     targets.push_back(*target);
   };
+  const auto add_all = [&](const Node& one) {
+    for (const NamedSet& set : sets_of(one, tasks, report)) add(set, one.mark);
+  };
   if (node->is_list() && !node->items.empty()) {
-    for (const Node& one : node->items) add(one);
-  } else if (node->is_scalar() && node->text == "all") {
-    add(*node);
+    for (const Node& one : node->items) add_all(one);
+  } else if (node->is_map() || (node->is_scalar() && is_set_word(node->text))) {
+    add_all(*node);
   } else {
-    report.error(node->mark, "sets: expected a list of sets, each a list of tasks or all, found " + describe(*node));
+    report.error(node->mark,
+                 "sets: expected a list of sets, each a list of tasks, all, leave_one_out or {subsets: k}, "
+                 "found " +
+                     describe(*node) + (node->is_scalar() ? hint(node->text, {"all", "leave_one_out"}) : ""));
   }
   return {{"sets", sets}, {"targets", targets}};
 }

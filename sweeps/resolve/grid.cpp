@@ -1,8 +1,11 @@
-// The points of a grid: axes crossed, zipped parameters on one axis, then `when`.
+// The points of a stage: axes crossed or drawn from, zipped parameters on one axis, then `when`.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "sweeps/resolve/parameters.hpp"
+#include "sweeps/schema/fields.hpp"
+#include "sweeps/search/draws.hpp"
 
 namespace fathom::sweeps {
 namespace {
@@ -30,6 +33,10 @@ Axis zipped(const Node& list, const std::vector<Parameter>& parameters, Report& 
     const Parameter* parameter = find(parameters, (*names)[i]);
     if (!parameter) {
       report.error(at, "zip: '" + (*names)[i] + "' is not one of the sampled parameters");
+      return {};
+    }
+    if (parameter->range) {
+      report.error(at, "zip: '" + parameter->name + "' is a range; zipped parameters are lists of equal length");
       return {};
     }
     if (!axis.empty() && axis.front()->values.size() != parameter->values.size()) {
@@ -123,36 +130,101 @@ void apply(const std::vector<When>& whens, json& point) {
   }
 }
 
-}  // namespace
+// The combination number `index`; the last axis is the fastest.
+json crossed(const std::vector<Axis>& axes, std::size_t index) {
+  json point = json::object();
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    const std::size_t length = std::max<std::size_t>(axis->front()->values.size(), 1);
+    for (const Parameter* parameter : *axis) {
+      if (!parameter->values.empty()) point[parameter->full] = parameter->values[index % length];
+    }
+    index /= length;
+  }
+  return point;
+}
 
-std::vector<json> grid_points(std::vector<Parameter> parameters, const GridOptions& options, Report& report) {
-  std::sort(parameters.begin(), parameters.end(),
-            [](const Parameter& a, const Parameter& b) { return std::tie(a.name, a.full) < std::tie(b.name, b.full); });
-  const auto axes = axes_of(parameters, options.zip, report);
-  const auto whens = in_order(parse_whens(parameters, report), report);
+// The value at a place of [0, 1): of a list one of its values, of a range a value as even on its scale.
+json value_at(const Parameter& parameter, double place) {
+  if (!parameter.range) return parameter.values[static_cast<std::size_t>(place * parameter.values.size())];
+  const auto& [low, high, log] = *parameter.range;
+  const bool whole = parameter.key->type == Type::integer;
+  // Of whole numbers each has an equal share of the scale, the ends too.
+  const double from = whole ? low - 0.5 : low;
+  const double to = whole ? high + 0.5 : high;
+  const double value = log ? from * std::pow(to / from, place) : from + (to - from) * place;
+  return number_json(std::clamp(whole ? std::round(value) : round_digits(value), low, high));
+}
+
+// Joint draws. Parameters of one axis share their coordinate.
+std::vector<json> drawn(const std::vector<Axis>& axes, const Search& search) {
+  std::vector<json> out;
+  for (const auto& place : unit_points(search.sampler, search.trials, axes.size(), search.seed)) {
+    json point = json::object();
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      for (const Parameter* parameter : axes[i]) {
+        if (!parameter->values.empty() || parameter->range) point[parameter->full] = value_at(*parameter, place[i]);
+      }
+    }
+    out.push_back(std::move(point));
+  }
+  return out;
+}
+
+std::vector<json> all_combinations(const std::vector<Parameter>& parameters, const std::vector<Axis>& axes,
+                                   const Mark& at, Report& report) {
+  for (const Parameter& parameter : parameters) {
+    if (parameter.range) report.error(parameter.mark, parameter.name + ": a range needs either samples or step");
+  }
   std::size_t total = 1;
   for (const Axis& axis : axes) {
     total *= std::max<std::size_t>(axis.front()->values.size(), 1);  // an empty axis was reported already
     if (total > kMostPoints) {
-      report.error(options.at, "parameters: more than 100000 combinations");
+      report.error(at, "parameters: more than 100000 combinations");
       return {json::object()};
     }
   }
+  std::vector<json> out;
+  for (std::size_t index = 0; index < total; ++index) out.push_back(crossed(axes, index));
+  return out;
+}
+
+}  // namespace
+
+Search read_search(const Node* node, Report& report) {
+  const std::size_t before = report.count();
+  const Fields fields(Section::search, node, report);
+  Search out;
+  if (report.count() != before) return out;  // what else is missing depends on the sampler that was meant
+  out.sampler = fields.value("sampler");
+  if (out.sampler == "grid") {
+    for (const char* key : {"trials", "seed"}) {
+      if (fields.given(key))
+        report.error(fields.mark(key), std::string(key) +
+                                           ": a grid takes every combination; it belongs to the samplers "
+                                           "random and sobol");
+    }
+    return out;
+  }
+  if (!fields.given("trials")) report.error(fields.mark("sampler"), "sampler: " + out.sampler + " needs 'trials'");
+  if (fields.has("trials")) out.trials = fields.value("trials");
+  out.seed = fields.value("seed");
+  return out;
+}
+
+std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
+  std::sort(parameters.begin(), parameters.end(),
+            [](const Parameter& a, const Parameter& b) { return std::tie(a.name, a.full) < std::tie(b.name, b.full); });
+  const auto axes = axes_of(parameters, options.zip, report);
+  const auto whens = in_order(parse_whens(parameters, report), report);
+  // Draws of nothing are one job.
+  const bool grid = options.search.sampler == "grid" || axes.empty();
   std::vector<json> points;
   std::set<std::string> seen;
-  for (std::size_t index = 0; index < total; ++index) {
-    json point = json::object();
-    std::size_t rest = index;
-    for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {  // the last axis is the fastest
-      const std::size_t length = std::max<std::size_t>(axis->front()->values.size(), 1);
-      for (const Parameter* parameter : *axis) {
-        if (!parameter->values.empty()) point[parameter->full] = parameter->values[rest % length];
-      }
-      rest /= length;
-    }
+  for (json& point : grid ? all_combinations(parameters, axes, options.at, report) : drawn(axes, options.search)) {
     apply(whens, point);
     if (seen.insert(point.dump()).second) points.push_back(std::move(point));
   }
+  if (points.empty()) points.push_back(json::object());  // the missing `trials` was reported
   return points;
 }
 

@@ -58,6 +58,14 @@ std::vector<double> steps_between(double low, double high, double step) {
   return out;
 }
 
+// For samplers that draw; the grid refuses it (sample_points). Its ends are checked as if they stood in the file.
+void set_open_range(Parameter& parameter, const Fields& fields, Report& report) {
+  for (const char* end : {"min", "max"}) {
+    if (!typed(*parameter.key, *fields.node(end), report)) return;
+  }
+  parameter.range = Range{fields.value("min"), fields.value("max"), fields.value("scale") == "log"};
+}
+
 void set_range(Parameter& parameter, const Fields& fields, Report& report) {
   if (!fields.has("min") || !fields.has("max")) {
     report.error(parameter.mark, parameter.name + ": expected values: […], or min and max with samples or step");
@@ -71,12 +79,14 @@ void set_range(Parameter& parameter, const Fields& fields, Report& report) {
     report.error(fields.mark("min"), parameter.name + " is not a number; use values: […]");
   } else if (low >= high) {
     report.error(fields.mark("max"), parameter.name + ": max must be above min");
-  } else if (samples == fields.has("step")) {
+  } else if (samples && fields.has("step")) {
     report.error(parameter.mark, parameter.name + ": a range needs either samples or step");
   } else if (log && low <= 0) {
     report.error(fields.mark("min"), parameter.name + ": scale log needs min above 0");
-  } else if (log && !samples) {
+  } else if (log && fields.has("step")) {
     report.error(fields.mark("step"), parameter.name + ": scale log takes samples, not step");
+  } else if (!samples && !fields.has("step")) {
+    set_open_range(parameter, fields, report);
   } else if (!samples && (high - low) / fields.value("step").get<double>() > static_cast<double>(kMostValues)) {
     report.error(fields.mark("step"), parameter.name + ": more than 100000 values");
   } else {

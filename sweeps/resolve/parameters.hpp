@@ -11,12 +11,20 @@
 
 namespace fathom::sweeps {
 
+// A range that is drawn from rather than listed. Ends included.
+struct Range {
+  double low = 0;
+  double high = 0;
+  bool log = false;
+};
+
 struct Parameter {
   std::string name;  // bare: "lr"
   std::string full;  // "train.lr"
   Section section = Section::train;
   const Key* key = nullptr;
-  std::vector<nlohmann::json> values;  // in the order of the file; empty after an error
+  std::vector<nlohmann::json> values;  // in the order of the file; empty after an error, or with a range
+  std::optional<Range> range;          // min and max without samples or step
   const Node* when = nullptr;
   Mark mark;
 };
@@ -32,12 +40,23 @@ std::vector<Parameter> parse_parameters(const Node* node, Report& report);
 std::vector<double> samples_between(double low, double high, std::size_t points, bool log);
 double round_digits(double value);
 
-struct GridOptions {
-  const Node* zip = nullptr;
-  Mark at;  // for mistakes that belong to the whole grid
+// `search`: how points are made.
+struct Search {
+  std::string sampler = "grid";  // grid | random | sobol
+  std::uint32_t trials = 0;
+  std::uint64_t seed = 0;
 };
-// The points in order (first name slowest, values in file order), as objects {"train.lr": 0.001}; equal points once.
-// Always at least one: no parameters make one empty point.
-std::vector<nlohmann::json> grid_points(std::vector<Parameter> parameters, const GridOptions& options, Report& report);
+// A null node is the grid.
+Search read_search(const Node* node, Report& report);
+
+struct SampleOptions {
+  Search search;
+  const Node* zip = nullptr;
+  Mark at;  // for mistakes that belong to all parameters together
+};
+// The points in order, as objects {"train.lr": 0.001}; equal points once. Grid: first name slowest, values in file
+// order. Others: in the order of the draws. Always at least one: no parameters make one empty point.
+std::vector<nlohmann::json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options,
+                                          Report& report);
 
 }  // namespace fathom::sweeps

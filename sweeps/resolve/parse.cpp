@@ -52,7 +52,7 @@ Read read_sweep(const Node& node, Report& report) {
   const Fields root(Section::root, &node, report);
   std::vector<std::string> warnings;
   const auto tasks = parse_tasks(root.node("tasks"), report, warnings);
-  Fields(Section::search, root.node("search"), report);
+  read_search(root.node("search"), report);
   const Fields resources(Section::resources, root.node("resources"), report);
   const json& seeds = root.value("seeds");
   std::set<json> seen;
@@ -65,6 +65,7 @@ Read read_sweep(const Node& node, Report& report) {
   around.adapter = Fields(Section::adapter, root.node("adapter"), report).settings();
   around.parameters = parse_parameters(root.node("parameters"), report);
   around.parameters_mark = root.mark("parameters");
+  around.search = root.node("search");
   around.zip = root.node("zip");
   around.exclude = root.node("exclude");
   around.seeds = seeds;

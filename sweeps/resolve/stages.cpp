@@ -108,7 +108,6 @@ class StageReader {
   }
 
   void read_training(json& out) {
-    Fields(Section::search, fields_.node("search"), report_);
     out["train"] = trains();
     if (kind_ == Kind::adapter) {
       json adapter = defaults_of(Section::adapter);
@@ -119,8 +118,9 @@ class StageReader {
     if (bit_of(kind_) & (kAdapter | kFusion)) out["drops"] = parse_drops(fields_.node("drop"), report_);
     const auto sampled = parameters();
     const Node* zip = own_or_root("zip", around_.zip);
-    out["points"] = grid_points(
-        sampled, {zip, fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark}, report_);
+    const Mark at = fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark;
+    const Search search = read_search(own_or_root("search", around_.search), report_);
+    out["points"] = sample_points(sampled, {search, zip, at}, report_);
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
     out["parameters"] = names;

@@ -20,6 +20,7 @@ struct Surroundings {
   nlohmann::json adapter;             // given keys of root `adapter`
   std::vector<Parameter> parameters;  // of the root
   Mark parameters_mark;
+  const Node* search = nullptr;
   const Node* zip = nullptr;
   const Node* exclude = nullptr;
   nlohmann::json seeds;

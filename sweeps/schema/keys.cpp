@@ -101,8 +101,9 @@ constexpr Key kParameter[] = {
 };
 
 constexpr Key kSearch[] = {
-    {.name = "sampler", .type = Type::word, .fallback = "\"grid\"", .words = "grid|!random|!sobol|!tpe", .doc = "`grid`: all combinations"},
-    {.name = "trials", .type = Type::integer, .low = 1, .high = 100000, .available = false, .doc = "joint draws of the other samplers"},
+    {.name = "sampler", .type = Type::word, .fallback = "\"grid\"", .words = "grid|random|sobol|!tpe", .doc = "`grid`: all combinations; `random`: independent draws; `sobol`: draws that fill the space evenly"},
+    {.name = "trials", .type = Type::integer, .low = 1, .high = 100000, .doc = "random, sobol: joint draws, one list for all tasks, drops and seeds of a stage"},
+    {.name = "seed", .type = Type::integer, .fallback = "0", .low = 0, .high = 4294967295.0, .doc = "random, sobol: of the draws; more trials keep the earlier ones"},
 };
 
 constexpr Key kStage[] = {
@@ -117,7 +118,7 @@ constexpr Key kStage[] = {
     {.name = "exclude", .kinds = kTrained, .doc = "as at the root"},
     {.name = "seeds", .type = Type::integers, .identity = true, .low = 0, .high = 4294967295.0, .kinds = kTrained, .doc = "as at the root; a fusion has its own or those of its members"},
     {.name = "needs", .type = Type::section, .required = true, .identity = true, .kinds = kFusion, .doc = "which adapters are the members"},
-    {.name = "sets", .required = true, .identity = true, .kinds = kFusion, .doc = "list of adapter sets: each a list of tasks, or `all` in file order"},
+    {.name = "sets", .required = true, .identity = true, .kinds = kFusion, .doc = "list of adapter sets: each a list of tasks, `all` in file order, `{subsets: k}` (all sets of k tasks) or `leave_one_out` (all tasks but one, for that one)"},
     {.name = "targets", .identity = true, .kinds = kFusion, .doc = "tasks that each set is trained for: a list, or `all`; absent: every task of the set"},
     {.name = "config", .type = Type::word, .fallback = "\"dynamic\"", .identity = true, .words = "dynamic|static", .kinds = kFusion, .doc = "the library's preset of AdapterFusion"},
     {.name = "head", .type = Type::word, .fallback = "\"fresh\"", .identity = true, .words = "fresh|member", .kinds = kFusion, .doc = "`member`: start from the head of the target's own adapter"},
@@ -142,16 +143,26 @@ constexpr Key kDrop[] = {
 };
 
 constexpr Key kStop[] = {
-    {.name = "method", .type = Type::word, .required = true, .words = "asha|!hyperband|!median|!percentile|!pbt|!sha|!threshold", .doc = "asynchronous successive halving"},
-    {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "one of eta goes on at each rung"},
-    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "first rung, in epochs; rungs are min·eta^k below train.epochs"},
+    {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|median|percentile|threshold|patience|!sha|!pbt", .doc = "how settings are judged: see Early stopping"},
+    {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "asha, hyperband: one of eta goes on at each rung"},
+    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "asha, hyperband: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
     {.name = "max", .type = Type::integer, .low = 1, .high = 100000, .doc = "train.epochs, which it has to equal"},
     {.name = "per", .type = Type::words, .words = "task|drop|set|seed", .doc = "columns whose jobs are compared among themselves; absent: [task, drop, set], and a setting is judged by its mean over seeds"},
     {.name = "unit", .type = Type::word, .fallback = "\"epoch\"", .words = "epoch|!step", .doc = "of rungs"},
-    {.name = "ties", .type = Type::word, .fallback = "\"continue\"", .words = "continue|first", .doc = "`continue`: a value as good as the last kept one goes on; `first`: the earlier arrivals"},
-    {.name = "variant", .type = Type::word, .fallback = "\"stop\"", .words = "stop|!promote", .doc = "stop, or pause and promote"},
-    {.name = "bootstrap", .type = Type::integer, .available = false, .doc = "entries a rung must have before it stops anything"},
-    {.name = "brackets", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "one: the most aggressive"},
+    {.name = "ties", .type = Type::word, .fallback = "\"continue\"", .words = "continue|first", .doc = "asha, hyperband. `continue`: a value as good as the last kept one goes on; `first`: the earlier arrivals"},
+    {.name = "variant", .type = Type::word, .fallback = "\"stop\"", .words = "stop|!promote", .doc = "asha: stop, or pause and promote"},
+    {.name = "bootstrap", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "asha, hyperband: entries a rung must have before it stops anything; until then verdicts wait and settings run on"},
+    {.name = "brackets", .type = Type::integer, .fallback = "1", .low = 1, .high = 100, .doc = "asha: how many; bracket i starts at rung i. hyperband: as many as there are rungs"},
+    {.name = "rungs", .type = Type::integer, .fallback = "0", .low = 0, .high = 100, .doc = "asha, hyperband: so many rungs, counted down from train.epochs (epochs / eta^k, rounded down), instead of up from min"},
+    {.name = "every", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "median, percentile, threshold, patience: epochs between judgements"},
+    {.name = "startup", .type = Type::integer, .fallback = "3", .low = 1, .high = 100000, .doc = "median, percentile: settings to compare with that have to be there"},
+    {.name = "among", .type = Type::word, .fallback = "\"completed\"", .words = "completed|all", .doc = "median, percentile: compare with settings at full budget, or with all that came as far"},
+    {.name = "window", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "median: epochs of the others' running averages; 0: from the first"},
+    {.name = "percentile", .type = Type::number, .low = 0, .high = 100, .open = true, .doc = "percentile: share of the best values at an epoch that go on, in percent"},
+    {.name = "lower", .type = Type::number, .doc = "threshold: a value below it stops"},
+    {.name = "upper", .type = Type::number, .doc = "threshold: a value above it stops"},
+    {.name = "patience", .type = Type::integer, .low = 1, .high = 100000, .doc = "patience: epochs without a better value that stop a setting"},
+    {.name = "min_delta", .type = Type::number, .fallback = "0.0", .low = 0, .high = kHuge, .doc = "patience: by how much a value has to be better"},
 };
 
 constexpr Key kNeeds[] = {

@@ -28,7 +28,11 @@ Planner& Planner::stage(const std::string& name, sweeps::Kind kind) {
 }
 
 Planner& Planner::stop(std::uint32_t eta, std::uint32_t min, std::uint32_t max) {
-  plan.stages.back().stop = sweeps::StopRule{"asha", eta, min, max, true};
+  sweeps::StopRule rule;
+  rule.eta = eta;
+  rule.min = min;
+  rule.max = max;
+  plan.stages.back().stop = rule;
   return *this;
 }
 

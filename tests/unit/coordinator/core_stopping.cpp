@@ -46,6 +46,62 @@ TEST_F(CoreStopping, ArrivalsAreJudgedAsTheRuleSays) {
   EXPECT_FALSE(worker->stops.contains(rig.number(1)));
 }
 
+sweeps::Plan under(const sweeps::StopRule& rule, int count) {
+  sweeps::Plan plan = settings(count);
+  plan.stages.back().stop = rule;
+  return plan;
+}
+
+TEST_F(CoreStopping, BootstrapHoldsVerdictsAndGivesThemInTheLog) {
+  sweeps::StopRule rule;
+  rule.eta = 3;
+  rule.max = 9;
+  rule.bootstrap = 3;
+  begin(under(rule, 4));
+  worker->report(rig.number(0), 1, 0.1);
+  worker->report(rig.number(0), 3, 0.2);  // runs on meanwhile
+  worker->report(rig.number(1), 1, 0.9);
+  EXPECT_EQ(verdicts(), "CCC");
+  worker->report(rig.number(2), 1, 0.5);
+  EXPECT_EQ(verdicts(), "CCCSSC");  // the third stops, then what was held: 0.1 and, at the same rung, 0.9
+  EXPECT_EQ(rig.phase(0), Phase::stopping);
+  EXPECT_EQ(rig.phase(1), Phase::running);
+  rig.restart();
+  worker->join();
+  worker->report(rig.number(3), 1, 0.8);
+  EXPECT_EQ(verdicts(), "CCCSSCS");
+}
+
+TEST_F(CoreStopping, MedianComparesWithWhatHasCompleted) {
+  sweeps::StopRule rule;
+  rule.method = "median";
+  rule.max = 9;
+  rule.startup = 1;
+  begin(under(rule, 3));
+  worker->report(rig.number(1), 1, 0.1);
+  worker->report(rig.number(0), 1, 0.6);
+  worker->report(rig.number(0), 2, 0.8);
+  worker->finish(rig.number(0), 0.8);  // train.patience ended it: completed all the same
+  worker->report(rig.number(1), 2, 0.65);
+  EXPECT_EQ(rig.phase(1), Phase::stopping);  // below 0.7
+  worker->report(rig.number(2), 2, 0.75);
+  EXPECT_EQ(rig.phase(2), Phase::running);
+}
+
+TEST_F(CoreStopping, HyperbandSpreadsTheSettingsOverBrackets) {
+  sweeps::StopRule rule;
+  rule.method = "hyperband";
+  rule.eta = 3;
+  rule.max = 9;
+  begin(under(rule, 20));
+  const StopGroup& group = rig.sweep().groups.front();
+  std::map<std::size_t, int> brackets;
+  for (const auto& [first, setting] : group.settings) ++brackets[group.stopper.rungs(first).size()];
+  EXPECT_EQ(brackets, (std::map<std::size_t, int>{{3, 12}, {2, 5}, {1, 3}}));
+  for (std::uint32_t i = 0; i < 20; ++i) worker->report(rig.number(i), 9, 0.01 * i);
+  EXPECT_EQ(rig.count(Phase::stopping), 0u);  // each is better than all before it
+}
+
 TEST_F(CoreStopping, WhereTasksDifferInEpochsAGroupTakesThoseOfItsJobs) {
   sweeps::Plan plan = settings(3);
   plan.stages.back().stop->max = 0;

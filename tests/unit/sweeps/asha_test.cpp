@@ -1,6 +1,7 @@
 // ASHA against the vectors of the literature and of other libraries (reference numbers in the names), and against a
 // slow model of the rule.
-#include "sweeps/search/asha.hpp"
+#include "sweeps/search/rungs.hpp"
+#include "sweeps/search/stopper.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,32 +14,43 @@ namespace fathom::sweeps {
 namespace {
 
 StopRule rule(std::uint32_t min, std::uint32_t max, std::uint32_t eta, bool ties_continue = true) {
-  return {"asha", eta, min, max, ties_continue};
+  StopRule out;
+  out.eta = eta;
+  out.min = min;
+  out.max = max;
+  out.ties_continue = ties_continue;
+  return out;
 }
 
-// One report, applied; false = stop.
-bool report(Asha& asha, JobIndex job, std::uint32_t epoch, double value) {
-  bool keep_going = true;
-  for (const Asha::Entry& entry : asha.judge(job, epoch, value)) {
-    asha.restore(entry);
-    keep_going = keep_going && entry.keep_going;
-  }
-  return keep_going;
+std::vector<std::uint32_t> rungs_of(const StopRule& stop) { return geometric_rungs(stop.min, stop.max, stop.eta); }
+
+// One report; false = stop.
+bool report(Stopper& asha, JobIndex job, std::uint32_t epoch, double value) {
+  const auto entries = asha.report(job, epoch, value);
+  return std::all_of(entries.begin(), entries.end(), [](const auto& entry) { return entry.keep_going; });
 }
 
 // Verdicts of one job after another at the first rung: C or S each.
 std::string verdicts(std::uint32_t eta, const std::vector<double>& values, Goal goal = Goal::minimize,
                      bool ties = true) {
-  Asha asha(rule(1, 1000, eta, ties), goal);
+  Stopper asha(rule(1, 1000, eta, ties), goal);
   std::string out;
   for (JobIndex job = 0; job < values.size(); ++job) out += report(asha, job, 1, values[job]) ? 'C' : 'S';
   return out;
 }
 
-TEST(AshaRungs, Vector1) {
+// The reference counts rungs down from R: `rungs: k`.
+TEST(AshaRungs, Vector1CountedDown) {
+  EXPECT_EQ(rungs_down(3, 9, 3), (std::vector<std::uint32_t>{1, 3, 9}));
+  EXPECT_EQ(rungs_down(4, 10, 2), (std::vector<std::uint32_t>{1, 2, 5, 10}));
+  EXPECT_EQ(rungs_down(1, 9, 3), (std::vector<std::uint32_t>{9}));
+  EXPECT_EQ(rungs_down(3, 900, 3), (std::vector<std::uint32_t>{100, 300, 900}));
+  EXPECT_EQ(rungs_down(9, 4, 2), (std::vector<std::uint32_t>{1, 2, 4}));  // no rung below one epoch
+}
+
+TEST(AshaRungs, CountedUpFromMin) {
   EXPECT_EQ(rungs_of(rule(1, 9, 3)), (std::vector<std::uint32_t>{1, 3, 9}));
   EXPECT_EQ(rungs_of(rule(1, 10, 2)), (std::vector<std::uint32_t>{1, 2, 4, 8, 10}));
-  EXPECT_EQ(rungs_of(rule(9, 9, 3)), (std::vector<std::uint32_t>{9}));
   EXPECT_EQ(rungs_of(rule(100, 900, 3)), (std::vector<std::uint32_t>{100, 300, 900}));
 }
 
@@ -53,17 +65,17 @@ TEST(AshaRungs, FirstRungAboveTheBudgetIsTheBudget) {
 }
 
 TEST(Asha, Vector2FirstGoesOnThenBetterGoesOnAndWorseStops) {
-  Asha better(rule(1, 9, 3), Goal::minimize);
+  Stopper better(rule(1, 9, 3), Goal::minimize);
   EXPECT_TRUE(report(better, 1, 1, 0.5));
   EXPECT_TRUE(report(better, 2, 1, 0.4));
-  Asha worse(rule(1, 9, 3), Goal::minimize);
+  Stopper worse(rule(1, 9, 3), Goal::minimize);
   EXPECT_TRUE(report(worse, 1, 1, 0.5));
   EXPECT_FALSE(report(worse, 2, 1, 0.6));
   EXPECT_EQ(worse.entries().back().rung, 0u);
 }
 
 TEST(Asha, Vector3EachNewcomerWorseStopsNineOfTen) {
-  Asha asha(rule(100, 900, 3), Goal::minimize);
+  Stopper asha(rule(100, 900, 3), Goal::minimize);
   int full = 0;
   int stopped_at_first = 0;
   for (JobIndex job = 0; job < 10; ++job) {
@@ -99,10 +111,10 @@ TEST(Asha, TiesFirstLetsEarlierArrivalsTakeThePlaces) {
 }
 
 TEST(Asha, Vector20NotFiniteNeverEnters) {
-  Asha asha(rule(1, 9, 3), Goal::minimize);
+  Stopper asha(rule(1, 9, 3), Goal::minimize);
   EXPECT_TRUE(report(asha, 1, 1, 0.3));
-  EXPECT_TRUE(asha.judge(2, 1, std::nan("")).empty());
-  EXPECT_TRUE(asha.judge(2, 1, std::numeric_limits<double>::infinity()).empty());
+  EXPECT_TRUE(asha.report(2, 1, std::nan("")).empty());
+  EXPECT_TRUE(asha.report(2, 1, std::numeric_limits<double>::infinity()).empty());
   EXPECT_TRUE(report(asha, 3, 1, 0.1));
   EXPECT_TRUE(report(asha, 4, 1, 0.05));
   EXPECT_EQ(asha.entries().size(), 3u);
@@ -116,47 +128,46 @@ TEST(Asha, MaximizeIsTheMirror) {
 }
 
 TEST(Asha, OneReportOverSeveralRungsIsJudgedInRisingOrderUntilStop) {
-  Asha asha(rule(1, 27, 3), Goal::maximize);
-  const auto first = asha.judge(1, 9, 0.5);
+  Stopper asha(rule(1, 27, 3), Goal::maximize);
+  const auto first = asha.report(1, 9, 0.5);
   ASSERT_EQ(first.size(), 3u);  // 1, 3, 9
   for (std::uint32_t i = 0; i < 3; ++i) {
     EXPECT_EQ(first[i].rung, i);
     EXPECT_EQ(first[i].value, 0.5);
-    asha.restore(first[i]);
   }
-  const auto second = asha.judge(2, 9, 0.4);  // stopped at the lowest rung: enters no other
+  const auto second = asha.report(2, 9, 0.4);  // stopped at the lowest rung: enters no other
   ASSERT_EQ(second.size(), 1u);
   EXPECT_FALSE(second[0].keep_going);
 }
 
 TEST(Asha, RungValueIsTheFirstAtOrAfterIt) {
-  Asha asha(rule(3, 27, 3), Goal::maximize);
-  EXPECT_TRUE(asha.judge(1, 2, 0.9).empty());
-  const auto entries = asha.judge(1, 4, 0.7);
+  Stopper asha(rule(3, 27, 3), Goal::maximize);
+  EXPECT_TRUE(asha.report(1, 2, 0.9).empty());
+  const auto entries = asha.report(1, 4, 0.7);
   ASSERT_EQ(entries.size(), 1u);
   EXPECT_EQ(entries[0].value, 0.7);
 }
 
 TEST(Asha, AVerdictIsGivenOnce) {
-  Asha asha(rule(1, 9, 3), Goal::maximize);
+  Stopper asha(rule(1, 9, 3), Goal::maximize);
   EXPECT_TRUE(report(asha, 1, 1, 0.5));
-  EXPECT_TRUE(asha.judge(1, 1, 0.1).empty());  // repeated, and worse
+  EXPECT_TRUE(asha.report(1, 1, 0.1).empty());  // repeated, and worse
   EXPECT_FALSE(report(asha, 2, 1, 0.4));
-  EXPECT_TRUE(asha.judge(2, 9, 0.9).empty());  // late, after its stop
+  EXPECT_TRUE(asha.report(2, 9, 0.9).empty());  // late, after its stop
 }
 
 TEST(Asha, FullBudgetStopsNothing) {
-  Asha asha(rule(1, 3, 3), Goal::maximize);
+  Stopper asha(rule(1, 3, 3), Goal::maximize);
   EXPECT_TRUE(report(asha, 1, 3, 0.9));
-  Asha only_last(rule(3, 3, 3), Goal::maximize);
+  Stopper only_last(rule(3, 3, 3), Goal::maximize);
   EXPECT_TRUE(report(only_last, 1, 3, 0.9));
   EXPECT_TRUE(report(only_last, 2, 3, 0.1));
   EXPECT_EQ(only_last.entries().size(), 2u);
 }
 
 TEST(Asha, JudgeDoesNotStore) {
-  const Asha asha(rule(1, 9, 3), Goal::maximize);
-  EXPECT_EQ(asha.judge(1, 1, 0.5).size(), 1u);
+  const Stopper asha(rule(1, 9, 3), Goal::maximize);
+  EXPECT_TRUE(asha.judge(1, 0, 0.5).keep_going);
   EXPECT_TRUE(asha.entries().empty());
 }
 
@@ -211,7 +222,7 @@ TEST(AshaProperty, EqualsTheSlowModel) {
   for (int round = 0; round < 300; ++round) {
     const StopRule stop = rule(1 + random() % 3, 4 + random() % 20, 2 + random() % 4);
     const Goal goal = random() % 2 == 0 ? Goal::maximize : Goal::minimize;
-    Asha asha(stop, goal);
+    Stopper asha(stop, goal);
     SlowModel model(stop, goal);
     for (const Reported& one : random_reports(random, stop.max)) {
       ASSERT_EQ(report(asha, one.job, one.epoch, one.value), model.report(one.job, one.epoch, one.value))
@@ -224,17 +235,17 @@ TEST(AshaProperty, RestoredFromItsEntriesItDecidesTheSame) {
   std::mt19937 random(7);
   for (int round = 0; round < 50; ++round) {
     const StopRule stop = rule(1, 27, 3);
-    Asha running(stop, Goal::maximize);
+    Stopper running(stop, Goal::maximize);
     const auto reports = random_reports(random, stop.max);
     for (std::size_t i = 0; i < reports.size(); ++i) {
       if (i % 20 == 0) {  // a restart
-        Asha restored(stop, Goal::maximize);
-        for (const Asha::Entry& entry : running.entries()) restored.restore(entry);
+        Stopper restored(stop, Goal::maximize);
+        for (const Stopper::Entry& entry : running.entries()) restored.restore(entry);
         running = restored;
       }
       report(running, reports[i].job, reports[i].epoch, reports[i].value);
     }
-    Asha undisturbed(stop, Goal::maximize);
+    Stopper undisturbed(stop, Goal::maximize);
     for (const Reported& one : reports) report(undisturbed, one.job, one.epoch, one.value);
     ASSERT_EQ(running.entries().size(), undisturbed.entries().size());
     for (std::size_t i = 0; i < running.entries().size(); ++i) {

@@ -1,6 +1,8 @@
 // docs/sweeps.md and docs/sweep.schema.json say what the parser does: both are made from its table.
 // FATHOM_UPDATE_GOLDEN=1 writes them anew.
 #include <cstdlib>
+#include <map>
+#include <set>
 
 #include "sweeps/schema/fields.hpp"
 #include "tests/unit/sweeps/support.hpp"
@@ -38,6 +40,82 @@ TEST(Docs, ExampleMakesTheJobsItClaims) {
   const std::size_t begin = text.find("```yaml\n") + 8;
   const Plan plan = planned(text.substr(begin, text.find("```", begin) - begin), {}, 12);
   EXPECT_EQ(counts(plan), (std::vector<std::size_t>{288, 6, 9, 303}));
+}
+
+// Complete files among the examples of docs/sweeps.md.
+std::vector<std::string> example_files() {
+  const std::string text = read_file(source_dir() / "docs/sweeps.md");
+  std::vector<std::string> out;
+  for (std::size_t at = text.find("```yaml\n"); at != std::string::npos; at = text.find("```yaml\n", at)) {
+    at += 8;
+    const std::string block = text.substr(at, text.find("```", at) - at);
+    if (block.rfind("version:", 0) == 0) out.push_back(block);
+  }
+  return out;
+}
+
+using Used = std::set<std::pair<Section, std::string>>;
+
+void use(Used& used, Section section, const Node* node) {
+  for (std::size_t i = 0; node && i < node->keys.size(); ++i) used.insert({section, node->keys[i].text});
+}
+
+// The keys of `parameters`, `tasks` and `stages` are names.
+void use_each(Used& used, Section section, const Node* named) {
+  for (std::size_t i = 0; named && i < named->items.size(); ++i) use(used, section, &named->items[i]);
+}
+
+void use_file(Used& used, const Node& root) {
+  const auto shared = [&](const Node& level) {
+    use(used, Section::adapter, level.find("adapter"));
+    use(used, Section::train, level.find("train"));
+    use(used, Section::search, level.find("search"));
+    use_each(used, Section::parameter, level.find("parameters"));
+  };
+  use(used, Section::root, &root);
+  shared(root);
+  for (const auto& [key, section] : std::map<std::string, Section>{{"model", Section::model},
+                                                                   {"objective", Section::objective},
+                                                                   {"resources", Section::resources},
+                                                                   {"limits", Section::limits},
+                                                                   {"retry", Section::retry},
+                                                                   {"checkpoint", Section::checkpoint}})
+    use(used, section, root.find(key));
+  use(used, Section::keep, root.find("checkpoint") ? root.find("checkpoint")->find("keep") : nullptr);
+  use_each(used, Section::task, root.find("tasks"));
+  for (const Node& task : root.find("tasks")->items) {
+    if (task.find("data")) use(used, Section::data, task.find("data"));
+  }
+  use_each(used, Section::stage, root.find("stages"));
+  for (const Node& stage : root.find("stages")->items) {
+    shared(stage);
+    use(used, Section::drop, stage.find("drop"));
+    use(used, Section::stop, stage.find("stop"));
+    use(used, Section::needs, stage.find("needs"));
+  }
+}
+
+TEST(Docs, EveryExampleMakesJobs) {
+  EXPECT_GE(example_files().size(), 3u);
+  for (const std::string& file : example_files()) EXPECT_FALSE(planned(file, {}, 6).jobs.empty()) << file;
+}
+
+TEST(Docs, EveryKeyHasAnExample) {
+  Used used;
+  for (const std::string& file : example_files()) {
+    Report report;
+    const auto node = read_yaml("example", file, report);
+    ASSERT_TRUE(node);
+    use_file(used, *node);
+  }
+  for (int i = 0; i <= static_cast<int>(Section::keep); ++i) {
+    const auto section = static_cast<Section>(i);
+    for (const Key& key : keys_of(section)) {
+      const bool needs_another_file = std::string_view(key.name) == "include";
+      EXPECT_TRUE(!key.available || needs_another_file || used.contains({section, key.name}))
+          << info_of(section).title << "." << key.name << " has no example in docs/sweeps.md";
+    }
+  }
 }
 
 TEST(Schema, EveryDefaultIsAValidValueOfItsKey) {

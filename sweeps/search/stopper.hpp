@@ -1,0 +1,94 @@
+// The stopping methods of one comparison group: values in, verdicts out (docs/sweeps.md "Early stopping"). A pure
+// object: no clock, no randomness. The coordinator keeps one per group, stores every entry and verdict as events and
+// rebuilds it from them; `fathom replay` and `fathom simulate` drive the same object.
+//
+// A setting is named by its first job. It has rungs in epochs; at each of them it enters once, in rising order, with
+// one finite value, and gets one verdict. The last rung is the full budget: entered, never stopped at. Thread: a plain
+// value.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "sweeps/plan.hpp"
+
+namespace fathom::sweeps {
+
+class Stopper {
+ public:
+  Stopper(StopRule rule, Goal goal);
+
+  struct Entry {
+    JobIndex job = 0;
+    std::uint32_t rung = 0;  // index into rungs(job)
+    double value = 0;
+    bool keep_going = true;
+    // It runs on, and the verdict waits until the rung has `bootstrap` entries; overdue() gives it then.
+    bool held = false;
+    bool operator==(const Entry&) const = default;
+  };
+
+  // All settings of the group in file order, before anything is judged: spreads them over the brackets. Settings that
+  // were not admitted are in the first bracket.
+  void admit(const std::vector<JobIndex>& settings);
+
+  [[nodiscard]] const std::vector<std::uint32_t>& rungs(JobIndex setting) const;
+  // The verdict at the setting's next rung, `rung` = entries it has. Stores nothing.
+  [[nodiscard]] Entry judge(JobIndex setting, std::uint32_t rung, double value) const;
+  // Verdicts that were held and can be given now, in order of arrival. Stores nothing.
+  [[nodiscard]] std::vector<Entry> overdue() const;
+
+  // What judge() said, or what overdue() said of an entry that was held.
+  void restore(const Entry& entry);
+  // The setting Succeeded, maybe before its last rung (train.patience).
+  void complete(JobIndex setting);
+
+  // judge and restore for one report after `epoch` epochs: enters every rung with epoch >= rung that the setting has
+  // not entered, with this value, until a verdict is stop; then gives the verdicts that were held. Nothing enters with
+  // a value that is not finite, nor after a stop.
+  std::vector<Entry> report(JobIndex setting, std::uint32_t epoch, double value);
+
+  [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }  // in order of arrival
+  [[nodiscard]] const StopRule& rule() const { return rule_; }
+
+  // Everything that was given to it, and an equal object from that.
+  [[nodiscard]] nlohmann::json snapshot() const;
+  static Stopper from_snapshot(StopRule rule, Goal goal, const nlohmann::json& snapshot);
+
+ private:
+  struct Track {
+    std::uint32_t bracket = 0;
+    std::vector<double> values;  // by rung
+    std::vector<double> sums;    // of values up to there
+    double best = 0;
+    bool stopped = false;
+    bool completed = false;
+  };
+
+  [[nodiscard]] const Track& track(JobIndex setting) const;
+  [[nodiscard]] bool in_top(const Track& own, std::uint32_t rung, double value) const;
+  [[nodiscard]] bool beats_median(JobIndex setting, const Track& own, std::uint32_t rung, double value) const;
+  [[nodiscard]] bool beats_percentile(JobIndex setting, const Track& own, std::uint32_t rung, double value) const;
+  [[nodiscard]] bool goes_on(JobIndex setting, std::uint32_t rung, double value) const;
+  // The mean of the newest `window` values up to a rung.
+  [[nodiscard]] double average(const Track& track, std::uint32_t rung) const;
+  [[nodiscard]] bool halving() const { return rule_.method == "asha" || rule_.method == "hyperband"; }
+
+  StopRule rule_;
+  Goal goal_;
+  std::vector<std::vector<std::uint32_t>> rungs_;         // by bracket
+  std::vector<std::vector<std::vector<double>>> values_;  // by bracket and rung, sorted
+  std::vector<JobIndex> admitted_;
+  std::vector<JobIndex> completed_;
+  std::map<JobIndex, Track> tracks_;
+  std::vector<Entry> entries_;
+};
+
+// "asha, eta 3, from epoch 1": for people.
+std::string describe(const StopRule& rule);
+
+}  // namespace fathom::sweeps

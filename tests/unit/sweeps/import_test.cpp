@@ -1,0 +1,73 @@
+// Sweep files of other programs: tests/golden/sweeps/import/NAME.yaml becomes NAME.txt (FATHOM_UPDATE_GOLDEN=1 writes
+// those anew), and what comes out is a file that this program takes.
+#include "sweeps/import/import.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "tests/unit/sweeps/support.hpp"
+
+namespace fathom::sweeps::testing {
+namespace {
+
+std::filesystem::path folder() { return source_dir() / "tests/golden/sweeps/import"; }
+
+Imported imported(const std::string& name) {
+  const std::string text = read_file(folder() / (name + ".yaml"));
+  auto out = name.starts_with("wandb") ? import_wandb(name, text) : import_determined(name, text);
+  EXPECT_TRUE(out.ok()) << name;
+  return out.ok() ? *out : Imported{};
+}
+
+TEST(Import, SaysWhatItSaid) {
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder())) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++files;
+    const auto expected = folder() / (entry.path().stem().string() + ".txt");
+    const Imported out = imported(entry.path().stem().string());
+    if (std::getenv("FATHOM_UPDATE_GOLDEN") != nullptr) std::ofstream(expected, std::ios::binary) << out.yaml;
+    EXPECT_EQ(out.yaml, read_file(expected)) << entry.path();
+    EXPECT_FALSE(planned(out.yaml).jobs.empty()) << out.yaml;
+  }
+  EXPECT_GE(files, 4u);
+}
+
+TEST(Import, WandbDrawsItsTrialsAndStopsByBands) {
+  const Plan plan = planned(imported("wandb-bayes").yaml);
+  EXPECT_EQ(plan.jobs.size(), 40u * 2);
+  ASSERT_TRUE(plan.stages.front().stop);
+  EXPECT_EQ(plan.stages.front().stop->eta, 3u);
+  for (const Job& job : plan.jobs) {
+    EXPECT_GE(job.parameters.at("train.lr").get<double>(), 1e-5);
+    EXPECT_LE(job.parameters.at("train.weight_decay").get<double>(), 0.01);  // exp(-4.60517)
+    EXPECT_EQ(job.settings.at("train").at("epochs"), 9);
+  }
+}
+
+TEST(Import, DeterminedModesAreBrackets) {
+  const Plan plan = planned(imported("determined-adaptive").yaml);
+  ASSERT_TRUE(plan.stages.front().stop);
+  EXPECT_EQ(plan.stages.front().stop->rungs, 4u);
+  EXPECT_EQ(plan.stages.front().stop->brackets, 2u);
+  EXPECT_EQ(plan.limits.concurrency, 8u);
+  EXPECT_EQ(plan.retry.max, 2u);
+  EXPECT_EQ(plan.ranks, 2u);
+  EXPECT_EQ(plan.jobs.front().seed, 7);
+}
+
+TEST(Import, WhatHasNoCounterpartIsSaid) {
+  const auto notes = imported("wandb-grid").notes;
+  const auto said = [&](const std::string& part) {
+    return std::any_of(notes.begin(), notes.end(),
+                       [&](const auto& note) { return note.find(part) != std::string::npos; });
+  };
+  EXPECT_TRUE(said("dropuot"));
+  EXPECT_TRUE(said("probabilities"));
+  EXPECT_TRUE(said("metric 'loss'"));
+  EXPECT_FALSE(import_wandb("x", "[a]").ok());
+  EXPECT_FALSE(import_determined("x", "a: [").ok());
+}
+
+}  // namespace
+}  // namespace fathom::sweeps::testing

@@ -1,0 +1,89 @@
+// Valid sweep files from a number, for tests that need many. The same number gives the same file everywhere.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace fathom::sweeps::testing {
+
+class RandomFile {
+ public:
+  explicit RandomFile(std::uint64_t number) : random_(number * 2654435761U + 17) {}
+
+  std::string text() {
+    out_ = "version: 1\nname: random\nmodel: {path: models/m}\n";
+    if (one_in(3)) out_ += "recipe: hf\n";
+    if (one_in(4)) out_ += "objective: {goal: minimize, depth: 1}\n";
+    add_tasks();
+    if (one_in(2)) out_ += "adapter: {config: " + pick({"seq_bn", "double_seq_bn", "par_bn"}) + "}\n";
+    out_ += "train: {epochs: " + number(1, 9) + ", lr: " + pick({"1e-4", "0.001", "2.5e-5"}) + "}\n";
+    add_parameters();
+    if (one_in(2)) out_ += "seeds: " + pick({"[1, 2]", "1..3", "[7]", "3..2"}) + "\n";
+    out_ += "stages:\n";
+    add_adapters();
+    if (tasks_ > 1 && one_in(2)) add_fusion();
+    return out_;
+  }
+
+ private:
+  std::uint64_t below(std::uint64_t n) { return random_() % n; }  // a bias nobody sees; distributions differ by library
+  bool one_in(std::uint64_t n) { return below(n) == 0; }
+  std::string number(std::uint64_t low, std::uint64_t high) { return std::to_string(low + below(high - low + 1)); }
+  std::string pick(const std::vector<std::string>& of) { return of[below(of.size())]; }
+
+  void add_tasks() {
+    tasks_ = 1 + below(3);
+    out_ += "tasks:\n";
+    const std::vector<std::string> forms = {"{path: data/x}", "{preset: glue/rte, path: data/RTE}",
+                                            "{data: x.tsv, split: 0.1, text: message, label: class}",
+                                            "{data: {train: a.tsv, eval: b.tsv}, text: [q, a], metric: f1}"};
+    for (std::size_t i = 0; i < tasks_; ++i)
+      out_ += "  " + std::string(1, static_cast<char>('a' + i)) + ": " + pick(forms) + "\n";
+  }
+
+  void add_parameters() {
+    const bool draws = one_in(3);
+    if (draws)
+      out_ += "search: {sampler: " + pick({"random", "sobol"}) + ", trials: " + number(1, 6) +
+              ", seed: " + number(0, 9) + "}\n";
+    if (!draws && one_in(3)) return;
+    out_ += "parameters:\n  lr: " +
+            pick(draws ? std::vector<std::string>{"{min: 1e-5, max: 1e-3, scale: log}", "{min: 0.001, max: 0.01}"}
+                       : std::vector<std::string>{"[1e-3, 1e-4]", "{min: 1e-5, max: 1e-3, scale: log, samples: 3}",
+                                                  "{min: 0.001, max: 0.002, step: 0.0005}"}) +
+            "\n";
+    if (one_in(2)) out_ += "  batch: {values: [16, 32]}\n";
+    if (one_in(3)) out_ += "  warmup: {values: [0.1], when: {lr: {gt: 1e-4}}}\n";
+    if (one_in(4)) out_ += "exclude: [{lr: {gt: 0.5}}]\n";
+  }
+
+  void add_adapters() {
+    out_ += "  adapter:\n    drop: {standard: true";
+    if (one_in(2)) out_ += ", specialized: " + pick({"[1, 3]", "2..4", "5"});
+    if (one_in(3)) out_ += ", robust: " + pick({"0..5", "[1, 4]", "true"});
+    out_ += "}\n";
+    if (one_in(2)) {
+      out_ +=
+          "    stop: " +
+          pick({"{method: asha, eta: 3}", "{method: asha, eta: 2, bootstrap: 2, ties: first}", "{method: hyperband}",
+                "{method: median, startup: 2}", "{method: percentile, percentile: 30, among: all}",
+                "{method: threshold, lower: 0.2}", "{method: patience, patience: 2}"}) +
+          "\n";
+    }
+  }
+
+  void add_fusion() {
+    out_ += "  fusion: {needs: {from: adapter, where: {drop: standard}, seeds: " + pick({"match", "best", "all"}) +
+            "}, sets: " + pick({"all", "[[a, b]]", "[{subsets: 2}]", "leave_one_out"}) + "}\n";
+    if (one_in(2)) out_ += "  prune: {from: fusion, keep: [1]}\n";
+    if (one_in(2)) out_ += "  evaluate: {from: [adapter, fusion], depths: " + pick({"all", "[0, 2]", "0..3"}) + "}\n";
+  }
+
+  std::mt19937_64 random_;
+  std::string out_;
+  std::size_t tasks_ = 1;
+};
+
+}  // namespace fathom::sweeps::testing

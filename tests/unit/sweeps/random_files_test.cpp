@@ -1,0 +1,73 @@
+// Ten thousand made-up files: each is valid, and every id is the same in another process.
+#include "tests/unit/sweeps/random_files.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+
+#include "common/sha256.hpp"
+#include "tests/unit/sweeps/support.hpp"
+
+namespace fathom::sweeps::testing {
+namespace {
+
+constexpr const char* kVariable = "FATHOM_RANDOM_FILES";  // set in the other process
+constexpr std::uint64_t kFiles = 10'000;
+
+// Over the ids of all jobs of all files, in order.
+std::string digest_of_all(std::size_t& jobs) {
+  std::string all;
+  for (std::uint64_t number = 0; number < kFiles; ++number) {
+    const std::string text = RandomFile(number).text();
+    const ParseResult parsed = parse(text, {});
+    if (!parsed.errors.empty()) {
+      ADD_FAILURE() << "file " << number << ":\n" << text << render(parsed.errors.front());
+      return "";
+    }
+    const auto plan = expand(parsed.sweep, 12);
+    if (!plan) {
+      ADD_FAILURE() << "file " << number << ":\n" << text << plan.error().message;
+      return "";
+    }
+    for (const Job& job : plan->jobs) all += job.id + "\n";
+    jobs += plan->jobs.size();
+    all = sha256_hex(all);
+  }
+  return all;
+}
+
+std::string digest_of_another_process() {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command =
+      std::string(kVariable) + "=1 '" + self + "' --gtest_filter=RandomFiles.HaveTheSameIdsInTwoProcesses";
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string out;
+  std::array<char, 4096> piece{};
+  while (pipe != nullptr && fgets(piece.data(), piece.size(), pipe) != nullptr) out += piece.data();
+  if (pipe != nullptr) pclose(pipe);
+  const std::size_t at = out.find("digest ");
+  return at == std::string::npos ? out : out.substr(at + 7, 64);
+}
+
+TEST(RandomFiles, HaveTheSameIdsInTwoProcesses) {
+  std::size_t jobs = 0;
+  const std::string own = digest_of_all(jobs);
+  EXPECT_GT(jobs, 10 * kFiles);
+  if (std::getenv(kVariable) != nullptr) {
+    std::printf("digest %s\n", own.c_str());
+    return;
+  }
+  EXPECT_EQ(digest_of_another_process(), own);
+}
+
+// The generator reaches what it is there for.
+TEST(RandomFiles, UseEveryPartOfTheLanguage) {
+  std::string all;
+  for (std::uint64_t number = 0; number < 300; ++number) all += RandomFile(number).text();
+  for (const char* part : {"sobol", "hyperband", "subsets", "leave_one_out", "robust: true",
+                           "when:", "exclude:", "prune:", "evaluate:", "bootstrap", "preset:", "goal: minimize"})
+    EXPECT_NE(all.find(part), std::string::npos) << part;
+}
+
+}  // namespace
+}  // namespace fathom::sweeps::testing
