@@ -19,7 +19,10 @@ struct Parsed {
   UpOptions up;
   DataOptions data;
   SweepFile file;
+  PlanOptions plan;
   PredictOptions predict;
+  SimulateOptions simulate;
+  ImportOptions translate;
   CollectOptions collect;
   TokenOptions token;
   std::string sweep;
@@ -110,10 +113,31 @@ void add_files(CLI::App& app, Parsed& p) {
     auto* check =
         command(app, p, planned ? "plan" : "validate",
                 planned ? "Show what jobs a sweep file makes" : "Check a sweep file: every mistake with its line",
-                [&p, planned] { return planned ? plan(p.context, p.file) : validate(p.context, p.file); });
+                [&p, planned] { return planned ? plan(p.context, p.file, p.plan) : validate(p.context, p.file); });
     file_flags(*check, p.file);
     check->add_option("--root", p.file.root, "Data root: checks drop depths against the model's layers");
+    if (!planned) continue;
+    check->add_option("--graph", p.plan.graph, "Only the dependency graph: text, or dot for Graphviz")
+        ->check(CLI::IsMember({"text", "dot"}));
+    check->add_option("--timing", p.plan.timing, "jobs.csv of a collected sweep: estimates the time from it");
+    check->add_option("--slots", p.plan.slots, "Jobs at once, for the estimate")->capture_default_str();
   }
+  auto* translate = app.add_subcommand("import", "Translate a sweep file of another program");
+  translate->require_subcommand(1);
+  for (const char* from : {"wandb", "determined"}) {
+    command(*translate, p, from, "Print it as a sweep file, and what has no counterpart",
+            [&p, from] {
+              p.translate.from = from;
+              return import_sweep(p.context, p.translate);
+            })
+        ->add_option("FILE", p.translate.file, "Its file")
+        ->required();
+  }
+  auto* simulate = command(app, p, "simulate", "Run a sweep file on learning curves: what stopping saves and costs",
+                           [&p] { return cli::simulate(p.context, p.simulate); });
+  file_flags(*simulate, p.simulate.file);
+  simulate->add_option("--curves", p.simulate.curves, "Learning curves (docs/sweeps.md)")->required();
+  simulate->add_option("--slots", p.simulate.slots, "Jobs at once")->capture_default_str();
   auto* predict = command(app, p, "predict", "Classify texts with a collected adapter, fusion or fine-tuned model",
                           [&p] { return cli::predict(p.context, p.predict); });
   predict
@@ -143,13 +167,15 @@ void add_sweeps(CLI::App& app, Parsed& p) {
                         [&p] { return cli::watch(p.context, p.sweep); });
   auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
                          [&p] { return cli::cancel(p.context, p.sweep, p.job); });
+  auto* replay = command(app, p, "replay", "Make every decision of a sweep again from the log and compare",
+                         [&p] { return cli::replay(p.context, p.sweep); });
   auto* logs = command(app, p, "logs", "The log of a job; without a sweep: of coordinator and worker",
                        [&p] { return cli::logs(p.context, p.sweep, p.job, p.tail); });
   auto* collect = command(app, p, "collect", "Write checkpoints and result tables of a sweep into a folder", [&p] {
     p.collect.sweep = p.sweep;
     return cli::collect(p.context, p.collect);
   });
-  for (CLI::App* with_sweep : {show, watch, cancel, collect})
+  for (CLI::App* with_sweep : {show, watch, cancel, collect, replay})
     with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
   logs->add_option("SWEEP", p.sweep, "The sweep's name");
   for (CLI::App* with_job : {show, cancel, logs})

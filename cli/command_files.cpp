@@ -9,11 +9,15 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/estimate.hpp"
+#include "cli/plan_graph.hpp"
 #include "cli/sweep_file.hpp"
 #include "cli/text_table.hpp"
 #include "common/files.hpp"
 #include "data/dataset.hpp"
 #include "data/prepare.hpp"
+#include "sweeps/import/import.hpp"
+#include "sweeps/search/stopper.hpp"
 
 namespace fathom::cli {
 
@@ -88,8 +92,7 @@ void print_plan(const sweeps::Plan& plan) {
   TextTable table({"stage", "kind", ">jobs", "tasks", "drop", "stopping"});
   for (const sweeps::Stage& stage : plan.stages) {
     const ordered_json json = stage_json(plan, stage);
-    const std::string stopping =
-        stage.stop ? fmt::format("{} eta {} from epoch {}", stage.stop->method, stage.stop->eta, stage.stop->min) : "";
+    const std::string stopping = stage.stop ? sweeps::describe(*stage.stop) : "";
     table.row({stage.name, sweeps::name_of(stage.kind), std::to_string(stage.count), counted(json["tasks"]),
                counted(json["drops"]), stopping});
   }
@@ -134,6 +137,15 @@ int print_mistakes(const Context& context, const CheckedSweep& checked) {
     fmt::print(stderr, "{}{}", text, text.ends_with('\n') ? "" : "\n");
   }
   return 1;
+}
+
+// Replaces this program by another one of Fathom; returns only when that fails.
+Error become(std::vector<std::string> arguments) {
+  std::vector<char*> plain;
+  for (std::string& argument : arguments) plain.push_back(argument.data());
+  plain.push_back(nullptr);
+  ::execv(plain[0], plain.data());
+  return system_error(errno, "run", arguments[0]);
 }
 
 // The model folder that collected adapters were trained on, below the root.
@@ -196,15 +208,61 @@ ExitCode validate(const Context& context, const SweepFile& options) {
   return 0;
 }
 
-ExitCode plan(const Context& context, const SweepFile& options) {
+ExitCode plan(const Context& context, const SweepFile& options, const PlanOptions& how) {
   FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
   if (!checked.errors.empty()) return print_mistakes(context, checked);
-  if (context.json) {
-    fmt::print("{}\n", plan_json(checked.plan).dump());
-  } else {
-    print_plan(checked.plan);
+  if (!how.graph.empty()) {
+    fmt::print("{}", how.graph == "dot" ? graph_dot(checked.plan) : graph_text(checked.plan));
+    return 0;
   }
+  ordered_json out = context.json ? plan_json(checked.plan) : ordered_json();
+  std::string time;
+  if (!how.timing.empty()) {
+    FATHOM_ASSIGN(const Rates rates, read_rates(how.timing));
+    const Estimate took = estimate(checked.plan, rates, how.slots);
+    out["estimate"] = {{"seconds", took.seconds},
+                       {"slot_seconds", took.slot_seconds},
+                       {"slots", how.slots},
+                       {"unknown", took.unknown},
+                       {"measured", rates.measured}};
+    time = fmt::format("about {} on {} slots ({} of work), as {} measured jobs took, nothing stopped early",
+                       time_text(took.seconds), how.slots, time_text(took.slot_seconds), rates.measured);
+    if (took.unknown > 0) time += fmt::format("; {} jobs of unknown time left out", took.unknown);
+  }
+  if (context.json) {
+    fmt::print("{}\n", out.dump());
+    return 0;
+  }
+  print_plan(checked.plan);
+  if (!time.empty()) fmt::print("{}\n", time);
   return 0;
+}
+
+ExitCode import_sweep(const Context& context, const ImportOptions& options) {
+  FATHOM_ASSIGN(const std::string text, read_file(options.file, 1 << 20));
+  FATHOM_ASSIGN(const sweeps::Imported imported, options.from == "wandb"
+                                                     ? sweeps::import_wandb(options.file, text)
+                                                     : sweeps::import_determined(options.file, text));
+  if (context.json) {
+    fmt::print("{}\n", ordered_json{{"yaml", imported.yaml}, {"notes", imported.notes}}.dump());
+    return 0;
+  }
+  fmt::print("{}", imported.yaml);
+  for (const std::string& note : imported.notes) fmt::print(stderr, "not taken over: {}\n", note);
+  return 0;
+}
+
+ExitCode simulate(const Context& context, const SimulateOptions& options) {
+  std::vector<std::string> arguments = {(context.programs / "fathom-coordinator").string(),
+                                        "simulate",
+                                        options.file.file,
+                                        "--curves",
+                                        options.curves,
+                                        "--slots",
+                                        std::to_string(options.slots)};
+  for (const std::string& assignment : options.file.set) arguments.insert(arguments.end(), {"--set", assignment});
+  if (context.json) arguments.emplace_back("--json");
+  return become(std::move(arguments));
 }
 
 ExitCode predict(const Context& context, const PredictOptions& options) {
@@ -225,11 +283,7 @@ ExitCode predict(const Context& context, const PredictOptions& options) {
   if (known.threads) arguments.insert(arguments.end(), {"--threads", std::to_string(*known.threads)});
   arguments.emplace_back("--");  // what follows is text, even where it begins with a dash
   arguments.insert(arguments.end(), known.texts.begin(), known.texts.end());
-  std::vector<char*> plain;
-  for (std::string& argument : arguments) plain.push_back(argument.data());
-  plain.push_back(nullptr);
-  ::execv(plain[0], plain.data());
-  return system_error(errno, "run", arguments[0]);
+  return become(std::move(arguments));
 }
 
 }  // namespace fathom::cli

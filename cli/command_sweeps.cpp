@@ -205,6 +205,22 @@ ExitCode show(const Context& context, const std::string& sweep, const std::strin
   return 0;
 }
 
+ExitCode replay(const Context& context, const std::string& sweep) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const json answer, client.get(sweep_path(sweep) + "/replay"));
+  const bool identical = answer.value("identical", false);
+  if (context.json) {
+    fmt::print("{}\n", answer.dump());
+  } else if (identical) {
+    fmt::print("identical: {} decisions of {} events\n", number(answer, "decisions"), number(answer, "events"));
+  } else {
+    const json difference = answer.value("difference", json::object());
+    fmt::print("different at event {}\n  in the log: {}\n  made again: {}\n", number(difference, "event"),
+               shown(difference, "logged"), shown(difference, "again"));
+  }
+  return identical ? 0 : 1;
+}
+
 ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job) {
   FATHOM_ASSIGN(Client client, Client::open(context));
   std::string path = sweep_path(sweep);

@@ -42,7 +42,27 @@ struct SweepFile {
   std::string root;              // validate and plan: where the model may be looked at; empty: not
 };
 ExitCode validate(const Context& context, const SweepFile& options);
-ExitCode plan(const Context& context, const SweepFile& options);
+struct PlanOptions {
+  std::string graph;   // text | dot: only the dependency graph; empty: the jobs
+  std::string timing;  // jobs.csv of a collected sweep, for an estimate of time; empty: none
+  std::uint32_t slots = 1;
+};
+ExitCode plan(const Context& context, const SweepFile& options, const PlanOptions& how);
+
+struct ImportOptions {
+  std::string from;  // wandb | determined
+  std::string file;
+};
+// Prints a sweep file; what has no counterpart stands in comments above it and on stderr.
+ExitCode import_sweep(const Context& context, const ImportOptions& options);
+
+struct SimulateOptions {
+  SweepFile file;
+  std::string curves;
+  std::uint32_t slots = 4;
+};
+// Becomes fathom-coordinator; returns only when that fails.
+ExitCode simulate(const Context& context, const SimulateOptions& options);
 
 struct PredictOptions {
   std::vector<std::string> adapters;  // all on one base model
@@ -60,6 +80,8 @@ ExitCode predict(const Context& context, const PredictOptions& options);
 ExitCode submit(const Context& context, const SweepFile& options);
 ExitCode list(const Context& context);
 ExitCode show(const Context& context, const std::string& sweep, const std::string& job);
+// Makes every decision of the sweep again from the log; 1 where one differs.
+ExitCode replay(const Context& context, const std::string& sweep);
 // Until the sweep ends; 1 if it failed or was cancelled.
 ExitCode watch(const Context& context, const std::string& sweep);
 ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job);

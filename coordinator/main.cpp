@@ -14,6 +14,7 @@
 #include "coordinator/api/state_folder.hpp"
 #include "coordinator/maintenance/commands.hpp"
 #include "coordinator/settings.hpp"
+#include "coordinator/simulate/command.hpp"
 
 namespace {
 
@@ -98,11 +99,14 @@ int main(int argc, char** argv) {
   declare(app, flags);
   fathom::maintenance::CommandFlags command;
   fathom::maintenance::declare_commands(app, command);
+  fathom::simulate::SimulateFlags simulation;
+  fathom::simulate::declare_command(app, simulation);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsage;
   }
+  if (const int code = fathom::simulate::run_command(app, simulation, std::cout); code >= 0) return code;
   Settings settings;
   Config config;
   fathom::coordinator::bind(config, settings);

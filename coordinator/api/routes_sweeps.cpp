@@ -2,6 +2,7 @@
 
 #include "coordinator/api/http/problem.hpp"
 #include "coordinator/api/routes.hpp"
+#include "coordinator/core/recheck.hpp"
 #include "coordinator/store/metric_store.hpp"
 #include "coordinator/store/read_model.hpp"
 
@@ -126,6 +127,28 @@ Route yaml_route(Services& services) {
   return route;
 }
 
+// The whole log again from its first event, whatever the sweep: its decisions depend on slots that others held.
+Result<json> replay_sweep(Services& services, const Request& request) {
+  const std::string& id = request.parameters[0];
+  FATHOM_ASSIGN(const json sweep, services.read.sweep(id));
+  core::Recheck recheck(id);
+  FATHOM_TRY(services.events.load(1, [&](const store::EventRecord& record) -> Status {
+    event::Event event;
+    if (!event.ParseFromString(record.bytes))
+      return Error{Errc::corrupt, "record " + std::to_string(record.seq) + " is no event"};
+    return recheck.take(event);
+  }));
+  recheck.end();
+  json out = {{"sweep", id},
+              {"events", recheck.events()},
+              {"decisions", recheck.decisions()},
+              {"identical", !recheck.difference().has_value()},
+              {"difference", nullptr}};
+  if (const auto& first = recheck.difference())
+    out["difference"] = {{"event", first->seq}, {"logged", first->logged}, {"again", first->again}};
+  return out;
+}
+
 std::vector<Parameter> with_paging(std::vector<Parameter> parameters) {
   parameters.insert(parameters.end(), kPaging.begin(), kPaging.end());
   return parameters;
@@ -149,6 +172,9 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
   routes.push_back(
       get(sweep + "/resolved", "The resolved sweep", {}, services,
           [](Services& s, const Request& request) { return s.read.sweep_resolved(request.parameters[0]); }));
+  routes.push_back(get(sweep + "/replay",
+                       "Every decision about the sweep made again from the log, and the first difference", {}, services,
+                       replay_sweep));
   routes.push_back(get(sweep + "/jobs", "The sweep's jobs", with_paging(filters), services, list_jobs));
   routes.push_back(get(sweep + "/results", "Result rows", kPaging, services, list_results));
   routes.push_back(get(sweep + "/curves", "One metric of many jobs, downsampled",

@@ -32,6 +32,7 @@ const std::map<std::string, Access> kTable = {
     {"GET /api/v1/sweeps/{sweep}", Access::viewer},
     {"GET /api/v1/sweeps/{sweep}/yaml", Access::viewer},
     {"GET /api/v1/sweeps/{sweep}/resolved", Access::viewer},
+    {"GET /api/v1/sweeps/{sweep}/replay", Access::viewer},
     {"GET /api/v1/sweeps/{sweep}/jobs", Access::viewer},
     {"GET /api/v1/sweeps/{sweep}/results", Access::viewer},
     {"GET /api/v1/sweeps/{sweep}/curves", Access::viewer},

@@ -1,0 +1,78 @@
+// The dependency graph and the estimate of time that `fathom plan` shows.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/estimate.hpp"
+#include "cli/plan_graph.hpp"
+#include "sweeps/sweep.hpp"
+
+namespace fathom::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+sweeps::Plan planned(const std::string& rest) {
+  const auto parsed =
+      sweeps::parse("version: 1\nname: p\nmodel: {path: m}\ntasks: {a: {path: a}, b: {path: b}}\n" + rest, {});
+  for (const auto& error : parsed.errors) ADD_FAILURE() << sweeps::render(error);
+  return sweeps::expand(parsed.sweep).value();
+}
+
+const char* const kFused =
+    "train: {epochs: 2}\nparameters: {lr: [0.1, 0.2]}\nstages:\n  adapter: {}\n"
+    "  fusion: {needs: {from: adapter}, sets: all, targets: [a], train: {epochs: 3}}\n  evaluate: {from: fusion}\n";
+
+TEST(PlanGraph, TextSaysWhoTakesFromWhom) {
+  EXPECT_EQ(graph_text(planned(kFused)),
+            "adapter (adapter): 4 jobs\n"
+            "fusion (fusion): 1 jobs\n"
+            "  takes 2 models from adapter, each the best of up to 2 jobs, for 1 jobs\n"
+            "evaluate (evaluate): 1 jobs\n"
+            "  takes 1 models from fusion, each a certain job, for 1 jobs\n");
+}
+
+TEST(PlanGraph, DotHasANodeForEachJobAndAnEdgeForEachThatIsLookedAt) {
+  const sweeps::Plan plan = planned(kFused);
+  const std::string dot = graph_dot(plan);
+  EXPECT_EQ(dot.rfind("digraph \"p\" {", 0), 0u);
+  for (const auto& job : plan.jobs) EXPECT_NE(dot.find("\"" + job.id + "\" [label="), std::string::npos);
+  const std::string fusion = plan.jobs[4].id;
+  for (int i = 0; i < 4; ++i)
+    EXPECT_NE(dot.find("\"" + plan.jobs[static_cast<std::size_t>(i)].id + "\" -> \"" + fusion + "\" [style=dashed];"),
+              std::string::npos);
+  EXPECT_NE(dot.find("\"" + fusion + "\" -> \"" + plan.jobs[5].id + "\";"), std::string::npos);
+}
+
+TEST(PlanGraph, LargePlansShowTheirStages) {
+  const std::string dot = graph_dot(planned("seeds: 1..1500\nstages: {adapter: {}}\n"));
+  EXPECT_NE(dot.find("adapter: 3000 jobs"), std::string::npos);
+  EXPECT_LT(dot.size(), 1000u);
+}
+
+TEST(Estimate, TakesMediansByTaskAndQueuesJobsOnSlots) {
+  std::string folder = (fs::temp_directory_path() / "fathom-plan-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string file = folder + "/jobs.csv";
+  std::ofstream(file) << "job,task,epochs,seconds\n1,a,2,20\n2,a,2,24\n3,a,2,600\n4,b,4,8\n5,a,,7\n6,b,3,\n";
+  const auto rates = read_rates(file);
+  fs::remove_all(folder);
+  ASSERT_TRUE(rates.ok()) << rates.error().message;
+  EXPECT_EQ(rates->measured, 5u);
+  EXPECT_EQ(rates->by_task.at("a"), 12);
+  EXPECT_EQ(rates->by_task.at("b"), 2);
+  EXPECT_EQ(rates->untrained, 7);
+  // adapters: a 24, 24, b 4, 4; the fusion on a 36; its evaluation 7
+  const Estimate one = estimate(planned(kFused), *rates, 1);
+  EXPECT_EQ(one.slot_seconds, 24 + 24 + 4 + 4 + 36 + 7);
+  EXPECT_EQ(one.seconds, one.slot_seconds);
+  EXPECT_EQ(estimate(planned(kFused), *rates, 2).seconds, 28 + 36 + 7);
+  EXPECT_EQ(estimate(planned(kFused), *rates, 9).seconds, 24 + 36 + 7);
+  EXPECT_EQ(estimate(planned(kFused), Rates{}, 1).unknown, 6u);
+  EXPECT_EQ(time_text(3725), "1 h 2 min");
+}
+
+}  // namespace
+}  // namespace fathom::cli
