@@ -1,10 +1,10 @@
 """Fathom's engines beside AdapterHub's `adapters` on this machine, in one take: JSON on stdout, a table on stderr.
 
-  bench.py [--task sst2 rte] [--threads 1] [--rounds 5] [--steps 8] [--batching bucketed dynamic pad] [--out FILE]
+  bench.py [--task sst2 rte] [--threads 1] [--rounds 5] [--steps 8] [--batching bucketed dynamic pad] [--depths 6] [--out FILE]
 
 Every side is a process of its own that is asked for a few steps at a time, one side after the other, round by round: they
 see the same machine, and the figure is the median over the rounds of a side's ms per step. A ratio is the median over the
-rounds of the peer's time by ours within a round, so that load that comes and goes is on both. Needs ../shared/data/glue,
+rounds of the peer's time per token by ours within a round, so that load that comes and goes is on both. Needs ../shared/data/glue,
 the demo model and FATHOM_PYTHON or the environment that deploy/install-deps makes.
 """
 import argparse
@@ -95,13 +95,19 @@ def measure(sides, command, count, rounds):
 def steps_row(task, sides, options):
     answers = measure(sides, "steps", options.steps, options.rounds)
     ms = {name: [1000 * a["seconds"] / a["steps"] for a in list_] for name, list_ in answers.items()}
+    # Seconds of CPU are what is left of a comparison when others use the machine; with one thread both are one on a quiet one.
+    cpu = {name: [1000 * a["cpu"] / a["steps"] for a in list_] for name, list_ in answers.items()}
     tokens = {name: sum(a["tokens"] for a in list_) / sum(a["seconds"] for a in list_) for name, list_ in answers.items()}
     ours = "packed"
-    ratios = {name: statistics.median(p / o for p, o in zip(ms[name], ms[ours])) for name in ms if name != ours}
+    # Per token: batches of like length have other numbers of tokens than random ones, over an epoch the same.
+    per_token = {clock: {name: [a[clock] / a["tokens"] for a in list_] for name, list_ in answers.items()} for clock in ("seconds", "cpu")}
+    ratios, cpu_ratios = ({name: statistics.median(p / o for p, o in zip(times[name], times[ours])) for name in ms if name != ours}
+                          for times in per_token.values())
     return {"task": task, "threads": options.threads, "dropout": not options.no_dropout, "recipe": "hf",
             "ms_per_step": {name: statistics.median(v) for name, v in ms.items()},
             "range": {name: [min(v), max(v)] for name, v in ms.items()},
-            "tokens_per_second": tokens, "times_faster": ratios}
+            "cpu_ms_per_step": {name: statistics.median(v) for name, v in cpu.items()},
+            "tokens_per_second": tokens, "times_faster": ratios, "times_less_cpu": cpu_ratios}
 
 
 def run(options, folder):
@@ -117,15 +123,20 @@ def run(options, folder):
         row = steps_row(task, sides, options)
         gemm = [sides[0].ask("gemm", 1)["gflops"] for _ in range(options.rounds)]
         row["gemm_gflops"] = statistics.median(gemm)
-        together = measure(sides[:1], "evaluate", 6, options.rounds)["packed"]
-        apart = measure(sides[:1], "separate", 6, options.rounds)["packed"]
-        row["depths_together"] = statistics.median(b["seconds"] / a["seconds"] for a, b in zip(together, apart))
+        if options.depths:
+            together = measure(sides[:1], "evaluate", options.depths, options.rounds)["packed"]
+            apart = measure(sides[:1], "separate", options.depths, options.rounds)["packed"]
+            row["depths_together"] = statistics.median(b["cpu"] / a["cpu"] for a, b in zip(together, apart))
         for side in sides:
             side.close()
         rows.append(row)
         for name, value in sorted(row["ms_per_step"].items(), key=lambda item: item[1]):
             print(f"{task:5} {name:18} {value:8.1f} ms/step  {row['tokens_per_second'][name]:7.0f} tokens/s"
-                  + (f"  packed is {row['times_faster'][name]:.2f} x" if name != "packed" else ""), file=sys.stderr)
+                  + f"  {row['cpu_ms_per_step'][name]:7.1f} ms of CPU"
+                  + (f"  packed: {row['times_faster'][name]:.2f} x, by CPU {row['times_less_cpu'][name]:.2f} x" if name != "packed" else ""),
+                  file=sys.stderr)
+        print(f"{task:5} one core's product {row['gemm_gflops']:.0f} GFLOP/s"
+              + (f"; {options.depths} depths in one pass {row['depths_together']:.2f} x" if options.depths else ""), file=sys.stderr)
     return rows
 
 
@@ -137,6 +148,7 @@ def main():
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--batching", nargs="+", choices=["bucketed", "dynamic", "pad"], default=["bucketed"])
     parser.add_argument("--no-dropout", action="store_true")
+    parser.add_argument("--depths", type=int, default=0, help="also evaluate at so many depths, together and one by one")
     parser.add_argument("--out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fathom-bench-") as folder:

@@ -61,7 +61,7 @@ class Peer:
         self.model.train()
         chosen = [self.train[(self.next + i) % len(self.train)] for i in range(count)]
         self.next += count
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         for inputs, labels, _ in chosen:
             with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bf16):
                 loss = self.model(**inputs, labels=labels).loss
@@ -70,7 +70,7 @@ class Peer:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             value = loss.item()
-        return {"seconds": time.perf_counter() - start, "steps": count, "rows": sum(len(c[1]) for c in chosen),
+        return {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu, "steps": count, "rows": sum(len(c[1]) for c in chosen),
                 "tokens": sum(c[2] for c in chosen), "loss": value}
 
     def separate(self, depths):
