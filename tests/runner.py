@@ -159,6 +159,9 @@ def part_unit():
         gtest(DEV / "bin" / f"unit_{area}", f"unit {area}", "-*Golden*")
     for area in AS_SHIPPED:
         gtest(RELEASE / "bin" / f"unit_{area}", f"unit {area}", "-*Golden*:Gpu.*")
+    # Theirs need nothing of ../shared.
+    gtest(DEV / "bin" / "unit_sweeps", "unit sweeps, golden files", "*Golden*-RandomFilesGolden*")
+    gtest(DEV / "bin" / "unit_sweeps", "unit sweeps, random files", "RandomFilesGolden*", 1800)
 
 
 def part_golden():
