@@ -25,6 +25,7 @@ struct Settings {
   std::uint32_t jobs = 100000;
   Bytes job_log{4U << 20};
   Bytes disk_reserve{64U << 20};
+  std::uint32_t snapshot_every = 50000;
 
   std::string log_level = "info";
   std::string log_format = "logfmt";
@@ -53,6 +54,9 @@ inline void bind(Config& config, Settings& settings) {
       "How long a worker's certificate is good. Workers renew theirs when a third of that is left; one that was "
       "away for longer needs a new join token.",
       {.min = 1000, .max = 3650.0 * 86400e3});
+  config.bind("snapshot_every", settings.snapshot_every,
+              "Events of the log after which the state is written down, so that a start need not read the whole log.",
+              {.min = 10, .max = 1e9});
   config.bind("limits.connections", settings.connections, "Connections at once, workers and browsers together.",
               {.min = 8, .max = 65536});
   config.bind("limits.http_threads", settings.http_threads, "Threads that answer requests.", {.min = 1, .max = 64});

@@ -10,8 +10,11 @@ namespace {
 
 int nibble(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
-// Half the memory of the text; a sweep of 100,000 jobs has close to a million final files.
-std::string packed(const std::string& hex) {
+constexpr std::size_t kHash = 32;
+
+}  // namespace
+
+std::string packed_hash(const std::string& hex) {
   std::string bytes;
   bytes.reserve(hex.size() / 2);
   for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
@@ -20,15 +23,22 @@ std::string packed(const std::string& hex) {
   return bytes;
 }
 
-}  // namespace
+void each_final_file(const event::Event& event, const std::function<void(const std::string&)>& each) {
+  for (const auto& file : event.job_finished().files()) each(file.sha256());
+  for (const auto& file : event.job_stopped().files()) each(file.sha256());
+}
 
 void ArtifactKeeper::observe(const event::Event& event) {
-  const auto keep = [this](const auto& files) {
+  each_final_file(event, [this](const std::string& sha256) {
     const std::lock_guard lock(mutex_);
-    for (const auto& file : files) final_.insert(packed(file.sha256()));
-  };
-  if (event.has_job_finished()) keep(event.job_finished().files());
-  if (event.has_job_stopped()) keep(event.job_stopped().files());
+    final_.insert(packed_hash(sha256));
+  });
+}
+
+void ArtifactKeeper::restore(const std::string& packed) {
+  const std::lock_guard lock(mutex_);
+  final_.reserve(packed.size() / kHash);
+  for (std::size_t at = 0; at + kHash <= packed.size(); at += kHash) final_.insert(packed.substr(at, kHash));
 }
 
 void ArtifactKeeper::pin(const std::string& sha256) {
@@ -52,7 +62,7 @@ void ArtifactKeeper::remove_due(const std::function<bool(const std::string&)>& i
   while (!released_.empty() && released_.front().at + grace_ <= now) {
     Released next = std::move(released_.front());
     released_.pop_front();
-    if (final_.contains(packed(next.sha256)) || in_use(next.sha256)) continue;
+    if (final_.contains(packed_hash(next.sha256)) || in_use(next.sha256)) continue;
     const auto pin = pinned_.find(next.sha256);
     if (pin != pinned_.end() && pin->second > now) {
       released_.push_back({std::move(next.sha256), now});

@@ -23,6 +23,12 @@ class ArtifactStore;
 
 namespace fathom::api {
 
+// The 32 bytes of a hash that is written as 64 hex digits: half the memory, and a sweep of 100,000 jobs has close to a
+// million final files.
+std::string packed_hash(const std::string& hex);
+// Calls `each` with the hash of every file of a final/ tree that the event commits.
+void each_final_file(const event::Event& event, const std::function<void(const std::string&)>& each);
+
 class ArtifactKeeper {
  public:
   ArtifactKeeper(artifacts::ArtifactStore& store, const Clock& clock, Millis grace = Millis{60'000})
@@ -30,6 +36,8 @@ class ArtifactKeeper {
 
   // Every event, replayed or new: final files in it are kept for ever.
   void observe(const event::Event& event);
+  // Hashes of final files from a snapshot, 32 bytes each.
+  void restore(const std::string& packed);
   // A worker announced or uploads this artifact: it stays for the grace period.
   void pin(const std::string& sha256);
   // No job keeps it any more: it is looked at again after the grace period.

@@ -16,6 +16,7 @@
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/event_hub.hpp"
 #include "coordinator/api/routes.hpp"
+#include "coordinator/api/snapshotter.hpp"
 #include "coordinator/api/state_folder.hpp"
 #include "coordinator/api/worker_registry.hpp"
 #include "coordinator/api/worker_session.hpp"
@@ -54,9 +55,10 @@ class Coordinator::Impl {
     make_services(at);
     // The port before the log: a coordinator that cannot serve opens no new epoch. Nobody is answered before run().
     FATHOM_TRY(listen(at));
-    FATHOM_TRY(runtime_->start(*events_));
+    FATHOM_TRY(begin());
     replayed_ = true;
     run();
+    make_snapshotter();
     return folder_->write_address(listener_->endpoint());
   }
 
@@ -72,6 +74,8 @@ class Coordinator::Impl {
     for (asio::io_context* io : {&core_io_, &pool_io_, &io_}) io->stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+    snapshotting_ = false;
+    snapshotter_.reset();
   }
 
   [[nodiscard]] const net::Endpoint& endpoint() const { return listener_->endpoint(); }
@@ -108,10 +112,44 @@ class Coordinator::Impl {
     return success();
   }
 
+  Status begin() {
+    store::SnapshotFiles files(folder_->inner("snapshots"));
+    FATHOM_ASSIGN(std::optional<Restored> restored, restore_newest(files, *events_));
+    if (!restored) return runtime_->start(*events_);
+    keeper_->restore(restored->final_files);
+    snapshot_ = restored->state.seq;
+    return runtime_->start(*events_, std::move(restored->state));
+  }
+
+  void make_snapshotter() {
+    // The strand has every plan; it is asked, so that no second copy is made.
+    const auto plans = [this](std::uint64_t seq) -> Result<core::PlanPtr> {
+      auto plan = std::make_shared<std::promise<core::PlanPtr>>();
+      auto given = plan->get_future();
+      runtime_->inspect([plan, seq](const core::State& state) {
+        for (const core::Sweep& sweep : state.sweeps) {
+          if (sweep.submitted_seq == seq) return plan->set_value(sweep.plan);
+        }
+        plan->set_value(nullptr);
+      });
+      while (given.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
+        if (core_io_.stopped()) return Error{Errc::unavailable, "the coordinator is stopping"};
+      }
+      if (core::PlanPtr found = given.get()) return found;
+      return Error{Errc::not_found, "no sweep was submitted by event " + std::to_string(seq)};
+    };
+    snapshotter_.emplace(store::SnapshotFiles(folder_->inner("snapshots")), *events_, plans, snapshot_,
+                         SnapshotterOptions{settings_.snapshot_every, version_});
+    snapshotting_ = true;
+  }
+
   Runtime::Hooks runtime_hooks() {
     Runtime::Hooks hooks;
     hooks.fatal = [this](const Error& error) { on_fatal(error); };
-    hooks.durable = [this](std::uint64_t seq) { read_->notify(seq); };
+    hooks.durable = [this](std::uint64_t seq) {
+      read_->notify(seq);
+      if (snapshotting_) snapshotter_->notify(seq);
+    };
     hooks.event = [this](const event::Event& event) {
       keeper_->observe(event);
       if (replayed_) count(event);
@@ -251,6 +289,9 @@ class Coordinator::Impl {
   std::unique_ptr<store::ReadModel> read_;
   std::shared_ptr<EventHub> hub_;
   bool replayed_ = false;
+  std::uint64_t snapshot_ = 0;  // the event that the newest snapshot was made after
+  std::optional<Snapshotter> snapshotter_;
+  std::atomic<bool> snapshotting_ = false;
   std::unique_ptr<TokenStore> tokens_;
   std::unique_ptr<WorkerRegistry> registry_;
   FailureLimit worker_failures_{clock_};

@@ -38,8 +38,10 @@ core::Now Runtime::now() const { return {clock_.now(), clock_.wall()}; }
 
 void Runtime::post(std::function<void()> work) { asio::post(strand_->strand, std::move(work)); }
 
-Status Runtime::start(store::EventStore& store) {
+Status Runtime::start(store::EventStore& store, core::State from) {
   store_ = &store;
+  const std::uint64_t first = from.seq + 1;
+  core_.restore(std::move(from));
   const auto each = [this](const store::EventRecord& record) -> Status {
     event::Event event;
     if (!event.ParseFromString(record.bytes)) {
@@ -49,12 +51,12 @@ Status Runtime::start(store::EventStore& store) {
     hooks_.event(event);
     return success();
   };
-  FATHOM_TRY(store.load(1, each));
+  FATHOM_TRY(store.load(first, each));
   appended_ = durable_ = core_.state().seq;
-  decide(core::Start{options_.version}, [this](const Result<Applied>& applied) {
+  decide(core::Start{options_.version}, [this, snapshot = first - 1](const Result<Applied>& applied) {
     if (!applied) return;
     epoch_ = std::get<core::Started>(applied->answer).epoch;
-    spdlog::info("coordinator started epoch={} events={}", epoch_.load(), applied->seq);
+    spdlog::info("coordinator started epoch={} events={} snapshot={}", epoch_.load(), applied->seq, snapshot);
   });
   flush();
   schedule_tick();

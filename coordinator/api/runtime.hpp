@@ -76,9 +76,9 @@ class Runtime {
   // Posts to the strand: what the store's callbacks are to run on.
   [[nodiscard]] store::Executor executor();
 
-  // Before the io_context runs: reads the whole log and opens a new epoch, which becomes durable before anything else
-  // leaves. Errors: those of the log. `store` outlives the runtime.
-  Status start(store::EventStore& store);
+  // Before the io_context runs: reads the log after the event that `from` is the state of, and opens a new epoch, which
+  // becomes durable before anything else leaves. Errors: those of the log. `store` outlives the runtime.
+  Status start(store::EventStore& store, core::State from = {});
 
   // Decides one command. `done`: after it is durable, or with the rejection.
   void apply(core::Command command, Done done);

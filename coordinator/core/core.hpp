@@ -61,6 +61,8 @@ Decision decide(const State& state, const Command& command, const Due& due, cons
 // unsupported: a payload, version or expander that this build does not know. The state is of no use after an error.
 // `expanded`: the plan of a SweepSubmitted, where the caller has it; else it is expanded again.
 Status evolve(State& state, const event::Event& event, PlanPtr expanded = nullptr);
+// The plan of a submit, made again from the resolved text in it. unsupported: by another expander; corrupt: no JSON.
+Result<PlanPtr> expand_again(const event::SweepSubmitted& event);
 
 // `after`: the state right after this event.
 std::vector<Effect> effects(const State& after, const event::Event& event);
@@ -90,6 +92,8 @@ class Core {
   Status replay(const event::Event& event, PlanPtr expanded = nullptr) {
     return evolve(state_, event, std::move(expanded));
   }
+  // Instead of a replay from the first event: a state that a snapshot gave. The events after it are replayed.
+  void restore(State state) { state_ = std::move(state); }
   Step handle(const Command& command, Now now);
 
   [[nodiscard]] const State& state() const { return state_; }

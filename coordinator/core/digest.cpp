@@ -96,7 +96,7 @@ void add_job(Digest& to, const Job& job) {
 // The plan counts by the ids of its jobs, which hash all that matters in them.
 void add_sweep_to(Digest& to, const Sweep& sweep) {
   to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
-  to(sweep.ended_ms, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
+  to(sweep.ended_ms, sweep.submitted_seq, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
   for (const std::uint32_t count : sweep.counts) to(count);
   for (const Counts& counts : sweep.stage_counts) {
     for (const std::uint32_t count : counts) to(count);

@@ -13,18 +13,6 @@ namespace {
 
 Error corrupt(std::string why) { return Error{Errc::corrupt, std::move(why)}; }
 
-Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
-  if (event.expander_version() != sweeps::kExpanderVersion) {
-    return Error{Errc::unsupported, "sweep " + event.id() + " was expanded by version " +
-                                        std::to_string(event.expander_version()) + "; this build has version " +
-                                        std::to_string(sweeps::kExpanderVersion)};
-  }
-  sweeps::Sweep sweep{nlohmann::json::parse(event.resolved(), nullptr, false)};
-  if (sweep.resolved.is_discarded()) return corrupt("the resolved sweep " + event.id() + " is not JSON");
-  FATHOM_ASSIGN(sweeps::Plan plan, sweeps::expand(sweep));
-  return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
-}
-
 // The one event that is not taken as it is: the plan is made from the resolved text, which the version in it fixes.
 Status on_submitted(State& state, const event::SweepSubmitted& event, At at, PlanPtr plan) {
   if (!plan) {
@@ -225,6 +213,18 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
 
 }  // namespace
 
+Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
+  if (event.expander_version() != sweeps::kExpanderVersion) {
+    return Error{Errc::unsupported, "sweep " + event.id() + " was expanded by version " +
+                                        std::to_string(event.expander_version()) + "; this build has version " +
+                                        std::to_string(sweeps::kExpanderVersion)};
+  }
+  sweeps::Sweep sweep{nlohmann::json::parse(event.resolved(), nullptr, false)};
+  if (sweep.resolved.is_discarded()) return corrupt("the resolved sweep " + event.id() + " is not JSON");
+  FATHOM_ASSIGN(sweeps::Plan plan, sweeps::expand(sweep));
+  return PlanPtr(std::make_shared<const sweeps::Plan>(std::move(plan)));
+}
+
 Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
   const std::string where = "event " + std::to_string(event.seq()) + ": ";
   if (event.seq() != state.seq + 1) {
@@ -239,6 +239,7 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
     return Error{code, where + status.error().message};
   }
   state.seq = event.seq();
+  if (event.has_sweep_submitted()) state.sweeps.back().submitted_seq = event.seq();
   // A replay by a version with another table would go another way here and is stopped.
   const Job* job = state.job(JobNumber(event.job()));
   if (job != nullptr && event.phase() != event::UNKNOWN &&

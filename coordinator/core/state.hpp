@@ -53,8 +53,9 @@ struct Sweep {
   std::shared_ptr<const sweeps::Plan> plan;
   JobNumber first;  // job i of the plan has number first + i
   std::string idempotency_key;
-  std::uint64_t content = 0;  // hash of the resolved text
-  std::string model;          // path of the base model: warm devices are preferred
+  std::uint64_t content = 0;        // hash of the resolved text
+  std::uint64_t submitted_seq = 0;  // of the event that made it: where its text is
+  std::string model;                // path of the base model: warm devices are preferred
   std::int64_t submitted_ms = 0, ended_ms = 0;
   std::optional<std::string> cancel_cause;
   bool cancelled_by_limit = false;

@@ -1,5 +1,6 @@
 #include "coordinator/maintenance/maintenance.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
@@ -7,6 +8,7 @@
 
 #include "common/files.hpp"
 #include "common/sha256.hpp"
+#include "coordinator/api/snapshotter.hpp"
 #include "coordinator/api/state_folder.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/core/inspect.hpp"
@@ -31,14 +33,20 @@ Result<StateFolder> open_existing(const std::string& state) {
 
 fs::path log_of(const StateFolder& folder) { return folder.inner("events.db"); }
 
+store::SnapshotFiles snapshots_of(const fs::path& log) { return store::SnapshotFiles(log.parent_path() / "snapshots"); }
+
 // As far as the log is sound; the error says what is wrong with the next event. An absent log is an empty one.
 Status follow(const fs::path& log, Replay& replay, const std::function<Status(const store::EventRecord&)>& each = {}) {
   if (!fs::exists(log)) return success();
   FATHOM_ASSIGN(auto events, store::open_event_store(log, {}));
-  return events->load(1, [&](const store::EventRecord& record) -> Status {
+  const auto take = [&](const store::EventRecord& record) -> Status {
     FATHOM_TRY(replay.take(record));
     return each ? each(record) : success();
-  });
+  };
+  FATHOM_TRY(events->load(1, take));
+  const std::uint64_t lost = api::events_lost(snapshots_of(log), *events);
+  if (lost == 0) return success();
+  return Error{Errc::corrupt, fmt::format("event {} is missing: a snapshot has seen it, the log ends before", lost)};
 }
 
 Status check_hash(artifacts::ArtifactStore& artifacts, const std::string& sha256) {
@@ -72,6 +80,20 @@ void check_files(const StateFolder& folder, const Replay& replay, bool hashes, C
   }
 }
 
+// A snapshot has to be what the log up to its event gives.
+void check_snapshot(const store::SnapshotFiles& files, const core::State& state, std::uint64_t seq, Check& check) {
+  std::string digest;
+  const Status read = files.read(seq, [&](const snapshot::Record& record) {
+    if (record.has_end()) digest = record.end().digest();
+    return success();
+  });
+  if (!read) {
+    check.problems.push_back(read.error().message + ": delete it, the log is all that is needed");
+  } else if (digest != core::digest(state)) {
+    check.problems.push_back(fmt::format("snapshot {} is not what the log gives: delete it", seq));
+  }
+}
+
 // Reads an export to its end into `log` (nullptr: just reads), following it, and closes it with the event that says so.
 Status take_export(const fs::path& file, Replay& replay, NewLog* log, const Clock& clock) {
   std::ifstream in(file, std::ios::binary);
@@ -99,13 +121,19 @@ Result<Check> verify(const std::string& state, bool hashes) {
   FATHOM_ASSIGN(const StateFolder folder, open_existing(state));
   Check check;
   Replay replay;
-  const Status followed = follow(log_of(folder), replay);
+  const store::SnapshotFiles snapshots = snapshots_of(log_of(folder));
+  const std::vector<std::uint64_t> made = snapshots.list();
+  const Status followed = follow(log_of(folder), replay, [&](const store::EventRecord& record) {
+    if (std::ranges::find(made, record.seq) != made.end()) check_snapshot(snapshots, replay.state(), record.seq, check);
+    return success();
+  });
   check.events = replay.events();
   check.jobs = replay.jobs();
   if (!followed) {
     check.problems.push_back(followed.error().message);
   } else {
-    check.problems = core::invariants(replay.state());
+    const std::vector<std::string> broken = core::invariants(replay.state());
+    check.problems.insert(check.problems.end(), broken.begin(), broken.end());
     check.sweeps = replay.state().sweeps.size();
     for (const core::Job& job : replay.state().jobs) check.open_jobs += core::is_terminal(core::phase_of(job)) ? 0 : 1;
   }

@@ -72,6 +72,8 @@ Result<std::string> NewLog::put_in_place() {
   FATHOM_TRY(move_to(part_, log_));
   FATHOM_TRY(sync_folder(log_.parent_path().string()));
   remove_database(log_.parent_path() / "read.db");
+  std::error_code ignored;
+  fs::remove_all(log_.parent_path() / "snapshots", ignored);
   return aside;
 }
 

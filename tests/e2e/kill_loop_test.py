@@ -22,7 +22,7 @@ END = 90  # seconds: far more than a round takes
 # Program and point (docs/reliability.md), and the highest passing that a round is sure to reach.
 POINTS = {
     "fathom-coordinator": {"log.written": 30, "log.durable": 30, "answer.given": 40, "effects.sent": 20, "artifact.staged": 25,
-                           "artifact.committed": 25, "view.written": 20},
+                           "artifact.committed": 25, "view.written": 20, "snapshot.written": 3, "snapshot.renamed": 3},
     "fathom-worker": {"spool.written": 30, "spool.durable": 30, "item.acknowledged": 30, "job.prepared": 8, "file.uploaded": 25},
     "noop_trainer": {"file.written": 12, "file.renamed": 12, "final.written": 3},
 }
@@ -40,7 +40,7 @@ class Round:
 
     def run(self):
         """What was killed; Failure names what is wrong."""
-        with Cluster(environment={"FATHOM_NOOP_MS": "25", "FATHOM_NOOP_CHECKPOINTS": "1"}) as cluster:
+        with Cluster(environment={"FATHOM_NOOP_MS": "25", "FATHOM_NOOP_CHECKPOINTS": "1", "FATHOM_COORDINATOR_SNAPSHOT_EVERY": "25"}) as cluster:
             self.cluster, self.effects = cluster, Effects(cluster.folder / "effects")
             self.once = cluster.folder / "crashed"
             cluster.environment["FATHOM_NOOP_EFFECTS"] = str(self.effects.path)

@@ -112,6 +112,70 @@ def a_damaged_log_is_refused_and_repaired():
         expect(not tool(cluster.state, "verify", "--json")["problems"], "the repaired folder is not well")
 
 
+def snapshots(cluster):
+    """Events after which there are snapshots, the newest first."""
+    return sorted((int(p.name[9:]) for p in (cluster.state / "coordinator" / "snapshots").glob("snapshot-*")), reverse=True)
+
+
+def a_start_takes_the_newest_snapshot_that_can_be_used():
+    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "100"}) as cluster:
+        sweep = finish_a_sweep(cluster)
+        wait_until("snapshots are made", lambda: len(snapshots(cluster)) == 2)
+        jobs = cluster.items(f"/api/v1/sweeps/{sweep}/jobs")
+
+        def restarted(from_event):
+            cluster.kill("coordinator")
+            cluster.start_coordinator()
+            started = [line for line in cluster.log_tail("coordinator", 50).splitlines() if "coordinator started" in line][-1]
+            expect(f"snapshot={from_event}" in started, f"began from another snapshot than {from_event}: {started}")
+            expect(cluster.items(f"/api/v1/sweeps/{sweep}/jobs") == jobs, "the jobs are not what they were")
+
+        newest, older = snapshots(cluster)
+        restarted(newest)
+        expect(not stop_and_verify(cluster)["problems"], "a snapshot is not what the log gives")
+        damaged = cluster.state / "coordinator" / "snapshots" / f"snapshot-{newest}"
+        data = bytearray(damaged.read_bytes())
+        data[len(data) // 2] ^= 4
+        damaged.write_bytes(data)
+        expect("does not match its checksum" in tool(cluster.state, "verify", code=1), "a damaged snapshot is not noticed")
+        cluster.start_coordinator()
+        restarted(older)
+        shutil.rmtree(damaged.parent)
+        restarted(0)
+        cluster.start_worker()
+        ended(cluster, cluster.submit(noop_sweep.sweep("after", stages=False))["id"])
+        stop(cluster)
+
+
+def stop_and_verify(cluster):
+    stop(cluster)
+    return tool(cluster.state, "verify", "--json")
+
+
+def a_log_that_was_put_back_is_refused_and_repaired():
+    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "100"}) as cluster:
+        cluster.start_coordinator()
+        expect(cluster.terminate("coordinator") == 0, "the coordinator did not end well")
+        old = cluster.folder / "old.db"
+        shutil.copy(cluster.state / "coordinator" / "events.db", old)
+        sweep = finish_a_sweep(cluster)
+        wait_until("a snapshot is made", lambda: snapshots(cluster))
+        stop(cluster)
+        for suffix in ("-wal", "-shm"):
+            (cluster.state / "coordinator" / f"events.db{suffix}").unlink(missing_ok=True)
+        shutil.copy(old, cluster.state / "coordinator" / "events.db")
+        process = cluster.start_coordinator(wait=False)
+        expect(process.wait(20) == 1, "a coordinator starts on a log that was put back")
+        advice = cluster.log_tail("coordinator")
+        expect("was put back or lost its end" in advice and "repair" in advice, f"the advice is: {advice}")
+        expect("a snapshot has seen it" in tool(cluster.state, "verify", code=1), "verify does not say so")
+        tool(cluster.state, "repair", "--apply")
+        cluster.start_coordinator()
+        expect(cluster.request("GET", f"/api/v1/sweeps/{sweep}")[0] == 404, "the lost sweep is there")
+        expect(cluster.terminate("coordinator") == 0, "the coordinator did not end well")
+        expect(not tool(cluster.state, "verify", "--json")["problems"], "the repaired folder is not well")
+
+
 def a_lost_sweep_leaves_nothing_to_the_next_one():
     with Cluster() as cluster:
         finish_a_sweep(cluster)
@@ -139,4 +203,5 @@ def a_lost_sweep_leaves_nothing_to_the_next_one():
 
 if __name__ == "__main__":
     raise SystemExit(run_tests([a_sound_folder_is_well_and_a_running_one_is_left_alone, an_export_of_a_running_coordinator_starts_another_one,
-                                a_damaged_log_is_refused_and_repaired, a_lost_sweep_leaves_nothing_to_the_next_one]))
+                                a_damaged_log_is_refused_and_repaired, a_lost_sweep_leaves_nothing_to_the_next_one,
+                                a_start_takes_the_newest_snapshot_that_can_be_used, a_log_that_was_put_back_is_refused_and_repaired]))

@@ -1,9 +1,11 @@
 """Quality beside AdapterHub's `adapters` on real data: same rows, same seeds, same settings, both sides trained here.
 
-  quality.py WORK_DIR prepare [--task sst2|mrpc|stsb]      rows for both sides, out of ../shared/data/glue
+  quality.py WORK_DIR prepare [--task sst2|mrpc|stsb|mr]   rows for both sides, out of ../shared/data/glue; mr: movie
+                                                           reviews that deploy/quickstart fetches
   quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`
   quality.py WORK_DIR reference [--task T] [--processes 2]  trains the same with `adapters` (FATHOM_PYTHON)
   quality.py WORK_DIR table   [--task T]                    writes WORK_DIR/TASK.md; exit 1 where a cell differs too much
+  quality.py WORK_DIR plot    [--task T]                    writes WORK_DIR/TASK.svg (matplotlib)
 
 A cell (drop, depth) passes when the means over seeds differ by at most the greater of 2 points and 2 standard errors of
 the difference. Hours on two cores: not part of tests/run. Every step goes on where it was interrupted.
@@ -29,6 +31,7 @@ TASKS = {  # folder, text columns, label column, outputs, metric
     "sst2": ("SST-2", ["sentence"], "label", 2, "accuracy"),
     "mrpc": ("MRPC", ["#1 String", "#2 String"], "Quality", 2, "accuracy"),
     "stsb": ("STS-B", ["sentence1", "sentence2"], "score", 1, "spearman"),
+    "mr": (None, ["text"], "label", 2, "accuracy"),
 }
 
 
@@ -38,19 +41,33 @@ def read_tsv(path):
     return lines[0].split("\t"), [line.split("\t") for line in lines[1:] if line]
 
 
+def movie_reviews():
+    """Header and rows of 2,000 training and 1,000 dev sentences, drawn once."""
+    file = CACHE / "demo" / "sources" / "movie-reviews" / "movie_reviews" / "data" / "combined_movie_reviews.csv"
+    with open(file, newline="", encoding="utf-8") as rows:
+        found = [[" ".join(row["text"].split()), row["label"]] for row in csv.DictReader(rows) if row["source"] == "rotten_tomatoes"]
+    found = random.Random(0).sample(found, ROWS + 1000)
+    return {"train": (["text", "label"], found[:ROWS]), "dev": (["text", "label"], found[ROWS:])}
+
+
+def glue(folder):
+    header, rows = read_tsv(GLUE / folder / "train.tsv")
+    rows = [rows[i] for i in sorted(random.Random(0).sample(range(len(rows)), ROWS))]
+    return {"train": (header, rows), "dev": read_tsv(GLUE / folder / "dev.tsv")}
+
+
 def prepare(work, task):
     folder, texts, label, outputs, metric = TASKS[task]
     target = work / "root" / "data" / task
     target.mkdir(parents=True, exist_ok=True)
     sides = {"name": task, "labels": outputs, "metric": metric, "drops": DROPS, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
              "batch": 32, "max_length": 128, "warmup": 0.06}
-    for split in ("train", "dev"):
-        header, rows = read_tsv(GLUE / folder / f"{split}.tsv")
-        if split == "train":
-            rows = [rows[i] for i in sorted(random.Random(0).sample(range(len(rows)), ROWS))]
+    splits = glue(folder) if folder else movie_reviews()
+    names = sorted({row[1] for row in splits["train"][1]}) if task == "mr" else None
+    for split, (header, rows) in splits.items():
         (target / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in [header, *rows]))
         at = [header.index(name) for name in texts]
-        value = float if outputs == 1 else int
+        value = float if outputs == 1 else names.index if names else int
         sides[split] = [[row[at[0]], row[at[1]] if len(at) > 1 else None, value(row[header.index(label)])] for row in rows]
     (work / f"{task}.json").write_text(json.dumps(sides))
     models = work / "root" / "models"
@@ -59,7 +76,7 @@ def prepare(work, task):
         (models / "minilm").symlink_to((CACHE / "demo" / "models" / "minilm").resolve())
 
 
-def fathom(work, task, recipe):
+def fathom(work, task, recipe, seeds):
     def call(*arguments):
         subprocess.run([BIN / "fathom", "--state", work / "state", *arguments], check=True)
 
@@ -68,16 +85,16 @@ def fathom(work, task, recipe):
     try:
         listed = subprocess.run([BIN / "fathom", "--state", work / "state", "list", "--json"], check=True, capture_output=True, text=True)
         if name not in listed.stdout:
-            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--name", name)
+            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds=1..{seeds}", "--name", name)
         call("watch", name)
         call("collect", name, "--out", work / name)
     finally:
         call("down")
 
 
-def reference(work, task, processes):
+def reference(work, task, processes, count):
     python = os.environ.get("FATHOM_PYTHON", CACHE / "venv-adapters" / "bin" / "python")
-    seeds = [str(seed) for seed in range(1, 6)]
+    seeds = [str(seed) for seed in range(1, count + 1)]
     running = [subprocess.Popen([python, ROOT / "tests" / "quality" / "reference.py", work / "root" / "models" / "minilm",
                                  work / f"{task}.json", work / f"{task}-reference-{part}.jsonl", *seeds[part::processes]],
                                 env=dict(os.environ, OMP_NUM_THREADS="1")) for part in range(processes)]
@@ -112,11 +129,39 @@ def compare(a, b):
     return means, deviations, bound, abs(means[0] - means[1]) <= bound
 
 
-def table(work, task):
+def read_sides(work, task):
     sides = {"adapters": cells_of_reference(work, task)}
     for recipe in ("hf", "fast"):
         if (work / f"quality-{task}-{recipe}" / "results.csv").exists():
             sides[recipe] = cells_of_fathom(work, task, recipe)
+    return sides
+
+
+def plot(work, task):
+    """One panel for each way to train: score over the depth that is dropped, mean and standard deviation over seeds."""
+    import matplotlib
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 3, figsize=(12, 3.6), sharey=True)
+    for panel, kind in zip(panels, ("standard", "specialized", "robust")):
+        for side, cells in sorted(read_sides(work, task).items()):
+            own = {depth: list(values.values()) for (drop, depth), values in cells.items()
+                   if drop.startswith(kind) and (kind != "specialized" or int(drop[-2:]) == depth)}
+            depths = sorted(own)
+            spread = [statistics.stdev(own[d]) if len(own[d]) > 1 else 0 for d in depths]
+            panel.errorbar(depths, [statistics.fmean(own[d]) for d in depths], spread, label=side, capsize=3, marker="o", markersize=3)
+        panel.set_title(f"{kind}, {'at its own depth' if kind == 'specialized' else 'at each depth'}")
+        panel.set_xlabel("dropped layers")
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel(f"{task}: {TASKS[task][4]}")
+    panels[0].legend()
+    figure.tight_layout()
+    figure.savefig(work / f"{task}.svg")
+
+
+def table(work, task):
+    sides = read_sides(work, task)
     failed = compared = 0
     lines = []
     for one, other in (("hf", "adapters"), ("fast", "hf")):
@@ -140,18 +185,21 @@ def table(work, task):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=pathlib.Path)
-    parser.add_argument("step", choices=["prepare", "fathom", "reference", "table"])
+    parser.add_argument("step", choices=["prepare", "fathom", "reference", "table", "plot"])
     parser.add_argument("--task", choices=sorted(TASKS), default="sst2")
     parser.add_argument("--recipe", choices=["hf", "fast"], default="hf")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     work = options.work.resolve()
     if options.step == "prepare":
         return prepare(work, options.task)
     if options.step == "fathom":
-        return fathom(work, options.task, options.recipe)
+        return fathom(work, options.task, options.recipe, options.seeds)
     if options.step == "reference":
-        return reference(work, options.task, options.processes)
+        return reference(work, options.task, options.processes, options.seeds)
+    if options.step == "plot":
+        return plot(work, options.task)
     return table(work, options.task)
 
 

@@ -153,6 +153,7 @@ void History::disturb() {
 
 void History::step() {
   if (submitted_ < 4 && chance(3)) submit();
+  if (chance(4)) rig_.take_snapshot();
   for (const auto& [uid, worker] : rig_.workers) {
     if (worker->connected && chance(30)) worker->beat();
   }

@@ -222,16 +222,36 @@ Step Rig::tick(Millis passed) {
   return give(Tick{});
 }
 
+void Rig::take_snapshot() {
+  snapshot.clear();
+  ASSERT_TRUE(save(state(), {}, [this](const snapshot::Record& record) -> Status {
+                snapshot.push_back(record);
+                return success();
+              }).ok());
+}
+
+Result<State> Rig::restored() const {
+  Restorer restorer([this](std::uint64_t seq) -> Result<PlanPtr> {
+    event::Event event;
+    EXPECT_TRUE(event.ParseFromString(log.at(seq - 1)));
+    return plans.at(event.sweep_submitted().resolved());
+  });
+  for (const snapshot::Record& record : snapshot) FATHOM_TRY(restorer.take(record));
+  return restorer.finish();
+}
+
 void Rig::restart() {
   core = std::make_unique<Core>(options);
   replica = State{};
-  for (const std::string& bytes : log) {
-    event::Event event;
-    ASSERT_TRUE(event.ParseFromString(bytes));
-    PlanPtr plan;
-    if (event.has_sweep_submitted()) plan = plans.at(event.sweep_submitted().resolved());
-    ASSERT_TRUE(core->replay(event, plan).ok());
-    ASSERT_TRUE(evolve(replica, event, plan).ok());
+  for (const std::string& bytes : log) ASSERT_TRUE(apply_bytes(replica, bytes).ok());
+  if (snapshot.empty()) {
+    core->restore(replica);
+  } else {
+    auto state = restored();
+    ASSERT_TRUE(state.ok()) << state.error().message;
+    for (std::size_t i = state->seq; i < log.size(); ++i) ASSERT_TRUE(apply_bytes(*state, log[i]).ok());
+    ASSERT_EQ(digest(*state), digest(replica));
+    core->restore(std::move(*state));
   }
   for (const auto& [uid, worker] : workers) worker->connected = false;
   now.mono = TimePoint(Millis(5));  // another process, another origin

@@ -12,6 +12,7 @@
 
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/inspect.hpp"
+#include "coordinator/core/snapshot.hpp"
 #include "sweeps/plan.hpp"
 #include "sweeps/sweep.hpp"
 
@@ -82,8 +83,10 @@ struct Rig {
   // Submits; the answer must be a sweep.
   SweepNumber submit(const sweeps::Plan& plan, const std::string& key = "");
   Step tick(Millis passed);
-  // A new core from the log, as after a kill: connections are gone, timers start again.
+  // A new core from the log, as after a kill: connections are gone, timers start again. With a snapshot it is restored
+  // from that and from the events after it, and has to be what the whole log gives.
   void restart();
+  void take_snapshot();
   FakeWorker& worker(const std::string& uid, std::vector<std::uint32_t> slots = {1});
   // The job with a phase and its place in the newest sweep.
   const Job& job(sweeps::JobIndex index) const;
@@ -100,6 +103,7 @@ struct Rig {
   State replica;
   Now now;
   std::vector<std::string> log;                                      // serialized events
+  std::vector<snapshot::Record> snapshot;                            // empty: none was taken
   std::map<std::string, std::shared_ptr<const sweeps::Plan>> plans;  // by resolved text
   std::map<std::string, std::unique_ptr<FakeWorker>> workers;
   std::vector<std::string> released;  // artifacts
@@ -108,6 +112,7 @@ struct Rig {
  private:
   void deliver(const Step& step);
   Status apply_bytes(State& state, const std::string& bytes) const;
+  Result<State> restored() const;
 };
 
 }  // namespace fathom::core::test

@@ -1,0 +1,240 @@
+// Only what the records say is copied; what they imply (queues, counters, indexes) is made with the functions that
+// evolve() uses.
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/core/event.pb.h"
+#include "coordinator/core/machine.hpp"
+#include "coordinator/core/snapshot.hpp"
+
+namespace fathom::core {
+namespace {
+
+Error damaged(const std::string& what) { return Error{Errc::corrupt, "the snapshot is damaged: " + what}; }
+
+File get(const snapshot::File& file) { return {file.path(), file.sha256(), file.size()}; }
+
+Checkpoint get(const snapshot::Checkpoint& in) {
+  return {in.epoch(), in.step(), get(in.file()), in.objective(), in.best()};
+}
+
+Outcome get(const snapshot::Outcome& in) {
+  Outcome outcome{{}, in.epoch(), in.has_files(), {}};
+  if (in.has_objective()) outcome.objective = in.objective();
+  for (const snapshot::File& file : in.files()) outcome.files.push_back(get(file));
+  return outcome;
+}
+
+JobState state_of(const snapshot::Job& in) {
+  const LeaseId lease(in.lease());
+  switch (static_cast<Phase>(in.phase())) {
+    case Phase::blocked:
+      return Blocked{in.open(), in.text()};
+    case Phase::ready:
+      return Ready{};
+    case Phase::leased:
+      return Leased{lease};
+    case Phase::running:
+      return Running{lease};
+    case Phase::stopping:
+      return Stopping{lease, in.text()};
+    case Phase::limiting:
+      return Limiting{lease, in.text()};
+    case Phase::cancelling:
+      return Cancelling{lease, in.text()};
+    case Phase::backoff:
+      return Backoff{in.until_wall_ms(), in.delay_ms(), in.text()};
+    case Phase::succeeded:
+      return Succeeded{get(in.outcome())};
+    case Phase::failed:
+      return Failed{in.error_class(), in.text()};
+    case Phase::diverged:
+      return Diverged{in.text()};
+    case Phase::stopped:
+      return Stopped{get(in.outcome()), in.text()};
+    case Phase::cancelled:
+      return Cancelled{in.text()};
+    case Phase::skipped:
+      return Skipped{in.text()};
+  }
+  return Skipped{};  // the phase was checked
+}
+
+void get(const snapshot::Job& in, Job& job) {
+  job.state = state_of(in);
+  job.generation = in.generation(), job.attempt = in.attempt();
+  job.lease = LeaseId(in.lease()), job.sequence = in.sequence();
+  job.failures = in.failures(), job.losses = in.losses(), job.suspect = in.suspect();
+  for (const std::uint64_t input : in.inputs()) job.inputs.emplace_back(input);
+  job.open_dependents = in.open_dependents();
+  job.epoch = in.epoch(), job.step = in.step();
+  if (in.has_objective()) job.objective = in.objective();
+  if (in.has_best()) job.best = in.best();
+  job.best_epoch = in.best_epoch();
+  job.rung_values.assign(in.rung_values().begin(), in.rung_values().end());
+  if (in.has_latest()) job.latest_checkpoint = get(in.latest());
+  if (in.has_best_checkpoint()) job.best_checkpoint = get(in.best_checkpoint());
+  for (const snapshot::LateMark& mark : in.late())
+    job.late.push_back({mark.generation(), mark.attempt(), mark.sequence()});
+  job.started_ms = in.started_ms(), job.worker = WorkerNumber(in.worker()), job.device = in.device();
+}
+
+// From the queue and counter that add_sweep() put a new job in to those of its restored state.
+void move_index(State& state, Sweep& sweep, const Job& job, Phase from) {
+  const Phase to = phase_of(job);
+  Counts& stage = sweep.stage_counts[sweep.plan->jobs[job.index].stage];
+  --sweep.counts[static_cast<std::size_t>(from)], --stage[static_cast<std::size_t>(from)];
+  ++sweep.counts[static_cast<std::size_t>(to)], ++stage[static_cast<std::size_t>(to)];
+  if (from == Phase::ready) sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
+  if (to == Phase::ready) (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
+  if (is_active(to)) sweep.active.insert(job.index);
+}
+
+// As on(JobFinished) does when the last seed of a setting has Succeeded.
+void complete_settings(const State& state, Sweep& sweep) {
+  const auto succeeded = [&](sweeps::JobIndex index) {
+    return phase_of(state.jobs[sweep.first.value() - 1 + index]) == Phase::succeeded;
+  };
+  for (StopGroup& group : sweep.groups) {
+    for (const auto& [first, setting] : group.settings) {
+      if (std::ranges::all_of(setting.jobs, succeeded)) group.stopper.complete(first);
+    }
+  }
+}
+
+}  // namespace
+
+Status Restorer::take(const snapshot::Record& record) {
+  if (record.has_head() == (head_.version() != 0)) return damaged("it has no head, or two");
+  switch (record.payload_case()) {
+    case snapshot::Record::kHead:
+      return take_head(record.head());
+    case snapshot::Record::kSweep:
+      return take_sweep(record.sweep());
+    case snapshot::Record::kJobs:
+      return take_jobs(record.jobs());
+    case snapshot::Record::kWorker:
+      return take_worker(record.worker());
+    case snapshot::Record::kLease:
+      return take_lease(record.lease());
+    case snapshot::Record::kPending:
+      take_pending(record.pending());
+      return success();
+    case snapshot::Record::kFinalFiles:
+      return success();
+    case snapshot::Record::kEnd:
+      digest_ = record.end().digest();
+      return success();
+    case snapshot::Record::PAYLOAD_NOT_SET:
+      break;
+  }
+  return damaged("it has a record of a kind that this version does not know");
+}
+
+Status Restorer::take_head(const snapshot::Head& head) {
+  if (head.version() != kSnapshotVersion) return Error{Errc::unsupported, "a snapshot of another version"};
+  head_ = head;
+  state_.seq = head.seq(), state_.epoch = head.epoch(), state_.next_lease = head.next_lease();
+  return success();
+}
+
+Status Restorer::take_sweep(const snapshot::Sweep& in) {
+  FATHOM_ASSIGN(const PlanPtr plan, plans_(in.submitted_seq()));
+  if (plan->jobs.size() != in.jobs() || in.first_job() != state_.jobs.size() + 1 || jobs_ != 0)
+    return damaged("sweep " + in.id() + " has another number of jobs than its plan");
+  event::SweepSubmitted submitted;
+  submitted.set_sweep(static_cast<std::uint32_t>(state_.sweeps.size() + 1));
+  submitted.set_id(in.id()), submitted.set_first_job(in.first_job());
+  submitted.set_idempotency_key(in.idempotency_key());
+  add_sweep(state_, submitted, in.submitted_ms(), plan);
+  Sweep& sweep = state_.sweeps.back();
+  sweep.submitted_seq = in.submitted_seq(), sweep.content = in.content();
+  sweep.ended_ms = in.ended_ms(), sweep.outcome = in.outcome();
+  if (in.has_cancel_cause()) sweep.cancel_cause = in.cancel_cause();
+  sweep.cancelled_by_limit = in.cancelled_by_limit();
+  if (!sweep.outcome.empty()) state_.open_sweeps.erase(sweep.number);
+  for (const snapshot::RungEntry& entry : in.rungs()) {
+    if (entry.group() >= sweep.groups.size()) return damaged("a rung of no group");
+    StopGroup& group = sweep.groups[entry.group()];
+    const auto setting = group.settings.find(entry.job());
+    if (setting == group.settings.end()) return damaged("a rung of no setting");
+    group.stopper.restore({entry.job(), entry.rung(), entry.value(), entry.keep_going(), entry.held()});
+    setting->second.judged = entry.rung() + 1;
+    setting->second.stopped = setting->second.stopped || !entry.keep_going();
+  }
+  return success();
+}
+
+Status Restorer::take_jobs(const snapshot::Jobs& in) {
+  if (jobs_ + static_cast<std::uint64_t>(in.jobs_size()) > state_.jobs.size())
+    return damaged("it has more jobs than its sweeps");
+  for (const snapshot::Job& saved : in.jobs()) {
+    if (saved.phase() >= kPhases) return damaged("a job in no phase");
+    Job& job = state_.jobs[jobs_++];
+    const Phase from = phase_of(job);
+    get(saved, job);
+    move_index(state_, *state_.sweep(job.sweep), job, from);
+    for (const auto* checkpoint : {&job.latest_checkpoint, &job.best_checkpoint})
+      if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
+  }
+  return success();
+}
+
+Status Restorer::take_worker(const snapshot::Worker& in) {
+  if (in.state() > static_cast<std::uint32_t>(WorkerState::gone)) return damaged("a worker in no state");
+  Worker& worker = state_.workers.emplace_back();
+  worker.number = WorkerNumber(static_cast<std::uint32_t>(state_.workers.size()));
+  worker.uid = in.uid(), worker.name = in.name();
+  worker.state = static_cast<WorkerState>(in.state());
+  for (const snapshot::Device& device : in.devices()) {
+    worker.devices.push_back(
+        {{device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()},
+         0,
+         false,
+         device.warm_model(),
+         device.warm_task()});
+  }
+  state_.worker_by_uid.emplace(worker.uid, worker.number);
+  return success();
+}
+
+Status Restorer::take_lease(const snapshot::Lease& in) {
+  const Job* job = state_.job(JobNumber(in.job()));
+  Worker* worker = state_.worker(WorkerNumber(in.worker()));
+  if (job == nullptr || worker == nullptr) return damaged("a lease of no job or worker");
+  const LeaseId id(in.lease());
+  Lease& lease = state_.leases[id];
+  lease.fence = {job->number, job->generation, job->attempt, id};
+  lease.worker = worker->number, lease.alone = in.alone();
+  for (const std::uint32_t place : in.devices()) {
+    if (place >= worker->devices.size()) return damaged("a lease on no device");
+    lease.devices.push_back(place);
+    DeviceState& device = worker->devices[place];
+    ++device.running;
+    device.alone = device.alone || in.alone();
+  }
+  worker->leases.insert(id);
+  return success();
+}
+
+void Restorer::take_pending(const snapshot::Pending& in) {
+  pending_ = true;
+  state_.pending = {};
+  for (const std::uint64_t job : in.resolve()) state_.pending.resolve.emplace(job);
+  for (const snapshot::Setting& setting : in.judge())
+    state_.pending.judge.emplace(SweepNumber(setting.sweep()), setting.job());
+  for (const snapshot::Group& group : in.overdue())
+    state_.pending.overdue.emplace(SweepNumber(group.sweep()), group.group());
+  for (const std::uint64_t job : in.stop()) state_.pending.stop.emplace(job);
+  for (const std::uint32_t sweep : in.check()) state_.pending.check.emplace(sweep);
+}
+
+Result<State> Restorer::finish() {
+  if (digest_.empty() || !pending_ || jobs_ != state_.jobs.size() || jobs_ != head_.jobs())
+    return damaged("it is not whole");
+  for (const Worker& worker : state_.workers) index_worker(state_, worker);
+  for (Sweep& sweep : state_.sweeps) complete_settings(state_, sweep);
+  return std::move(state_);
+}
+
+}  // namespace fathom::core

@@ -1,0 +1,167 @@
+#include <utility>
+
+#include "coordinator/core/inspect.hpp"
+#include "coordinator/core/snapshot.hpp"
+
+namespace fathom::core {
+namespace {
+
+constexpr std::size_t kJobsInARecord = 1024;
+
+void put(const File& file, snapshot::File& out) {
+  out.set_path(file.path);
+  out.set_sha256(file.sha256);
+  out.set_size(file.size);
+}
+
+void put(const Checkpoint& checkpoint, snapshot::Checkpoint& out) {
+  out.set_epoch(checkpoint.epoch);
+  out.set_step(checkpoint.step);
+  put(checkpoint.file, *out.mutable_file());
+  out.set_objective(checkpoint.objective);
+  out.set_best(checkpoint.best);
+}
+
+void put(const Outcome& outcome, snapshot::Outcome& out) {
+  if (outcome.objective) out.set_objective(*outcome.objective);
+  out.set_epoch(outcome.epoch);
+  out.set_has_files(outcome.has_files);
+  for (const File& file : outcome.files) put(file, *out.add_files());
+}
+
+// The data of each state. States that hold a lease hold the job's own.
+struct PutState {
+  snapshot::Job& out;
+  void operator()(const Blocked& s) const { out.set_open(s.open), out.set_text(s.missing); }
+  void operator()(const Ready&) const {}
+  void operator()(const Leased&) const {}
+  void operator()(const Running&) const {}
+  void operator()(const Stopping& s) const { out.set_text(s.text); }
+  void operator()(const Limiting& s) const { out.set_text(s.text); }
+  void operator()(const Cancelling& s) const { out.set_text(s.cause); }
+  void operator()(const Backoff& s) const {
+    out.set_until_wall_ms(s.until_wall_ms), out.set_delay_ms(s.delay_ms), out.set_text(s.why);
+  }
+  void operator()(const Succeeded& s) const { put(s.outcome, *out.mutable_outcome()); }
+  void operator()(const Failed& s) const { out.set_error_class(s.error_class), out.set_text(s.message); }
+  void operator()(const Diverged& s) const { out.set_text(s.message); }
+  void operator()(const Stopped& s) const { put(s.outcome, *out.mutable_outcome()), out.set_text(s.text); }
+  void operator()(const Cancelled& s) const { out.set_text(s.cause); }
+  void operator()(const Skipped& s) const { out.set_text(s.why); }
+};
+
+void put(const Job& job, snapshot::Job& out) {
+  out.set_phase(static_cast<std::uint32_t>(phase_of(job)));
+  std::visit(PutState{out}, job.state);
+  out.set_generation(job.generation), out.set_attempt(job.attempt);
+  out.set_lease(job.lease.value()), out.set_sequence(job.sequence);
+  out.set_failures(job.failures), out.set_losses(job.losses), out.set_suspect(job.suspect);
+  for (const JobNumber input : job.inputs) out.add_inputs(input.value());
+  out.set_open_dependents(job.open_dependents);
+  out.set_epoch(job.epoch), out.set_step(job.step);
+  if (job.objective) out.set_objective(*job.objective);
+  if (job.best) out.set_best(*job.best);
+  out.set_best_epoch(job.best_epoch);
+  for (const double value : job.rung_values) out.add_rung_values(value);
+  if (job.latest_checkpoint) put(*job.latest_checkpoint, *out.mutable_latest());
+  if (job.best_checkpoint) put(*job.best_checkpoint, *out.mutable_best_checkpoint());
+  for (const LateMark& mark : job.late) {
+    snapshot::LateMark& late = *out.add_late();
+    late.set_generation(mark.generation), late.set_attempt(mark.attempt), late.set_sequence(mark.sequence);
+  }
+  out.set_started_ms(job.started_ms), out.set_worker(job.worker.value()), out.set_device(job.device);
+}
+
+void put(const Sweep& sweep, snapshot::Sweep& out) {
+  out.set_submitted_seq(sweep.submitted_seq);
+  out.set_id(sweep.id);
+  out.set_first_job(sweep.first.value());
+  out.set_jobs(static_cast<std::uint32_t>(sweep.plan->jobs.size()));
+  out.set_idempotency_key(sweep.idempotency_key);
+  out.set_content(sweep.content);
+  out.set_submitted_ms(sweep.submitted_ms), out.set_ended_ms(sweep.ended_ms);
+  if (sweep.cancel_cause) out.set_cancel_cause(*sweep.cancel_cause);
+  out.set_cancelled_by_limit(sweep.cancelled_by_limit);
+  out.set_outcome(sweep.outcome);
+  for (std::uint32_t group = 0; group < sweep.groups.size(); ++group) {
+    for (const sweeps::Stopper::Entry& entry : sweep.groups[group].stopper.entries()) {
+      snapshot::RungEntry& rung = *out.add_rungs();
+      rung.set_group(group), rung.set_job(entry.job), rung.set_rung(entry.rung);
+      rung.set_value(entry.value), rung.set_keep_going(entry.keep_going);
+      rung.set_held(entry.held);
+    }
+  }
+}
+
+void put(const Worker& worker, snapshot::Worker& out) {
+  out.set_uid(worker.uid), out.set_name(worker.name);
+  out.set_state(static_cast<std::uint32_t>(worker.state));
+  for (const DeviceState& device : worker.devices) {
+    snapshot::Device& to = *out.add_devices();
+    to.set_name(device.device.name), to.set_kind(device.device.kind);
+    to.set_threads(device.device.threads), to.set_slots(device.device.slots);
+    to.set_model(device.device.model), to.set_memory(device.device.memory);
+    to.set_warm_model(device.model), to.set_warm_task(device.task);
+  }
+}
+
+void put(const Lease& lease, snapshot::Lease& out) {
+  out.set_lease(lease.fence.lease.value()), out.set_job(lease.fence.job.value());
+  out.set_worker(lease.worker.value());
+  for (const std::uint32_t device : lease.devices) out.add_devices(device);
+  out.set_alone(lease.alone);
+}
+
+void put(const Pending& pending, snapshot::Pending& out) {
+  for (const JobNumber job : pending.resolve) out.add_resolve(job.value());
+  for (const auto& [sweep, job] : pending.judge) {
+    snapshot::Setting& setting = *out.add_judge();
+    setting.set_sweep(sweep.value()), setting.set_job(job);
+  }
+  for (const auto& [sweep, group] : pending.overdue) {
+    snapshot::Group& overdue = *out.add_overdue();
+    overdue.set_sweep(sweep.value()), overdue.set_group(group);
+  }
+  for (const JobNumber job : pending.stop) out.add_stop(job.value());
+  for (const SweepNumber sweep : pending.check) out.add_check(sweep.value());
+}
+
+Status save_jobs(const State& state, const RecordSink& sink) {
+  for (std::size_t i = 0; i < state.jobs.size();) {
+    snapshot::Record record;
+    const std::size_t end = std::min(state.jobs.size(), i + kJobsInARecord);
+    for (; i < end; ++i) put(state.jobs[i], *record.mutable_jobs()->add_jobs());
+    FATHOM_TRY(sink(record));
+  }
+  return success();
+}
+
+}  // namespace
+
+Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
+  head.set_version(kSnapshotVersion);
+  head.set_seq(state.seq), head.set_epoch(state.epoch), head.set_next_lease(state.next_lease);
+  head.set_jobs(state.jobs.size());
+  snapshot::Record record;
+  *record.mutable_head() = std::move(head);
+  FATHOM_TRY(sink(record));
+  for (const Sweep& sweep : state.sweeps) {
+    put(sweep, *(record = {}).mutable_sweep());
+    FATHOM_TRY(sink(record));
+  }
+  FATHOM_TRY(save_jobs(state, sink));
+  for (const Worker& worker : state.workers) {
+    put(worker, *(record = {}).mutable_worker());
+    FATHOM_TRY(sink(record));
+  }
+  for (const auto& [id, lease] : state.leases) {
+    put(lease, *(record = {}).mutable_lease());
+    FATHOM_TRY(sink(record));
+  }
+  put(state.pending, *(record = {}).mutable_pending());
+  FATHOM_TRY(sink(record));
+  (record = {}).mutable_end()->set_digest(digest(state));
+  return sink(record);
+}
+
+}  // namespace fathom::core
