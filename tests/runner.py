@@ -1,4 +1,5 @@
 """Runs the tests part by part, counts results and prints the minutes of each part. Called by tests/run."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -19,6 +20,8 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$")
 # ships; `tests/run long` puts all but the trainer under them.
 SANITIZED = ["common", "data", "sweeps", "tasks", "tokenizer"]
 AS_SHIPPED = ["coordinator", "worker", "cli", "trainer"]
+SIM_SEEDS = 2000
+PLANTED = {"early-ack": 50, "double-rung": 5}  # bug: worlds within which it has to be found
 FUZZ_SECONDS = int(os.environ.get("FATHOM_FUZZ_SECONDS", "20"))
 
 
@@ -140,7 +143,7 @@ def install():
 
 
 def build(parts):
-    deploy("build", "release", "fathom", "fathom-coordinator", "fathom-worker", "fathom-trainer", "noop_trainer", "link_tests",
+    deploy("build", "release", "fathom", "fathom-coordinator", "fathom-worker", "fathom-trainer", "noop_trainer", "link_tests", "fathom_sim", "fathom_sim_planted",
            *[f"unit_{area}" for area in {*AS_SHIPPED, "trainer", "tokenizer"}])
     if "unit" in parts:
         deploy("build", "dev", *[f"unit_{area}" for area in SANITIZED])
@@ -190,6 +193,24 @@ def part_kills():
     scripts("e2e", "kill_*_test.py", 7200 if LONG else 900)
 
 
+def part_sim():
+    seeds = 20 * SIM_SEEDS if LONG else SIM_SEEDS
+    halves = [["--seeds", seeds - seeds // 2], ["--first", 1 + seeds - seeds // 2, "--seeds", seeds // 2]]
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # two processes: worlds share nothing
+        outputs = list(pool.map(lambda half: run([RELEASE / "bin" / "fathom_sim", *half], "sim", 600 + seeds), halves))
+    for code, output in outputs:
+        TALLY.add(passed=int(code == 0))
+        if code:
+            TALLY.fail("sim: a world is broken")
+        print(tail(output, 60 if code else 1))
+    for bug, worlds in PLANTED.items():
+        code, output = run([RELEASE / "bin" / "fathom_sim_planted", "--planted", bug, "--seeds", worlds], f"sim {bug}", 600)
+        TALLY.add(passed=int(code == 0))
+        if code:
+            TALLY.fail(f"sim: the planted bug {bug} was not found")
+        print(tail(output, 1))
+
+
 def part_browser():
     scripts("browser", "*_test.py", 600)
 
@@ -221,7 +242,7 @@ def part_cuda():
 
 
 PARTS = {"check": part_check, "unit": part_unit, "golden": part_golden, "interop": part_interop, "e2e": part_e2e,
-         "kills": part_kills, "browser": part_browser, "fuzz": part_fuzz, "cuda": part_cuda}
+         "kills": part_kills, "sim": part_sim, "browser": part_browser, "fuzz": part_fuzz, "cuda": part_cuda}
 
 
 def finish(trouble=None):
@@ -243,8 +264,16 @@ def timed(name, function, *arguments):
 
 
 def main(arguments):
-    global LONG
+    global LONG, SIM_SEEDS
     LONG = "long" in arguments
+    arguments = list(arguments)
+    if "--seeds" in arguments:
+        at = arguments.index("--seeds")
+        if not arguments[at + 1:] or not arguments[at + 1].isdigit() or int(arguments[at + 1]) < 2:
+            print("tests/run: --seeds needs a number from 2 up", file=sys.stderr)
+            return 2
+        SIM_SEEDS = int(arguments[at + 1])
+        del arguments[at:at + 2]
     parts = [a for a in arguments if a != "long"] or list(PARTS)
     unknown = [p for p in parts if p not in PARTS]
     if unknown:

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/planted.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
@@ -130,6 +131,9 @@ Status on(State& state, const event::RungEntered& event, At) {
                    " is judged once");
   }
   group.stopper.restore({job->index, event.rung(), event.value(), event.keep_going(), event.held()});
+  if (planted(PlantedBug::double_rung)) {
+    group.stopper.restore({job->index, event.rung(), event.value(), event.keep_going(), event.held()});
+  }
   if (!event.decided()) setting->second.judged = event.rung() + 1;
   setting->second.stopped = setting->second.stopped || !event.keep_going();
   mark_setting(state, sweep, group, job->index);

@@ -1,0 +1,50 @@
+#include "tests/sim/coverage.hpp"
+
+#include <fmt/format.h>
+
+namespace fathom::sim {
+
+using core::Phase;
+
+void Coverage::hit(const std::string& fault, const core::State* state, const WorkerNumber* worker) {
+  Row& row = faults[fault];
+  ++row.times;
+  if (state == nullptr) return;
+  const auto count = [&](const core::Job& job) { ++row.phases[core::name_of(core::phase_of(job))]; };
+  if (worker != nullptr) {
+    const core::Worker* known = state->worker(*worker);
+    if (known == nullptr) return;
+    for (const LeaseId lease : known->leases) count(*state->job(state->leases.at(lease).fence.job));
+    return;
+  }
+  for (const core::Job& job : state->jobs) {
+    if (!core::is_terminal(core::phase_of(job))) count(job);
+  }
+}
+
+void Coverage::add(const Coverage& other) {
+  for (const auto& [name, row] : other.faults) {
+    faults[name].times += row.times;
+    for (const auto& [phase, count] : row.phases) faults[name].phases[phase] += count;
+  }
+  for (const auto& [name, count] : other.events) events[name] += count;
+}
+
+std::string Coverage::table() const {
+  static constexpr const char* kPhases[] = {"blocked",  "ready",    "leased",     "running",
+                                            "stopping", "limiting", "cancelling", "backoff"};
+  std::string text = fmt::format("{:<28}{:>8}", "fault", "times");
+  for (const char* phase : kPhases) text += fmt::format("{:>11}", phase);
+  for (const auto& [name, row] : faults) {
+    text += fmt::format("\n{:<28}{:>8}", name, row.times);
+    for (const char* phase : kPhases) {
+      const auto found = row.phases.find(phase);
+      text += fmt::format("{:>11}", found == row.phases.end() ? 0 : found->second);
+    }
+  }
+  text += "\nevents:";
+  for (const auto& [name, count] : events) text += fmt::format(" {} {}", name, count);
+  return text + "\n";
+}
+
+}  // namespace fathom::sim
