@@ -22,6 +22,7 @@ struct Settings {
   std::uint32_t connections = 1024;
   std::uint32_t http_threads = 4;
   Bytes body{4U << 20};
+  Millis patience{10'000};
   std::uint32_t jobs = 100000;
   Bytes job_log{4U << 20};
   Bytes disk_reserve{64U << 20};
@@ -61,6 +62,10 @@ inline void bind(Config& config, Settings& settings) {
               {.min = 8, .max = 65536});
   config.bind("limits.http_threads", settings.http_threads, "Threads that answer requests.", {.min = 1, .max = 64});
   config.bind("limits.body", settings.body, "Largest body of a request: a sweep file.", {.min = 1024, .max = 64 << 20});
+  config.bind("limits.patience", settings.patience,
+              "How long a peer may take for the head of a request or for its first message; three times as long for a "
+              "body, and for taking what is sent to it.",
+              {.min = 100, .max = 600e3});
   config.bind("limits.jobs", settings.jobs, "Most jobs of one sweep.", {.min = 1, .max = 100000});
   config.bind("limits.job_log", settings.job_log,
               "What is kept of the log of one attempt: its end, at least half of this.", {.min = 4096, .max = 1 << 30});

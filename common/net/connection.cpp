@@ -32,7 +32,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   void start(Callbacks callbacks) override {
     post([self = shared_from_this(), callbacks = std::move(callbacks)]() mutable {
       self->callbacks_ = std::move(callbacks);
-      self->heard_ = Clock::now();
+      self->heard_ = self->began_ = Clock::now();
       if (self->ended_) return self->report();
       self->read();
       self->watch();
@@ -144,6 +144,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       auto next = decoder_.next();
       if (!next) return end({CloseReason::Kind::protocol, next.error().message});
       if (!next->has_value()) break;
+      spoke_ = true;
       if (callbacks_.on_envelope) callbacks_.on_envelope(**next);
     }
     read();
@@ -164,6 +165,9 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         return self->end(
             {CloseReason::Kind::silent, "nothing was heard for " + std::to_string(limits.idle.count()) + " ms"});
       }
+      if (limits.first.count() > 0 && !self->spoke_ && now - self->began_ > limits.first) {
+        return self->end({CloseReason::Kind::silent, "no message came in time"});
+      }
       if (limits.write.count() > 0 && self->write_began_ != Clock::time_point{} &&
           now - self->write_began_ > limits.write) {
         return self->end({CloseReason::Kind::overflow, "the peer does not read"});
@@ -175,6 +179,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   [[nodiscard]] Millis period() const {
     Millis shortest{1000};
     if (limits_.idle.count() > 0) shortest = std::min(shortest, limits_.idle / 4);
+    if (limits_.first.count() > 0 && !spoke_) shortest = std::min(shortest, limits_.first / 4);
     if (limits_.write.count() > 0) shortest = std::min(shortest, limits_.write / 4);
     return std::max(shortest, Millis{10});
   }
@@ -228,9 +233,11 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   FrameDecoder decoder_;
   std::array<char, kReadSize> buffer_{};
   std::string sending_;  // being written
+  Clock::time_point began_{};
   Clock::time_point heard_{};
   Clock::time_point write_began_{};
   Clock::time_point leave_by_{};
+  bool spoke_ = false;  // a whole frame has come
   bool reading_ = false;
   bool held_ = false;
   bool leaving_ = false;

@@ -48,6 +48,7 @@ class Connection {
   struct Limits {
     std::size_t queue_bytes = std::size_t{64} << 20;  // encoded frames that wait to be written
     Millis idle{0};                                   // silence that ends the connection; 0: no limit
+    Millis first{0};                                  // for the first whole frame, however it trickles in; 0: no limit
     Millis write{30'000};                             // one write without progress; 0: no limit
   };
   struct Callbacks {

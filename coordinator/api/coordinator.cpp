@@ -232,9 +232,11 @@ class Coordinator::Impl {
     HttpLimits limits;
     limits.body_bytes = settings_.body.value;
     limits.sessions = settings_.connections;
+    limits.header_time = settings_.patience;
+    limits.body_time = limits.write_time = settings_.patience * 3;
     const auto take = [this, limits](std::unique_ptr<net::TlsStream> stream, const std::string& protocol) {
       if (protocol == net::kAlpnWorker) {
-        serve_worker(net::adopt(std::move(stream), worker_limits(settings_.heartbeat)), *workers_);
+        serve_worker(net::adopt(std::move(stream), worker_limits(settings_.heartbeat, settings_.patience)), *workers_);
       } else {
         serve_http(std::move(stream), router_, limits, http_sessions_);
       }

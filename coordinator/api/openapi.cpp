@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace fathom::api {
 namespace {
@@ -20,9 +21,45 @@ json path_parameters(const std::string& path) {
   json list = json::array();
   for (auto open = path.find('{'); open != std::string::npos; open = path.find('{', open + 1)) {
     const std::string name = path.substr(open + 1, path.find('}', open) - open - 1);
-    list.push_back({{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}});
+    list.push_back(
+        {{"name", name}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}, {"minLength", 1}}}});
   }
   return list;
+}
+
+json schema_of(const Parameter& parameter) {
+  if (parameter.integer) {
+    return {{"type", "integer"}, {"minimum", parameter.low}, {"maximum", parameter.high}};
+  }
+  json schema = {{"type", "string"}};
+  if (!parameter.pattern.empty()) schema["pattern"] = parameter.pattern;
+  return schema;
+}
+
+// What a request can be answered with beside its success, and why, by the rules that hold for every route.
+std::set<int> failures_of(const Route& route) {
+  std::set<int> statuses{400, 421, 431, 500, 503};  // no HTTP, a foreign Host, too large a head, our own trouble
+  if (route.access != Access::open) statuses.insert({401, 403, 429});
+  if (route.access == Access::open) statuses.insert(403);  // a foreign Origin
+  if (route.pattern.find('{') != std::string::npos || !route.parameters.empty()) statuses.insert(404);
+  if (route.method != "GET") statuses.insert({413, 507});
+  statuses.insert(route.failures.begin(), route.failures.end());
+  return statuses;
+}
+
+json responses_of(const Route& route) {
+  json answer = {{"description", route.summary}};
+  if (!route.type.empty()) answer["content"][route.type] = {{"schema", json::object()}};
+  json responses = {{std::to_string(route.success), answer}};
+  for (const int status : failures_of(route)) {
+    json& response = responses[std::to_string(status)] = {{"$ref", "#/components/responses/Problem"}};
+    const bool own = std::ranges::count(route.failures, status) > 0;
+    // A page for people says its own failures in its own way.
+    if (own && route.type == "text/plain") {
+      response = {{"description", "Why not"}, {"content", {{route.type, {{"schema", json::object()}}}}}};
+    }
+  }
+  return responses;
 }
 
 json operation(const Route& route) {
@@ -31,16 +68,12 @@ json operation(const Route& route) {
     parameters.push_back({{"name", parameter.name},
                           {"in", parameter.header ? "header" : "query"},
                           {"description", parameter.about},
-                          {"schema", {{"type", parameter.integer ? "integer" : "string"}}}});
+                          {"schema", schema_of(parameter)}});
   }
-  json answer = {{"description", route.summary}};
-  if (!route.type.empty()) answer["content"][route.type] = {{"schema", json::object()}};
-  json made = {{"summary", route.summary},
-               {"parameters", parameters},
-               {"responses",
-                {{std::to_string(route.success), answer}, {"default", {{"$ref", "#/components/responses/Problem"}}}}}};
-  if (route.body) {
-    made["requestBody"] = {{"content", {{"application/json", {{"schema", {{"type", "object"}}}}}}}, {"required", true}};
+  json made = {{"summary", route.summary}, {"parameters", parameters}, {"responses", responses_of(route)}};
+  if (!route.body.empty()) {
+    made["requestBody"] = {{"content", {{"application/json", {{"schema", json::parse(route.body)}}}}},
+                           {"required", true}};
   }
   if (route.access == Access::open) {
     made["security"] = json::array();

@@ -5,6 +5,7 @@
 // Auth; a handler answers its own.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -34,6 +35,8 @@ struct Parameter {
   std::string about;
   bool header = false;
   bool integer = false;
+  std::uint64_t low = 0, high = 0;  // of an integer
+  std::string pattern = {};         // of a text; "": any
 };
 
 struct Route {
@@ -46,7 +49,8 @@ struct Route {
   std::string type = "application/json";
   // `Request::parameters` holds what the pattern matched.
   std::function<void(const Request&, Respond)> handle;
-  bool body = false;  // takes a JSON body
+  std::string body = {};           // JSON schema of the body that it takes; "": none
+  std::vector<int> failures = {};  // statuses of its own, beside those that every route has (openapi.cpp)
 };
 
 // What happened to a request, for counters and the log.

@@ -21,8 +21,8 @@ std::vector<Route> make_routes(Services& services) {
 
 Result<std::uint64_t> number_of(const Request& request, const std::string& name, std::uint64_t otherwise,
                                 std::uint64_t low, std::uint64_t high) {
+  if (!request.query.contains(name)) return otherwise;
   const std::string& text = request.value(name);
-  if (text.empty()) return otherwise;
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < low || value > high) {

@@ -67,12 +67,14 @@ void add_browser_routes(std::vector<Route>& routes, Services& services) {
   redeem.parameters = {{"code", "of POST /api/v1/logins", false, false}};
   redeem.success = 303;
   redeem.type = "text/plain";
+  redeem.failures = {403};
   redeem.handle = [&services](const Request& request, const Respond& respond) { login(services, request, respond); };
   routes.push_back(std::move(redeem));
 
   // The files hold no data: a browser that is not logged in sees the page, which says how to log in.
   routes.push_back(file_route("/", "The dashboard"));
   routes.push_back(file_route("/static/{file...}", "The dashboard's files"));
+  routes.back().type = "*/*";
 
   Route openapi;
   openapi.method = "GET";

@@ -104,24 +104,25 @@ void add_job_routes(std::vector<Route>& routes, Services& services) {
                           respond(json_or_problem(metrics(services, request)));
                         }));
   routes.back().parameters = {{"name", "one metric; all unless given", false, false},
-                              {"max", "most points of a series", false, true}};
+                              {"max", "most points of a series", false, true, 4, 100'000}};
   routes.push_back(
       make("GET", "/events", "What happened to the job", [&services](const Request& request, const Respond& respond) {
         respond(json_or_problem(events(services, request)));
       }));
-  routes.back().parameters = {{"limit", "1 to 1000", false, true},
+  routes.back().parameters = {{"limit", "50 unless given", false, true, 1, 1000},
                               {"cursor", "`next` of the page before", false, false}};
   routes.push_back(make("GET", "/log", "The end of what the job printed",
                         [&services](const Request& request, const Respond& respond) {
                           auto text = log_text(services, request);
                           respond(text ? text_answer(std::move(*text)) : problem(text.error()));
                         }));
-  routes.back().parameters = {{"tail", "bytes", false, true}};
+  routes.back().parameters = {{"tail", "bytes", false, true, 1, 16U << 20}};
   routes.back().type = "text/plain";
   routes.push_back(
       make("POST", "/cancel", "Cancel the job",
            [&services](const Request& request, const Respond& respond) { cancel(services, request, respond); }));
   routes.back().success = 202;
+  routes.back().failures = {409};
 }
 
 }  // namespace fathom::api

@@ -140,7 +140,11 @@ void add_submit_route(std::vector<Route>& routes, Services& services) {
   route.summary = "Submit a sweep file; answered when it is durable";
   route.parameters = {{"Idempotency-Key", "The same key gets the same answer and makes no second sweep", true, false}};
   route.success = 201;
-  route.body = true;
+  route.body = R"({"type": "object", "required": ["yaml"], "additionalProperties": false, "properties": {
+    "yaml": {"type": "string"}, "file": {"type": ["string", "null"]}, "name": {"type": ["string", "null"]},
+    "set": {"type": ["array", "null"], "items": {"type": "string"}},
+    "includes": {"type": ["object", "null"], "additionalProperties": {"type": "string"}}}})";
+  route.failures = {409, 422};
   route.handle = [&services](const Request& request, Respond respond) {
     submit(services, request, std::move(respond));
   };

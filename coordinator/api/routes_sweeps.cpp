@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<Parameter> kPaging = {{"limit", "1 to 1000, 50 unless given", false, true},
+const std::vector<Parameter> kPaging = {{"limit", "50 unless given", false, true, 1, 1000},
                                         {"cursor", "`next` of the page before", false, false}};
 
 Result<store::Page> page_of(const Request& request) {
@@ -28,7 +28,7 @@ Result<store::JobsQuery> jobs_query(const Request& request) {
   query.q = request.value("q");
   if (!request.value("sort").empty()) query.sort = request.value("sort");
   const std::string& order = request.value("order");
-  if (!order.empty() && order != "asc" && order != "desc") {
+  if (request.query.contains("order") && order != "asc" && order != "desc") {
     return Error{Errc::invalid_argument, "order must be asc or desc, not \"" + order + "\""};
   }
   query.descending = order == "desc";
@@ -164,7 +164,7 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                                           {"drop", "drop labels, separated by commas", false, false},
                                           {"q", "part of an id, task, drop, set or parameter", false, false},
                                           {"sort", "a column of the job object", false, false},
-                                          {"order", "asc or desc", false, false}};
+                                          {"order", "of the sorted column", false, false, 0, 0, "^(asc|desc)$"}};
   routes.push_back(get("/api/v1/sweeps", "All sweeps", kPaging, services, list_sweeps));
   routes.push_back(get(sweep, "One sweep with its counts", {}, services,
                        [](Services& s, const Request& request) { return s.read.sweep(request.parameters[0]); }));
@@ -182,8 +182,8 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                         {"task", "tasks", false, false},
                         {"drop", "drop labels", false, false},
                         {"stage", "stages", false, false},
-                        {"limit", "most curves", false, true},
-                        {"max", "most points of a curve", false, true}},
+                        {"limit", "most curves", false, true, 1, 1000},
+                        {"max", "most points of a curve", false, true, 4, 2000}},
                        services, list_curves));
   Route cancel;
   cancel.method = "POST";
@@ -191,6 +191,7 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
   cancel.pattern = sweep + "/cancel";
   cancel.summary = "Cancel every job that has not ended";
   cancel.success = 202;
+  cancel.failures = {409};
   cancel.handle = [&services](const Request& request, const Respond& respond) {
     cancel_sweep(services, request, respond);
   };

@@ -59,7 +59,10 @@ Route route_of(const std::string& method, const std::string& pattern, const std:
 
 void add_token_routes(std::vector<Route>& routes, Services& services) {
   Route made = route_of("POST", "/api/v1/tokens", "Make a token; its secret is shown this once");
-  made.body = true;
+  made.body = R"({"type": "object", "required": ["name", "role"], "additionalProperties": false, "properties": {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}, "role": {"enum": ["viewer", "submitter", "admin"]},
+    "days": {"type": "integer", "minimum": 0, "maximum": 3650}}})";
+  made.failures = {409};
   made.success = 201;
   made.handle = [&services](const Request& request, const Respond& respond) {
     respond(json_or_problem(create(services, request), 201));

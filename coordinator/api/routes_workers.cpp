@@ -116,12 +116,16 @@ void add_worker_routes(std::vector<Route>& routes, Services& services) {
   routes.push_back(route_of(
       "POST", "/api/v1/workers/{worker}/revoke", Access::admin, "Revoke a worker's certificate and end its connection",
       [&services](const Request& request, const Respond& respond) { revoke(services, request, respond); }));
+  routes.back().failures = {409};
   routes.push_back(route_of("POST", "/api/v1/join-tokens", Access::admin,
                             "Make a token that lets one worker join once; it is shown this once",
                             [&services](const Request& request, const Respond& respond) {
                               respond(json_or_problem(make_token(services, request), 201));
                             }));
-  routes.back().body = true;
+  routes.back().body = R"({"type": "object", "required": ["name"], "additionalProperties": false, "properties": {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    "hours": {"type": "integer", "minimum": 1, "maximum": 720}}})";
+  routes.back().failures = {409};
   routes.back().success = 201;
   routes.push_back(route_of("GET", "/api/v1/join-tokens", Access::admin, "The join tokens, without their secrets",
                             [&services](const Request&, const Respond& respond) {

@@ -325,9 +325,10 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
 
 }  // namespace
 
-net::Connection::Limits worker_limits(Millis heartbeat) {
+net::Connection::Limits worker_limits(Millis heartbeat, Millis patience) {
   net::Connection::Limits limits;
   limits.idle = std::max(heartbeat * 5 / 2, Millis{1000});
+  limits.first = patience;
   return limits;
 }
 

@@ -46,8 +46,9 @@ struct WorkerServices {
   Millis orphan_grace{600'000};
 };
 
-// The connection's limits for a worker that is to send a heartbeat every `heartbeat`.
-net::Connection::Limits worker_limits(Millis heartbeat);
+// The connection's limits for a worker that is to send its first message within `patience` and a heartbeat every
+// `heartbeat`.
+net::Connection::Limits worker_limits(Millis heartbeat, Millis patience);
 
 // TLS did not believe the certificate that somebody showed.
 void refused_certificate(WorkerServices& services, const std::string& peer, const std::string& why);

@@ -49,7 +49,8 @@ TEST_F(ApiTest, UnknownPathsAndMethodsAreTold) {
 TEST_F(ApiTest, QueriesAreCheckedBeforeTheyAreUsed) {
   start();
   ASSERT_EQ(submit(1).status, 201);
-  for (const char* query : {"limit=0", "limit=1001", "limit=x", "limit=-1", "order=up", "sort=secret", "cursor=%27"}) {
+  for (const char* query :
+       {"limit=0", "limit=1001", "limit=x", "limit=-1", "limit=", "order=up", "order=", "sort=secret", "cursor=%27"}) {
     EXPECT_EQ(get(std::string("/api/v1/sweeps/tiny/jobs?") + query).status, 400) << query;
   }
   EXPECT_EQ(get("/api/v1/sweeps/tiny/jobs?limit=%zz").status, 400);
