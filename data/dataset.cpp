@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/labels.hpp"
+#include "data/links.hpp"
 #include "data/published.hpp"
 #include "data/split.hpp"
 #include "data/table.hpp"
@@ -230,6 +231,7 @@ Result<fs::path> below_root(const fs::path& root, const std::string& relative) {
     return Error{Errc::permission_denied, "the path \"" + relative + "\" does not lie below the data root " +
                                               root.string() + "; give it relative to the root"};
   }
+  FATHOM_TRY(check_links(root / path));
   return root / path;
 }
 

@@ -51,7 +51,8 @@ struct MoreEval {
 // MNLI's preset: the file beside the eval file whose name has "_mismatched" for "_matched", where there is one.
 std::vector<MoreEval> more_evals(const std::filesystem::path& root, const nlohmann::json& task);
 
-// root / relative, refused (permission_denied) when `relative` is absolute, empty or climbs out with "..".
+// root / relative, refused (permission_denied) when `relative` is absolute, empty or climbs out with "..", or leads to
+// where links may not lead (links.hpp).
 Result<std::filesystem::path> below_root(const std::filesystem::path& root, const std::string& relative);
 
 }  // namespace fathom::data

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 #include <regex>
 
 #include "common/log.hpp"
+#include "data/links.hpp"
 #include "trainer/check/command.hpp"
 #include "trainer/engine/devices.hpp"
 #include "trainer/engine/predict.hpp"
@@ -28,7 +30,8 @@ struct Arguments {
   CheckOptions check;
   bool devices_json = false;
   int threads = 1;
-  int ranks = 0;            // 0: as many as mpirun started
+  int ranks = 0;  // 0: as many as mpirun started
+  std::vector<std::filesystem::path> links;
   std::string gang_socket;  // of the launcher, where rank 0 finds the worker
   std::string engine = "packed";
   std::string log_level = "info";
@@ -57,6 +60,7 @@ void add_service(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--gang-socket", arguments.gang_socket, "Of a rank: where its launcher listens")->group("");
   app.add_option("--root", arguments.service.root, "Data root: models and tasks are relative to it");
+  app.add_option("--links", arguments.links, "Folder that links below the root may lead to; repeatable");
   app.add_option("--log-level", arguments.log_level, "trace, debug, info, warn or error");
 }
 
@@ -144,10 +148,11 @@ int gather_ranks(int wanted, int argc, char** argv) {
 int serve_ranks(Arguments& arguments) {
   auto& service = arguments.service;
   if (ranks_of_mpirun() == 0) {
-    const std::vector<std::string> rest = {
+    std::vector<std::string> rest = {
         "--device", service.device,        "--threads",   std::to_string(arguments.threads),
         "--root",   service.root.string(), "--log-level", arguments.log_level,
         "--engine", arguments.engine};
+    for (const auto& folder : arguments.links) rest.insert(rest.end(), {"--links", folder.string()});
     return lead_gang(arguments.ranks, service.fd, rest);
   }
   if (!take_device(service.device)) return 1;
@@ -166,6 +171,9 @@ int run_service(Arguments& arguments) {
     std::cerr << "fathom-trainer: --root is missing: the folder that models and tasks are relative to\n";
     return 2;
   }
+  auto reachable = arguments.links;
+  reachable.push_back(arguments.service.root);
+  fathom::data::confine_links(reachable);
   // Ctrl-C reaches the whole group of processes; the worker decides when its trainers end.
   std::signal(SIGINT, SIG_IGN);
   if (arguments.ranks > 1 || !arguments.gang_socket.empty()) return serve_ranks(arguments);

@@ -27,16 +27,20 @@ Fence fence_of(const Ack& ack) {
 Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state) {
   Surroundings real;
   real.loop = std::make_unique<ThreadLoop>();
-  real.make_transfers = [cache = state.cache(), limit = setup.options.cache_limit.value](Loop& loop) {
-    return std::make_unique<FileTransfers>(loop, cache, limit);
-  };
+  real.make_transfers = [cache = state.cache(), limit = setup.options.cache_limit.value, sandbox = setup.sandbox](
+                            Loop& loop) { return std::make_unique<FileTransfers>(loop, cache, limit, sandbox); };
   real.make_spooler = [folder = state.spool()](Spooler::Durable durable) {
     return std::make_unique<ThreadSpooler>(folder, std::move(durable));
   };
   real.make_uplink = [options = setup.link](Uplink::Callbacks callbacks) {
     return std::make_unique<Link>(options, std::move(callbacks));
   };
-  real.start_trainer = TrainerProcess::start;
+  real.start_trainer = [sandbox = setup.sandbox, folder = state.scratch()](const TrainerCommand& command,
+                                                                           Trainer::Callbacks callbacks) {
+    TrainerCommand own = command;
+    own.scratch = (folder / std::filesystem::path(command.output).stem()).string();
+    return TrainerProcess::start(own, std::move(callbacks), sandbox);
+  };
   return real;
 }
 

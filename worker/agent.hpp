@@ -15,6 +15,7 @@
 #include "worker/loop.hpp"
 #include "worker/machine.hpp"
 #include "worker/options.hpp"
+#include "worker/sandbox.hpp"
 #include "worker/state_folder.hpp"
 #include "worker/transfers.hpp"
 #include "worker/uplink.hpp"
@@ -34,6 +35,7 @@ struct AgentSetup {
   std::shared_ptr<Credentials> credentials;  // null: the link's TLS is all there is (tests)
   std::string version;
   Machine machine;
+  Sandbox sandbox;  // of trainers
 };
 
 // What an agent works with: threads, sockets, disks and processes, or the simulation's in their place. Functions are

@@ -45,12 +45,16 @@ Status put_final(ArtifactClient& artifacts, ArtifactCache& cache, const std::fil
 
 }  // namespace
 
-Status FileTransfers::make_folder(const std::filesystem::path& folder) { return make_job_folder(folder); }
+Status FileTransfers::make_folder(const std::filesystem::path& folder) {
+  FATHOM_TRY(make_job_folder(folder));
+  return sandbox_.give(folder);
+}
 
 void FileTransfers::lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) {
   downloads_.post(
       [this, assign = wire::Assign(assign), folder, flag = std::move(cancelled), done = std::move(done)]() mutable {
-        const Status laid = lay_inputs(client_, cache_, assign, folder, [flag] { return flag->load(); });
+        Status laid = lay_inputs(client_, cache_, assign, folder, [flag] { return flag->load(); });
+        if (laid) laid = sandbox_.give(folder);
         loop_.post([assign = std::move(assign), done = std::move(done), laid] { done(assign, laid); });
       });
 }

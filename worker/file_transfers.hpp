@@ -5,6 +5,7 @@
 #include "worker/artifact_cache.hpp"
 #include "worker/artifact_client.hpp"
 #include "worker/loop.hpp"
+#include "worker/sandbox.hpp"
 #include "worker/task_thread.hpp"
 #include "worker/transfers.hpp"
 
@@ -13,8 +14,9 @@ namespace fathom::worker {
 class FileTransfers final : public Transfers {
  public:
   // `cache`: its folder, and how many bytes it may hold. The loop outlives this.
-  FileTransfers(Loop& loop, const std::filesystem::path& cache, std::uint64_t cache_limit)
-      : loop_(loop), cache_(cache, cache_limit) {}
+  // What is laid is made readable, and its folders writable, for the trainers of `sandbox`.
+  FileTransfers(Loop& loop, const std::filesystem::path& cache, std::uint64_t cache_limit, Sandbox sandbox = {})
+      : loop_(loop), cache_(cache, cache_limit), sandbox_(std::move(sandbox)) {}
   ~FileTransfers() override { client_.stop(); }
 
   void opened(std::function<bool(const wire::Envelope&)> send) override { client_.opened(std::move(send)); }
@@ -33,6 +35,7 @@ class FileTransfers final : public Transfers {
   Loop& loop_;
   ArtifactClient client_;
   ArtifactCache cache_;
+  const Sandbox sandbox_;
   TaskThread uploads_;  // last: their tasks use what stands above
   TaskThread downloads_;
 };

@@ -104,6 +104,8 @@ Result<AgentSetup> make_setup(Options options) {
     return Error{Errc::not_found, "there is no folder " + options.root + " for models and data; name it with --root"};
   }
   options.root = fs::canonical(options.root).string();
+  FATHOM_ASSIGN(setup.sandbox,
+                Sandbox::make(options.trainer_user, options.trainer_memory.value, options.trainer_environment));
   if (options.name.empty()) options.name = setup.machine.host;
   if (options.state.empty()) options.state = default_state_folder();
   setup.options = std::move(options);

@@ -26,6 +26,14 @@ Error bad_device(const std::string& text) {
 
 void bind_trainer(Config& config, Options& o) {
   config.bind("trainer.program", o.trainer, "The trainer program. Empty: fathom-trainer beside fathom-worker.");
+  config.bind(
+      "trainer.user", o.trainer_user,
+      "Whom trainers run as where the worker is root: auto (nobody, who may still read every file), none (root), "
+      "or a user's name or number, who needs permissions of its own.");
+  config.bind("trainer.memory", o.trainer_memory,
+              "Most address space of a trainer; more is an error inside of it. 0B: no limit, which GPUs need.");
+  config.bind("trainer.environment", o.trainer_environment,
+              "Environment variables that trainers get beside those for paths, threads, devices and collectives.");
   config.bind("trainer.start", o.trainer_start, "How long a trainer may take until it says hello.", {.min = 100});
   config.bind("trainer.silence", o.trainer_silence,
               "A trainer that says nothing for so long is ended and started anew.", {.min = 1000});
@@ -45,6 +53,7 @@ void bind_options(Config& config, Options& o) {
   config.bind("ca", o.ca, "CA certificate of the coordinator. Empty: the one is believed that the join token names.");
   config.bind("state", o.state, "State folder. Empty: $XDG_STATE_HOME/fathom/worker (~/.local/state).");
   config.bind("root", o.root, "Folder that the model and data paths of sweeps are relative to.");
+  config.bind("links", o.links, "Folders that symbolic links below root may lead to, e.g. a cache of models.");
   config.bind(
       "devices", o.devices,
       "cpu:THREADS or cuda:NUMBER, one entry a device. auto: every GPU, else one cpu:1 for each core, at most 8.");

@@ -28,6 +28,7 @@ struct Options {
   std::string ca;          // file; empty: the join token's fingerprint is believed
   std::string state;       // folder; empty: $XDG_STATE_HOME/fathom/worker
   std::string root = ".";
+  std::vector<std::string> links;  // folders beside root that links below it may lead to
   std::vector<std::string> devices = {"auto"};
   std::uint32_t slots = 2;
   std::string engine = "packed";  // of the trainers; else "reference"
@@ -39,6 +40,9 @@ struct Options {
   Millis reconnect_first = Millis(200);
   Millis reconnect_most = Millis(5000);
   Millis drain = Millis(9000);
+  std::string trainer_user = "auto";
+  Bytes trainer_memory{0};
+  std::vector<std::string> trainer_environment;
   Millis trainer_start = Millis(120'000);
   Millis trainer_silence = Millis(60'000);
   Millis trainer_progress = Millis(1'800'000);

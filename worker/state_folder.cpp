@@ -67,10 +67,12 @@ Status StateFolder::prepare() {
     FATHOM_TRY(check_version(path_));
     // Attempts of an earlier worker cannot go on: whatever counts of them is in the spool or with the coordinator.
     fs::remove_all(jobs());
+    fs::remove_all(scratch());
   } catch (const fs::filesystem_error& error) {
     return Error{Errc::internal, fmt::format("the state folder cannot be used: {}", error.what())};
   }
-  for (const auto& folder : {spool(), cache(), jobs(), trainers()}) FATHOM_TRY(make_folders(folder.string(), 0700));
+  for (const auto& folder : {spool(), cache(), jobs(), scratch(), trainers()})
+    FATHOM_TRY(make_folders(folder.string(), 0700));
   const std::string file = (path_ / "uid").string();
   if (auto text = read_file(file, 4096); text && !trimmed(*text).empty()) {
     uid_ = trimmed(*text);

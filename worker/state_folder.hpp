@@ -6,6 +6,7 @@
 //   spool/    items that the coordinator has not acknowledged
 //   cache/    fetched artifacts by hash
 //   jobs/     folders of running attempts; emptied at start, since their trainers died with the last worker
+//   scratch/  one folder for each trainer that lives; emptied at start
 //   trainers/ what trainers write to stdout and stderr
 #pragma once
 
@@ -27,6 +28,7 @@ class StatePaths {
   [[nodiscard]] std::filesystem::path spool() const { return path_ / "spool"; }
   [[nodiscard]] std::filesystem::path cache() const { return path_ / "cache"; }
   [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }
+  [[nodiscard]] std::filesystem::path scratch() const { return path_ / "scratch"; }
   [[nodiscard]] std::filesystem::path trainers() const { return path_ / "trainers"; }
 
  protected:

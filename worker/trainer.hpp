@@ -21,6 +21,7 @@ struct TrainerCommand {
   std::string program;
   std::vector<std::string> arguments;  // `--fd N` is added
   std::string output;                  // file that stdout and stderr are appended to
+  std::string scratch;                 // folder of its own, made and removed with it; empty: none
 };
 
 class Trainer {

@@ -50,7 +50,11 @@ void TrainerHost::spawn() {
   TrainerCommand command{options_.trainer,
                          {"--device", kind, "--threads", fmt::format("{}", device_.threads), "--root", options_.root,
                           "--engine", options_.engine},
-                         output_};
+                         output_,
+                         {}};
+  for (const std::string& folder : options_.links) {
+    command.arguments.insert(command.arguments.end(), {"--links", folder});
+  }
   if (device_.ranks > 1)
     command.arguments.insert(command.arguments.end(), {"--ranks", fmt::format("{}", device_.ranks)});
   const std::uint64_t life = ++life_;
@@ -244,12 +248,21 @@ std::string TrainerHost::overdue(TimePoint now) const {
   return {};
 }
 
-std::uint64_t count_oom_kills() {
-  std::ifstream file("/sys/fs/cgroup/memory.events");
-  std::string name;
-  std::uint64_t value = 0;
-  while (file >> name >> value) {
-    if (name == "oom_kill") return value;
+std::uint64_t count_oom_kills(const std::filesystem::path& root) {
+  // "0::/path" is this process's group of the one hierarchy of version 2.
+  std::ifstream groups(root / "proc/self/cgroup");
+  std::string group;
+  for (std::string line; std::getline(groups, line);) {
+    if (line.starts_with("0::/")) group = line.substr(4);
+  }
+  // A container sees its own group as the root; without any the machine's counter is what there is.
+  for (const auto& file :
+       {root / "sys/fs/cgroup" / group / "memory.events", root / "sys/fs/cgroup/memory.events", root / "proc/vmstat"}) {
+    std::ifstream events(file);
+    std::string name;
+    for (std::uint64_t value = 0; events >> name >> value;) {
+      if (name == "oom_kill") return value;
+    }
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <set>
@@ -99,6 +100,6 @@ class TrainerHost {
 };
 
 // How often the kernel has killed a process of this cgroup for memory; 0 where that is not known.
-[[nodiscard]] std::uint64_t count_oom_kills();
+[[nodiscard]] std::uint64_t count_oom_kills(const std::filesystem::path& root = "/");
 
 }  // namespace fathom::worker

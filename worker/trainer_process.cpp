@@ -8,8 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "common/files.hpp"
 #include "common/protocol/wire.pb.h"
@@ -21,6 +23,9 @@ namespace {
 struct ChildPlan {
   const char* program;
   char* const* arguments;
+  char* const* environment;
+  const char* scratch;  // working directory; empty: stays where it is
+  const Sandbox* sandbox;
   int channel;
   int output;
   int input;
@@ -28,21 +33,27 @@ struct ChildPlan {
   pid_t parent;
 };
 
+[[noreturn]] void give_up(const ChildPlan& plan) {
+  const int number = errno;
+  [[maybe_unused]] const ssize_t written = ::write(plan.report, &number, sizeof number);
+  ::_exit(127);
+}
+
 [[noreturn]] void run_child(const ChildPlan& plan) {
   ::setpgid(0, 0);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::dup2(plan.input, STDIN_FILENO);
+  ::dup2(plan.output, STDOUT_FILENO);
+  ::dup2(plan.output, STDERR_FILENO);
+  if (*plan.scratch != '\0' && ::chdir(plan.scratch) != 0) give_up(plan);
+  if (!plan.sandbox->enter(std::min(plan.channel, plan.report), std::max(plan.channel, plan.report))) give_up(plan);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);            // after enter(): another user's processes forget it
   if (::getppid() != plan.parent) ::_exit(127);  // the worker died before prctl
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::dup2(plan.input, STDIN_FILENO);
-  ::dup2(plan.output, STDOUT_FILENO);
-  ::dup2(plan.output, STDERR_FILENO);
   ::fcntl(plan.channel, F_SETFD, 0);
-  ::execv(plan.program, plan.arguments);
-  const int number = errno;
-  [[maybe_unused]] const ssize_t written = ::write(plan.report, &number, sizeof number);
-  ::_exit(127);
+  ::execve(plan.program, plan.arguments, plan.environment);
+  give_up(plan);
 }
 
 // Descriptors of the parent that are closed whatever happens.
@@ -79,10 +90,19 @@ int exec_error(Descriptors& fds) {
   return count == sizeof number ? number : 0;
 }
 
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Trainer>> TrainerProcess::start(const TrainerCommand& command, Callbacks callbacks) {
+Result<std::unique_ptr<Trainer>> TrainerProcess::start(const TrainerCommand& command, Callbacks callbacks,
+                                                       const Sandbox& sandbox) {
   Descriptors fds;
+  if (!command.scratch.empty()) FATHOM_TRY(sandbox.make_scratch(command.scratch));
   FATHOM_TRY(open_descriptors(command, fds));
   FATHOM_ASSIGN(const SocketPair pair, make_socket_pair());
   fds.theirs = pair.theirs;
@@ -90,12 +110,20 @@ Result<std::unique_ptr<Trainer>> TrainerProcess::start(const TrainerCommand& com
   std::vector<std::string> texts = {command.program};
   texts.insert(texts.end(), command.arguments.begin(), command.arguments.end());
   texts.insert(texts.end(), {"--fd", fmt::format("{}", pair.theirs)});
-  std::vector<char*> arguments;
-  for (std::string& text : texts) arguments.push_back(text.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = pointers(texts);
+  std::vector<std::string> variables = sandbox.environment(command.scratch);
+  const std::vector<char*> environment = pointers(variables);
 
-  const ChildPlan plan{command.program.c_str(), arguments.data(), pair.theirs, fds.output, fds.input,
-                       fds.report[1],           ::getpid()};
+  const ChildPlan plan{command.program.c_str(),
+                       arguments.data(),
+                       environment.data(),
+                       command.scratch.c_str(),
+                       &sandbox,
+                       pair.theirs,
+                       fds.output,
+                       fds.input,
+                       fds.report[1],
+                       ::getpid()};
   const pid_t pid = ::fork();
   if (pid == 0) run_child(plan);
   if (pid < 0) {
@@ -108,11 +136,13 @@ Result<std::unique_ptr<Trainer>> TrainerProcess::start(const TrainerCommand& com
     ::waitpid(pid, nullptr, 0);
     return system_error(number, "starting the trainer", command.program);
   }
-  return std::unique_ptr<Trainer>(new TrainerProcess(pid, pair.ours, std::move(callbacks)));
+  return std::unique_ptr<Trainer>(new TrainerProcess(pid, pair.ours, command.scratch, std::move(callbacks)));
 }
 
-TrainerProcess::TrainerProcess(pid_t pid, int fd, Callbacks callbacks)
-    : pid_(pid), channel_(fd), callbacks_(std::move(callbacks)), reader_([this] { read(); }) {}
+TrainerProcess::TrainerProcess(pid_t pid, int fd, std::string scratch, Callbacks callbacks)
+    : pid_(pid), scratch_(std::move(scratch)), channel_(fd), callbacks_(std::move(callbacks)), reader_([this] {
+        read();
+      }) {}
 
 TrainerProcess::~TrainerProcess() {
   kill();
@@ -136,7 +166,10 @@ void TrainerProcess::read() {
     }
     if (envelope->has_value()) callbacks_.on_envelope(std::make_shared<wire::Envelope>(std::move(**envelope)));
   }
-  callbacks_.on_exit(reap());
+  const int status = reap();
+  std::error_code ignored;
+  if (!scratch_.empty()) std::filesystem::remove_all(scratch_, ignored);
+  callbacks_.on_exit(status);
 }
 
 // A trainer whose channel has ended is given a moment to leave by itself, so that its exit code is its own.

@@ -304,11 +304,13 @@ int main(int argc, char** argv) {
   std::string device = "cpu";
   int threads = 1;
   std::string root, engine;
+  std::vector<std::string> links;
   app.add_option("--fd", fd, "descriptor of the socket to the worker")->required();
   app.add_option("--device", device, "named in what it reports");
   app.add_option("--threads", threads, "taken for compatibility");
   app.add_option("--root", root, "taken for compatibility");
   app.add_option("--engine", engine, "taken for compatibility");
+  app.add_option("--links", links, "taken for compatibility");
   CLI11_PARSE(app, argc, argv);
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fathom::NoopTrainer(fd, device).run();

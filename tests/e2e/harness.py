@@ -87,6 +87,7 @@ class Cluster:
 
     def __init__(self, trainer=None, root=None, devices="cpu:1,cpu:1", slots=2, lease_ms=2000, heartbeat_ms=500, environment=None):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fathom-e2e-"))
+        self.folder.chmod(0o777)  # trainers of a worker that runs as root are another user and write their side effects here
         self.state = self.folder / "state"
         self.root = pathlib.Path(root) if root else self.folder
         self.trainer = trainer or BIN / "noop_trainer"

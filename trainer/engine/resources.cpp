@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
+#include "data/links.hpp"
 #include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
 
@@ -64,6 +65,7 @@ Resources::~Resources() = default;
 
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
+  (void)value_or_fail(data::check_links_below(folder), ErrorClass::config);
   const auto sha256 = value_or_fail(data::model_sha256(hashes_, folder), ErrorClass::model);
   // Jobs that still use the older weights keep them alive; new jobs get the new ones.
   auto& held = models_[path];

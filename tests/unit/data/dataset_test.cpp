@@ -7,6 +7,7 @@
 
 #include "common/sha256.hpp"
 #include "data/identity.hpp"
+#include "data/links.hpp"
 #include "tests/unit/data/temp_folder.hpp"
 
 namespace fathom::data {
@@ -78,6 +79,34 @@ TEST(Dataset, PathsStayBelowTheRoot) {
             Errc::permission_denied);
   EXPECT_FALSE(load_task(folder.path(), json::array(), Split::train));
   EXPECT_FALSE(load_task(folder.path(), {{"train", "x.tsv"}, {"text", json::array()}}, Split::train));
+}
+
+TEST(Dataset, AWorkersLinksLeadNowhereElse) {
+  const TempFolder outside, root, cache;
+  outside.write("secret.tsv", "text\tlabel\nx\ta\n");
+  cache.write("a.tsv", "text\tlabel\nx\ta\ny\tb\n");
+  root.write("real/a.tsv", "text\tlabel\nx\ta\ny\tb\n");
+  std::filesystem::create_symlink(outside.path() / "secret.tsv", root.path() / "out.tsv");
+  std::filesystem::create_directory_symlink(outside.path(), root.path() / "folder");
+  std::filesystem::create_symlink(root.path() / "real" / "a.tsv", root.path() / "inside.tsv");
+  std::filesystem::create_symlink(cache.path() / "a.tsv", root.path() / "cached.tsv");
+  EXPECT_TRUE(below_root(root.path(), "out.tsv").ok());  // a person's own program follows them
+  confine_links({root.path(), cache.path()});
+  for (const char* path : {"out.tsv", "folder/secret.tsv", "folder/absent.tsv"}) {
+    EXPECT_EQ(below_root(root.path(), path).error().code, Errc::permission_denied) << path;
+  }
+  const json task = {{"train", "out.tsv"}, {"split", 0.5}};
+  EXPECT_EQ(load_task(root.path(), task, Split::train).error().code, Errc::permission_denied);
+  for (const char* path : {"inside.tsv", "cached.tsv", "absent.tsv"}) {
+    EXPECT_TRUE(below_root(root.path(), path).ok()) << path;
+  }
+  // A model's folder: links among its files stay inside, as those of Hugging Face's cache do.
+  root.write("model/config.json", "{}");
+  std::filesystem::create_symlink("../real/a.tsv", root.path() / "model" / "blob");
+  EXPECT_TRUE(check_links_below(root.path() / "model").ok());
+  std::filesystem::create_symlink(outside.path() / "secret.tsv", root.path() / "model" / "vocab.txt");
+  EXPECT_EQ(check_links_below(root.path() / "model").error().code, Errc::permission_denied);
+  confine_links({});
 }
 
 TEST(Identity, HashesFollowTheBytes) {

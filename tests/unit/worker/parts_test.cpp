@@ -16,6 +16,7 @@
 #include "worker/loop.hpp"
 #include "worker/options.hpp"
 #include "worker/state_folder.hpp"
+#include "worker/trainer_host.hpp"
 #include "worker/trainer_process.hpp"
 
 namespace fathom::worker {
@@ -52,6 +53,23 @@ TEST(Contact, TwoSilentIntervalsAreAHalfOpenLine) {
   EXPECT_FALSE(contact.half_open(at(10'000)));
   EXPECT_FALSE(contact.orphaned(at(5010)));
   EXPECT_TRUE(contact.orphaned(at(5011)));
+}
+
+TEST(Oom, TheKernelsKillsOfOurGroupAreCounted) {
+  const TempFolder temp;
+  EXPECT_EQ(count_oom_kills(temp.path()), 0u) << "nothing is known";
+  const auto write = [&](const std::string& name, const std::string& text) {
+    fs::create_directories((temp.path() / name).parent_path());
+    EXPECT_TRUE(write_file_atomic((temp.path() / name).string(), text).ok());
+  };
+  write("proc/vmstat", "pgfault 12\noom_kill 7\n");
+  EXPECT_EQ(count_oom_kills(temp.path()), 7u) << "the machine's";
+  write("sys/fs/cgroup/memory.events", "low 0\nhigh 0\noom 9\noom_kill 3\n");
+  EXPECT_EQ(count_oom_kills(temp.path()), 3u) << "the container's";
+  write("proc/self/cgroup", "1:name=systemd:/other\n0::/system.slice/fathom-worker.service\n");
+  EXPECT_EQ(count_oom_kills(temp.path()), 3u);
+  write("sys/fs/cgroup/system.slice/fathom-worker.service/memory.events", "oom_kill 1\n");
+  EXPECT_EQ(count_oom_kills(temp.path()), 1u) << "our own, whatever happens to others";
 }
 
 TEST(Options, DevicesAreNamedInOrder) {
@@ -194,10 +212,10 @@ TEST(Loop, RunsInOrderAndTimersWhenDue) {
 TEST(TrainerProcess, AMissingProgramIsAnErrorAndExitsAreTold) {
   const TempFolder temp;
   const std::string output = (temp.path() / "out").string();
-  EXPECT_EQ(TrainerProcess::start({"/nowhere/trainer", {}, output}, {}).error().code, Errc::not_found);
+  EXPECT_EQ(TrainerProcess::start({"/nowhere/trainer", {}, output, {}}, {}).error().code, Errc::not_found);
   std::atomic<int> status{-1};
   {
-    auto process = TrainerProcess::start({"/bin/sh", {"-c", "echo said; exit 7"}, output},
+    auto process = TrainerProcess::start({"/bin/sh", {"-c", "echo said; exit 7"}, output, {}},
                                          {[](auto) {}, [&](int code) { status = code; }});
     ASSERT_TRUE(process.ok()) << process.error().message;
     for (int tries = 0; tries < 500 && !fs::exists(output); ++tries) ::usleep(2000);
@@ -207,7 +225,7 @@ TEST(TrainerProcess, AMissingProgramIsAnErrorAndExitsAreTold) {
   EXPECT_EQ(describe_exit(status), "exit code 7");
   EXPECT_EQ(read_file(output).value(), "said\n");
   {
-    auto process = TrainerProcess::start({"/bin/sh", {"-c", "exec sleep 100"}, output},
+    auto process = TrainerProcess::start({"/bin/sh", {"-c", "exec sleep 100"}, output, {}},
                                          {[](auto) {}, [&](int code) { status = code; }});
     ASSERT_TRUE(process.ok());
   }
