@@ -11,7 +11,7 @@ enum class PlantedBug {
   none,
   skip_fence,   // items of an attempt that lost its lease are taken for the living one's
   early_ack,    // answers leave before their events are durable
-  double_rung,  // an entry of a rung is counted twice
+  double_rung,  // an entry of a rung is counted twice, again as that of the next setting
 };
 
 #ifdef FATHOM_PLANTED_BUGS

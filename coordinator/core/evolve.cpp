@@ -132,7 +132,7 @@ Status on(State& state, const event::RungEntered& event, At) {
   }
   group.stopper.restore({job->index, event.rung(), event.value(), event.keep_going(), event.held()});
   if (planted(PlantedBug::double_rung)) {
-    group.stopper.restore({job->index, event.rung(), event.value(), event.keep_going(), event.held()});
+    group.stopper.restore({job->index + 1, event.rung(), event.value(), event.keep_going(), event.held()});
   }
   if (!event.decided()) setting->second.judged = event.rung() + 1;
   setting->second.stopped = setting->second.stopped || !event.keep_going();

@@ -123,25 +123,25 @@ def a_start_takes_the_newest_snapshot_that_can_be_used():
         wait_until("snapshots are made", lambda: len(snapshots(cluster)) == 2)
         jobs = cluster.items(f"/api/v1/sweeps/{sweep}/jobs")
 
-        def restarted(from_event):
-            cluster.kill("coordinator")
+        def starts(from_event):
             cluster.start_coordinator()
             started = [line for line in cluster.log_tail("coordinator", 50).splitlines() if "coordinator started" in line][-1]
             expect(f"snapshot={from_event}" in started, f"began from another snapshot than {from_event}: {started}")
             expect(cluster.items(f"/api/v1/sweeps/{sweep}/jobs") == jobs, "the jobs are not what they were")
 
+        cluster.kill("coordinator")
         newest, older = snapshots(cluster)
-        restarted(newest)
+        starts(newest)
         expect(not stop_and_verify(cluster)["problems"], "a snapshot is not what the log gives")
         damaged = cluster.state / "coordinator" / "snapshots" / f"snapshot-{newest}"
         data = bytearray(damaged.read_bytes())
         data[len(data) // 2] ^= 4
         damaged.write_bytes(data)
         expect("does not match its checksum" in tool(cluster.state, "verify", code=1), "a damaged snapshot is not noticed")
-        cluster.start_coordinator()
-        restarted(older)
+        starts(older)
+        cluster.kill("coordinator")
         shutil.rmtree(damaged.parent)
-        restarted(0)
+        starts(0)
         cluster.start_worker()
         ended(cluster, cluster.submit(noop_sweep.sweep("after", stages=False))["id"])
         stop(cluster)

@@ -142,7 +142,9 @@ void Checker::check_order(const event::Event& event) {
       complain("I3: job " + std::to_string(job) + " " + end->second.how + " and was given out again");
     }
   }
-  if (event.has_rung_entered() && !rungs_.emplace(event.rung_entered().job(), event.rung_entered().rung()).second) {
+  // A verdict that was held is told by a second event of the same entry.
+  const bool entered = event.has_rung_entered() && !event.rung_entered().decided();
+  if (entered && !rungs_.emplace(event.rung_entered().job(), event.rung_entered().rung()).second) {
     complain("I9: job " + std::to_string(event.rung_entered().job()) + " entered rung " +
              std::to_string(event.rung_entered().rung()) + " twice");
   }

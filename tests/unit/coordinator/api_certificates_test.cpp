@@ -31,11 +31,14 @@ class CertificatesTest : public WorkerApiTest {
     EXPECT_EQ(made.status, 201) << made.body;
     return json::parse(made.body)["token"];
   }
-  // The last line about workers with this method and status.
+  // Whether there is a line about workers with this method and status: it is written after the answer.
   [[nodiscard]] bool audited(const std::string& method, int status, const std::string& who = "") const {
-    for (const json& line : audit()) {
-      if (line["role"] == "worker" && line["method"] == method && line["status"] == status && line["who"] == who)
-        return true;
+    for (int i = 0; i < 500; ++i) {
+      for (const json& line : audit()) {
+        if (line["role"] == "worker" && line["method"] == method && line["status"] == status && line["who"] == who)
+          return true;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return false;
   }
