@@ -144,7 +144,7 @@ def install():
 
 def build(parts):
     deploy("build", "release", "fathom", "fathom-coordinator", "fathom-worker", "fathom-trainer", "noop_trainer", "link_tests", "fathom_sim", "fathom_sim_planted",
-           *[f"unit_{area}" for area in {*AS_SHIPPED, "trainer", "tokenizer"}])
+           *[f"unit_{area}" for area in {*AS_SHIPPED, "trainer", "tokenizer", "sweeps"}])
     if "unit" in parts:
         deploy("build", "dev", *[f"unit_{area}" for area in SANITIZED])
     if "fuzz" in parts:
@@ -164,7 +164,7 @@ def part_unit():
         gtest(RELEASE / "bin" / f"unit_{area}", f"unit {area}", "-*Golden*:Gpu.*")
     # Theirs need nothing of ../shared.
     gtest(DEV / "bin" / "unit_sweeps", "unit sweeps, golden files", "*Golden*-RandomFilesGolden*")
-    gtest(DEV / "bin" / "unit_sweeps", "unit sweeps, random files", "RandomFilesGolden*", 1800)
+    gtest(RELEASE / "bin" / "unit_sweeps", "unit sweeps, random files", "RandomFilesGolden*")  # minutes under the sanitizers
 
 
 def part_golden():
