@@ -59,7 +59,8 @@ bool has_capabilities() {
   return std::ranges::all_of(kNeeded, [&](int bit) { return (sets[0].permitted >> bit & 1U) != 0; });
 }
 
-// Whoever knows the name of something inside may go through the two folders above; listing them stays the worker's.
+// Whoever knows the name of something inside may go through the folders above, up to the state folder; listing them
+// stays the worker's.
 void let_through(const fs::path& folder) {
   std::error_code ignored;
   fs::path above = folder;
@@ -100,8 +101,8 @@ Result<Sandbox> Sandbox::make(const std::string& user, std::uint64_t address_spa
   if (user == "auto" && !has_capabilities()) {
     spdlog::warn(
         "trainers run as root: this container lacks a capability (CHOWN, SETUID, SETGID, DAC_READ_SEARCH) that it "
-        "takes to "
-        "start them as nobody; grant it, or name a user in trainer.user");
+        "takes "
+        "to start them as nobody; grant it, or name a user in trainer.user");
     return made;
   }
   made.switch_user = true;

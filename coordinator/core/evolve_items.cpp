@@ -4,6 +4,7 @@
 
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
+#include "sweeps/search/verdicts.hpp"
 
 namespace fathom::core {
 namespace {
@@ -27,11 +28,6 @@ void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const Checkp
     if (--old->second == 0) state.checkpoint_uses.erase(old);
   }
   slot = checkpoint;
-}
-
-// Strictly: an equal value later is not better (the earlier epoch wins a tie).
-bool better(sweeps::Goal goal, double value, double than) {
-  return goal == sweeps::Goal::maximize ? value > than : value < than;
 }
 
 // The value at a rung is that of the first report at or after it (rule 7); one report may cross several.
@@ -90,7 +86,7 @@ Status on(State& state, const event::ReportRecorded& event, At) {
   job->epoch = event.epoch();
   job->step = event.step();
   job->objective = event.objective();
-  if (!job->best || better(sweep.plan->goal, event.objective(), *job->best)) {
+  if (!job->best || sweeps::better(sweep.plan->goal, event.objective(), *job->best)) {
     job->best = event.objective();  // the earlier epoch on a tie (rule 8)
     job->best_epoch = event.epoch();
   }

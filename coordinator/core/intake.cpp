@@ -5,6 +5,7 @@
 
 #include "coordinator/core/event.pb.h"
 #include "coordinator/core/machine.hpp"
+#include "sweeps/setting.hpp"
 
 namespace fathom::core {
 namespace {
@@ -49,14 +50,6 @@ Dependents dependents_of(const sweeps::Plan& plan) {
   return out;
 }
 
-// What makes two jobs of a group one setting: everything but the seed.
-std::string setting_key(const sweeps::Job& job, std::uint32_t group) {
-  std::string key =
-      std::to_string(group) + '\n' + job.task + '\n' + job.drop + '\n' + job.set + '\n' + std::to_string(job.keep);
-  for (const auto& [name, value] : job.parameters) key += '\n' + name + '=' + value.dump();
-  return key;
-}
-
 void group_stage(Sweep& sweep, std::uint32_t stage_index) {
   const sweeps::Plan& plan = *sweep.plan;
   const sweeps::Stage& stage = plan.stages[stage_index];
@@ -70,7 +63,8 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
       if (rule.max == 0) rule.max = job.epochs;  // the tasks of the stage differ; a group has one task
       sweep.groups.push_back({sweeps::Stopper(std::move(rule), plan.goal), {}});
     }
-    const JobIndex first = settings.try_emplace(setting_key(job, found->second), i).first->second;
+    const JobIndex first =
+        settings.try_emplace(std::to_string(found->second) + '\n' + sweeps::setting_of(job), i).first->second;
     sweep.group_of[i] = found->second;
     sweep.setting_of[i] = first;
     sweep.groups[found->second].settings[first].jobs.push_back(i);

@@ -12,7 +12,7 @@ namespace {
 
 Error damaged(const std::string& what) { return Error{Errc::corrupt, "the snapshot is damaged: " + what}; }
 
-File get(const snapshot::File& file) { return {file.path(), file.sha256(), file.size()}; }
+File get(const event::File& file) { return {file.path(), file.sha256(), file.size()}; }
 
 Checkpoint get(const snapshot::Checkpoint& in) {
   return {in.epoch(), in.step(), get(in.file()), in.objective(), in.best()};
@@ -21,7 +21,7 @@ Checkpoint get(const snapshot::Checkpoint& in) {
 Outcome get(const snapshot::Outcome& in) {
   Outcome outcome{{}, in.epoch(), in.has_files(), {}};
   if (in.has_objective()) outcome.objective = in.objective();
-  for (const snapshot::File& file : in.files()) outcome.files.push_back(get(file));
+  for (const event::File& file : in.files()) outcome.files.push_back(get(file));
   return outcome;
 }
 
@@ -187,12 +187,12 @@ Status Restorer::take_worker(const snapshot::Worker& in) {
   worker.uid = in.uid(), worker.name = in.name();
   worker.state = static_cast<WorkerState>(in.state());
   for (const snapshot::Device& device : in.devices()) {
-    worker.devices.push_back(
-        {{device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()},
-         0,
-         false,
-         device.warm_model(),
-         device.warm_task()});
+    const event::Device& own = device.device();
+    worker.devices.push_back({{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory()},
+                              0,
+                              false,
+                              device.warm_model(),
+                              device.warm_task()});
   }
   state_.worker_by_uid.emplace(worker.uid, worker.number);
   return success();

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kJobsInARecord = 1024;
 
-void put(const File& file, snapshot::File& out) {
+void put(const File& file, event::File& out) {
   out.set_path(file.path);
   out.set_sha256(file.sha256);
   out.set_size(file.size);
@@ -98,9 +98,10 @@ void put(const Worker& worker, snapshot::Worker& out) {
   out.set_state(static_cast<std::uint32_t>(worker.state));
   for (const DeviceState& device : worker.devices) {
     snapshot::Device& to = *out.add_devices();
-    to.set_name(device.device.name), to.set_kind(device.device.kind);
-    to.set_threads(device.device.threads), to.set_slots(device.device.slots);
-    to.set_model(device.device.model), to.set_memory(device.device.memory);
+    event::Device& own = *to.mutable_device();
+    own.set_name(device.device.name), own.set_kind(device.device.kind);
+    own.set_threads(device.device.threads), own.set_slots(device.device.slots);
+    own.set_model(device.device.model), own.set_memory(device.device.memory);
     to.set_warm_model(device.model), to.set_warm_task(device.task);
   }
 }

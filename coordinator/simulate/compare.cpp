@@ -6,6 +6,7 @@
 
 #include "coordinator/simulate/simulation.hpp"
 #include "sweeps/search/verdicts.hpp"
+#include "sweeps/setting.hpp"
 
 namespace fathom::simulate {
 namespace {
@@ -32,7 +33,7 @@ std::map<std::string, Group> groups_of(const sweeps::Plan& plan, const Run& run,
     const sweeps::Job& job = plan.jobs[i];
     if (!plan.stages[job.stage].stop) continue;
     Group& group = out[job.group];
-    const auto [found, fresh] = place.try_emplace(job.group + "\n" + setting_of(job), group.size());
+    const auto [found, fresh] = place.try_emplace(job.group + "\n" + sweeps::setting_of(job), group.size());
     if (fresh) group.push_back({job.parameters});
     Setting& setting = group[found->second];
     const bool diverged = !full.jobs[i].best || full.jobs[i].state != "succeeded";

@@ -5,6 +5,7 @@
 
 #include "coordinator/core/machine.hpp"
 #include "sweeps/expand/expander.hpp"
+#include "sweeps/setting.hpp"
 
 namespace fathom::simulate {
 namespace {
@@ -56,13 +57,6 @@ double uniform(const std::string& text) {
 
 }  // namespace
 
-std::string setting_of(const sweeps::Job& job) {
-  std::string key =
-      std::to_string(job.stage) + "\n" + job.task + "\n" + job.drop + "\n" + job.set + "\n" + std::to_string(job.keep);
-  for (const auto& [name, value] : job.parameters) key += "\n" + name + "=" + value.dump();
-  return key;
-}
-
 Result<Curves> Curves::read(const std::string& text) {
   const json file = json::parse(text, nullptr, false);
   if (!file.is_object()) return wrong("the file is not a JSON object");
@@ -100,7 +94,7 @@ Result<Curve> Curves::of(const sweeps::Plan& plan, const sweeps::Job& job) const
 // Each setting has its own end and speed, each seed its own end near that, each epoch its own noise: curves cross, as
 // real ones do.
 Curve Curves::synthetic(const sweeps::Plan& plan, const sweeps::Job& job) const {
-  const std::string setting = std::to_string(synthetic_->seed) + "\n" + setting_of(job);
+  const std::string setting = std::to_string(synthetic_->seed) + "\n" + sweeps::setting_of(job);
   const std::string seed = setting + "\n" + std::to_string(job.seed);
   const auto noise = [&](const std::string& text) { return synthetic_->noise * (2 * uniform(text) - 1); };
   const double end = 0.5 + 0.45 * uniform(setting + "\nend") + noise(seed);

@@ -45,7 +45,4 @@ class Curves {
   double epoch_seconds_ = 1;
 };
 
-// What makes two jobs of a stage one setting: everything but the seed.
-std::string setting_of(const sweeps::Job& job);
-
 }  // namespace fathom::simulate

@@ -1,27 +1,10 @@
 #include <ATen/ops/empty_like.h>
 
 #include "trainer/packed/gemm.hpp"
-#include "trainer/packed/site.hpp"
+#include "trainer/packed/inlet.hpp"
 
 namespace fathom::trainer::packed {
 namespace {
-
-NormArgs arrival_norm(const Run& run, const Arrival& arrival) {
-  NormArgs args;
-  args.width = run.hidden();
-  args.product = arrival.product;
-  args.bias = arrival.bias;
-  args.mask = arrival.mask;
-  args.places = arrival.rows.places;
-  return args;
-}
-
-void add_norm(NormArgs& args, const FrozenNorm& norm, float* y) {
-  args.gamma = norm.gamma;
-  args.beta = norm.beta;
-  args.eps = norm.eps;
-  args.y = y;
-}
 
 class PlainSite final : public SitePass {
  public:
@@ -59,8 +42,6 @@ class PlainSite final : public SitePass {
 };
 
 // What the down projection reads.
-enum class Feed { normed, product, input };
-
 Feed feed_of(const AdapterConfig& config) {
   if (config.is_parallel) return Feed::input;
   return config.original_ln_before ? Feed::normed : Feed::product;
@@ -71,7 +52,7 @@ class AdapterSite final : public SitePass {
   AdapterSite(const Adapter& adapter, std::int64_t layer, Site site)
       : module_(*adapter.at(layer, site)),
         config_(adapter.config),
-        feed_(feed_of(adapter.config)),
+        inlet_(feed_of(adapter.config)),
         width_(module_.down.weight.size(0)),
         mask_site_(dropout_site::in_layer(layer, dropout_site::adapter + static_cast<std::uint32_t>(site))) {
     curve_of(config_.activation, &curve_);
@@ -81,49 +62,29 @@ class AdapterSite final : public SitePass {
   Departure backward(const Run& run, float* d_y) override;
 
  private:
-  void arrive(const Run& run);
   void learn(const Run& run, const float* d_up);
   Departure leave(const Run& run, float* d_sum) const;
 
   const Bottleneck& module_;
   const AdapterConfig& config_;
-  const Feed feed_;
+  Inlet inlet_;
   const std::int64_t width_;  // of the bottleneck
   const std::uint32_t mask_site_;
   Curve curve_ = Curve::identity;
   Mask mask_;  // of the adapter's own dropout
   bool below_ = false;
   Arrival arrival_;
-  const float* fed_ = nullptr;                           // what the down projection read
-  float *first_sum_ = nullptr, *first_stats_ = nullptr;  // of LN(h + x), for its backward
-  float *inner_ = nullptr, *slope_ = nullptr;            // curve(down) and its derivative [rows, width]
-  float *sum_ = nullptr, *stats_ = nullptr;              // of the last LayerNorm
-  float* d_inner_ = nullptr;                             // gradient of the down product
+  const float* fed_ = nullptr;                 // what the down projection read
+  float *inner_ = nullptr, *slope_ = nullptr;  // curve(down) and its derivative [rows, width]
+  float *sum_ = nullptr, *stats_ = nullptr;    // of the last LayerNorm
+  float* d_inner_ = nullptr;                   // gradient of the down product
 };
-
-// h into the place of the product, and what the down projection reads.
-void AdapterSite::arrive(const Run& run) {
-  auto args = arrival_norm(run, arrival_);
-  args.part = arrival_.product;
-  fed_ = feed_ == Feed::input ? arrival_.x : arrival_.product;
-  if (feed_ == Feed::normed) {
-    float* z = run.take(arrival_.rows, run.hidden());
-    args.residual = arrival_.x;
-    add_norm(args, arrival_.norm, z);
-    if (below_) {
-      args.sum = first_sum_ = run.take(arrival_.rows, run.hidden());
-      args.stats = first_stats_ = run.take(arrival_.rows, 2);
-    }
-    fed_ = z;
-  }
-  run.norm(args, arrival_.rows);
-}
 
 void AdapterSite::forward(const Run& run, const Arrival& arrival, float* y, bool keep, bool below) {
   arrival_ = arrival;
   below_ = keep && below;
   mask_ = run.mask(config_.dropout, mask_site_);
-  arrive(run);
+  fed_ = inlet_.arrive(run, arrival, below_);
   const auto& rows = arrival.rows;
   const std::int64_t hidden = run.hidden();
   slope_ = run.take(rows, width_);
@@ -184,35 +145,7 @@ Departure AdapterSite::leave(const Run& run, float* d_sum) const {
   const auto& rows = arrival_.rows;
   float* d_fed = run.take(rows, run.hidden());
   product_nn(d_fed, d_inner_, module_.down.weight.const_data_ptr<float>(), rows.count, run.hidden(), width_);
-  NormBackArgs args;
-  args.width = run.hidden();
-  args.places = rows.places;
-  args.mask = arrival_.mask;
-  args.d_y = d_fed;
-  args.add = d_sum;
-  float* d_product = run.take(rows, run.hidden());
-  args.d_part = d_product;
-  if (feed_ == Feed::normed) {
-    args.sum = first_sum_;
-    args.stats = first_stats_;
-    args.gamma = arrival_.norm.gamma;
-    args.d_sum = d_sum;
-    run.norm_back(args, rows);
-    return {d_product, d_sum};
-  }
-  if (feed_ == Feed::product) {
-    run.norm_back(args, rows);
-    return {d_product, d_sum};
-  }
-  // Beside the sub-block: its product sees the sum only, its input the adapter as well.
-  args.d_sum = d_fed;
-  args.d_part = nullptr;
-  run.norm_back(args, rows);
-  args.d_y = d_sum;
-  args.add = args.d_sum = nullptr;
-  args.d_part = d_product;
-  run.norm_back(args, rows);
-  return {d_product, d_fed};
+  return inlet_.leave(run, d_fed, d_sum);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "trainer/packed/encoder.hpp"
 
 #include "trainer/packed/gemm.hpp"
+#include "trainer/packed/inlet.hpp"
 
 namespace fathom::trainer::packed {
 namespace {
@@ -41,10 +42,8 @@ Flow Encoder::embed() const {
   run_.embed(args, layout_.tokens);
   NormArgs norm;
   norm.width = run_.hidden();
-  norm.product = norm.y = args.out;
-  norm.gamma = run_.base.embedding_norm().gamma;
-  norm.beta = run_.base.embedding_norm().beta;
-  norm.eps = run_.base.embedding_norm().eps;
+  norm.product = args.out;
+  add_norm(norm, run_.base.embedding_norm(), args.out);
   norm.places = layout_.places.data();
   norm.mask_after = run_.mask(run_.base.config().hidden_dropout, dropout_site::embeddings, recipe_ == Recipe::hf);
   run_.norm(norm, all());

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "trainer/packed/gemm.hpp"
-#include "trainer/packed/site.hpp"
+#include "trainer/packed/inlet.hpp"
 
 namespace fathom::trainer::packed {
 namespace {
@@ -49,7 +49,6 @@ class FusionSite final : public SitePass {
   Departure backward(const Run& run, float* d_y) override;
 
  private:
-  void arrive(const Run& run);
   void score(const Run& run, bool keep);
   void ask(const Run& run, bool keep);
   void mix(const Run& run);
@@ -59,14 +58,13 @@ class FusionSite final : public SitePass {
   Members members_;
   const FusionLayer& layer_;
   const FusionConfig& config_;
-  const bool normed_;  // the members read LN(h + x), else h
+  Inlet inlet_;
   const std::uint32_t mask_site_;
   Curve curve_ = Curve::identity;
   bool below_ = false;
   Arrival arrival_;
   FusionArgs fuse_;
-  float* z_ = nullptr;  // what members and query read
-  float *first_sum_ = nullptr, *first_stats_ = nullptr;
+  const float* z_ = nullptr;                   // what members and query read
   float *inner_ = nullptr, *slope_ = nullptr;  // of all members [rows, width]
   float* query_ = nullptr;                     // q; null in evaluation, where only g is made
   float* asked_ = nullptr;                     // g = W_kᵀ q
@@ -80,7 +78,7 @@ FusionSite::FusionSite(const Setup& setup, std::int64_t layer, Site site)
     : layer_(*setup.fusion->at(layer, site)),
       config_(setup.fusion->config),
       // The last member's config decides, present in this layer or not.
-      normed_(setup.children.back().adapter->config.original_ln_before),
+      inlet_(setup.children.back().adapter->config.original_ln_before ? Feed::normed : Feed::product),
       mask_site_(dropout_site::in_layer(layer, dropout_site::fusion_scores + static_cast<std::uint32_t>(site))) {
   curve_of(setup.children.back().adapter->config.activation, &curve_);
   for (const auto& child : setup.children) {
@@ -90,29 +88,6 @@ FusionSite::FusionSite(const Setup& setup, std::int64_t layer, Site site)
     members_.modules.push_back(module);
     members_.offsets.push_back(members_.offsets.back() + module->down.weight.size(0));
   }
-}
-
-// h into the place of the product, and z.
-void FusionSite::arrive(const Run& run) {
-  NormArgs args;
-  args.width = run.hidden();
-  args.product = args.part = arrival_.product;
-  args.bias = arrival_.bias;
-  args.mask = arrival_.mask;
-  args.places = arrival_.rows.places;
-  z_ = arrival_.product;
-  if (normed_) {
-    args.y = z_ = run.take(arrival_.rows, run.hidden());
-    args.residual = arrival_.x;
-    args.gamma = arrival_.norm.gamma;
-    args.beta = arrival_.norm.beta;
-    args.eps = arrival_.norm.eps;
-    if (below_) {
-      args.sum = first_sum_ = run.take(arrival_.rows, run.hidden());
-      args.stats = first_stats_ = run.take(arrival_.rows, 2);
-    }
-  }
-  run.norm(args, arrival_.rows);
 }
 
 // g = W_kᵀ (W_q z + b_q).
@@ -177,7 +152,7 @@ void FusionSite::forward(const Run& run, const Arrival& arrival, float* y, bool 
   arrival_ = arrival;
   below_ = keep && below;
   members_.stack(run);
-  arrive(run);
+  z_ = inlet_.arrive(run, arrival, below_);
   score(run, keep);
   mix(run);
   const auto& rows = arrival.rows;
@@ -188,10 +163,7 @@ void FusionSite::forward(const Run& run, const Arrival& arrival, float* y, bool 
   args.product = args.sum = sum_;
   args.residual = arrival.product;
   args.more = arrival.x;
-  args.gamma = arrival.norm.gamma;
-  args.beta = arrival.norm.beta;
-  args.eps = arrival.norm.eps;
-  args.y = y;
+  add_norm(args, arrival.norm, y);
   if (keep) args.stats = stats_ = run.take(rows, 2);
   run.norm(args, rows);
 }
@@ -258,21 +230,7 @@ Departure FusionSite::leave(const Run& run, float* d_sum) {
   product_nn(d_z, d_query_, data(layer_.query->weight), rows.count, hidden, hidden);
   run.multiply(fuse_.d_inner, slope_, rows.count * width);
   product_nn(d_z, fuse_.d_inner, members_.down, rows.count, hidden, width, /*add=*/true);
-  NormBackArgs args;
-  args.width = hidden;
-  args.places = rows.places;
-  args.mask = arrival_.mask;
-  args.d_y = d_z;
-  args.add = d_sum;
-  args.d_part = run.take(rows, hidden);
-  if (normed_) {
-    args.sum = first_sum_;
-    args.stats = first_stats_;
-    args.gamma = arrival_.norm.gamma;
-    args.d_sum = d_sum;
-  }
-  run.norm_back(args, rows);
-  return {args.d_part, d_sum};
+  return inlet_.leave(run, d_z, d_sum);
 }
 
 }  // namespace

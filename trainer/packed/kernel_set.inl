@@ -1,0 +1,36 @@
+// The kernels for one instruction set; CMakeLists.txt compiles each kernels_*.cpp with its flags. The includer names the
+// table of its kernels in FATHOM_KERNELS and the floats of a vector in FATHOM_LANES. Nothing but plain types is included:
+// an inline function of a library compiled here could be the copy that the whole program uses.
+#include "trainer/model/dropout_hash.hpp"
+#include "trainer/packed/kernels.hpp"
+
+#define FATHOM_TEXT_OF(name) #name
+#define FATHOM_TEXT(name) FATHOM_TEXT_OF(name)
+#define FATHOM_JOINED_OF(a, b) a##b
+#define FATHOM_JOINED(a, b) FATHOM_JOINED_OF(a, b)
+
+namespace fathom::trainer::packed {
+namespace {
+
+constexpr int kLanes = FATHOM_LANES;
+
+template <int N>
+struct Count {
+  static constexpr int value = N;
+};
+
+// The vectors first: the others are written in them.
+#include "trainer/packed/lanes.inl"
+
+#include "trainer/packed/attention.inl"
+#include "trainer/packed/fusion.inl"
+#include "trainer/packed/rows.inl"
+
+}  // namespace
+
+extern const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS);
+const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = {
+    FATHOM_TEXT(FATHOM_KERNELS), embed,     norm,  norm_back, activate, multiply, fuse, fuse_back, attention_scratch,
+    attend,                      attend_back};
+
+}  // namespace fathom::trainer::packed
