@@ -80,11 +80,10 @@ Status hand_over(const fs::path& folder, uid_t uid, gid_t gid) {
 bool is_passed_on(std::string_view name) {
   static constexpr std::array<std::string_view, 9> kNames = {"PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH",
                                                              "TERM", "USER", "LOGNAME",  "TMP"};
-  static constexpr std::array<std::string_view, 15> kPrefixes = {"LC_",       "OMP_",  "MKL_",  "KMP_",    "GOMP_",
-                                                                 "OPENBLAS_", "OMPI_", "PMIX_", "PRTE_",   "CUDA",
-                                                                 "NCCL_",     "UBSAN", "ASAN_", "NVIDIA_", "FATHOM_"};
-  // Settings of our own programs can name tokens and hold addresses; a trainer gets its own by its command line.
-  if (name.starts_with("FATHOM_WORKER_") || name.starts_with("FATHOM_COORDINATOR_")) return false;
+  // Of our own only what a trainer or a test's trainer reads: others can name tokens and hold addresses.
+  static constexpr std::array<std::string_view, 18> kPrefixes = {
+      "LC_",  "OMP_",  "MKL_",  "KMP_",  "GOMP_",   "OPENBLAS_",      "OMPI_",        "PMIX_",         "PRTE_",
+      "CUDA", "NCCL_", "UBSAN", "ASAN_", "NVIDIA_", "FATHOM_KERNELS", "FATHOM_NOOP_", "FATHOM_CRASH_", "FATHOM_TEST_"};
   return std::ranges::find(kNames, name) != kNames.end() ||
          std::ranges::any_of(kPrefixes, [&](std::string_view prefix) { return name.starts_with(prefix); });
 }

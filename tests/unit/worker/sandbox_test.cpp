@@ -47,6 +47,7 @@ class SandboxTest : public testing::Test {
 TEST_F(SandboxTest, PassesOnWhatATrainerHasUseForAndNoSecrets) {
   ::setenv("AWS_SECRET_ACCESS_KEY", "planted", 1);
   ::setenv("FATHOM_WORKER_JOIN_TOKEN", "planted", 1);
+  ::setenv("FATHOM_TOKEN", "planted", 1);
   ::setenv("OMP_WAIT_POLICY", "passive", 1);
   ::setenv("MY_LIBRARY", "wanted", 1);
   const std::string seen = run("env", Sandbox::make("none", 0, {"MY_LIBRARY"}).value());
@@ -54,7 +55,8 @@ TEST_F(SandboxTest, PassesOnWhatATrainerHasUseForAndNoSecrets) {
   EXPECT_NE(seen.find("OMP_WAIT_POLICY=passive"), std::string::npos) << seen;
   EXPECT_NE(seen.find("MY_LIBRARY=wanted"), std::string::npos) << seen;
   EXPECT_NE(seen.find("HOME=" + scratch().string()), std::string::npos) << seen;
-  for (const char* name : {"AWS_SECRET_ACCESS_KEY", "FATHOM_WORKER_JOIN_TOKEN", "MY_LIBRARY"}) ::unsetenv(name);
+  for (const char* name : {"AWS_SECRET_ACCESS_KEY", "FATHOM_WORKER_JOIN_TOKEN", "FATHOM_TOKEN", "MY_LIBRARY"})
+    ::unsetenv(name);
 }
 
 TEST_F(SandboxTest, HasNoDescriptorsButItsOwn) {
