@@ -1,4 +1,5 @@
 // Determined: hyperparameters, searcher, max_restarts, resources.
+#include <algorithm>
 #include <cmath>
 
 #include "sweeps/import/draft.hpp"
@@ -66,7 +67,7 @@ void take_stop(Draft& draft, const Node& searcher) {
   const std::string given = text_of(searcher, "num_rungs") + text_of(searcher, "max_rungs");
   const std::string rungs = given.empty() ? "5" : given;
   const std::string mode = text_of(searcher, "mode");
-  const int count = static_cast<int>(parse_number(rungs).value_or(5));
+  const int count = static_cast<int>(std::clamp(parse_number(rungs).value_or(5), 1.0, 60.0));
   const int brackets = mode == "conservative" ? count : mode == "aggressive" ? 1 : (count + 1) / 2;
   const bool adaptive = text_of(searcher, "name") == "adaptive_asha";
   draft.stop = "{method: asha, eta: " + divisor + ", rungs: " + rungs +

@@ -67,8 +67,10 @@ void take_stop(Draft& draft, const Node& node) {
   if (!text_of(node, "min_iter").empty()) {
     draft.stop = "{method: asha, eta: " + eta + ", min: " + text_of(node, "min_iter") + "}";
   } else {
-    const std::string bands = text_of(node, "s").empty() ? "2" : text_of(node, "s");
-    draft.stop = "{method: asha, eta: " + eta + ", rungs: " + std::to_string(std::stoi(bands) + 1) + "}";
+    const auto bands = parse_number(text_of(node, "s").empty() ? "2" : text_of(node, "s"));
+    if (!bands || *bands < 0 || *bands > 60)
+      return draft.note("early_terminate.s '" + text_of(node, "s") + "' is no number of bands");
+    draft.stop = "{method: asha, eta: " + eta + ", rungs: " + std::to_string(std::lround(*bands) + 1) + "}";
     draft.note("early_terminate.max_iter: bands are counted down from train.epochs");
   }
   if (!text_of(node, "strict").empty()) draft.note("early_terminate.strict: a rung always keeps floor(n / eta)");

@@ -56,6 +56,19 @@ TEST(Import, DeterminedModesAreBrackets) {
   EXPECT_EQ(plan.jobs.front().seed, 7);
 }
 
+TEST(Import, WhatShouldBeANumberAndIsNoneIsSaid) {
+  for (const char* bands : {"two", "-1", "1e300"}) {
+    const auto out =
+        import_wandb("sweep.yaml", std::string("method: random\nparameters: {lr: {values: [0.1]}}\n") +
+                                       "early_terminate: {type: hyperband, max_iter: 9, s: " + bands + "}\n");
+    ASSERT_TRUE(out.ok()) << bands;
+    EXPECT_TRUE(std::ranges::any_of(out->notes, [](const std::string& one) {
+      return one.find("is no number of bands") != std::string::npos;
+    })) << bands;
+    EXPECT_EQ(out->yaml.find("stop:"), std::string::npos) << bands;
+  }
+}
+
 TEST(Import, WhatHasNoCounterpartIsSaid) {
   const auto notes = imported("wandb-grid").notes;
   const auto said = [&](const std::string& part) {
