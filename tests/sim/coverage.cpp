@@ -2,15 +2,28 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
+#include "coordinator/core/event.pb.h"
+
 namespace fathom::sim {
 
-using core::Phase;
+namespace {
+
+// The log's names: REST calls stopping, limiting and cancelling all "stopping".
+std::string phase_name(core::Phase phase) {
+  std::string name = event::Phase_Name(static_cast<event::Phase>(phase));
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return name;
+}
+
+}  // namespace
 
 void Coverage::hit(const std::string& fault, const core::State* state, const WorkerNumber* worker) {
   Row& row = faults[fault];
   ++row.times;
   if (state == nullptr) return;
-  const auto count = [&](const core::Job& job) { ++row.phases[core::name_of(core::phase_of(job))]; };
+  const auto count = [&](const core::Job& job) { ++row.phases[phase_name(core::phase_of(job))]; };
   if (worker != nullptr) {
     const core::Worker* known = state->worker(*worker);
     if (known == nullptr) return;

@@ -138,13 +138,22 @@ void trouble(World& world, SimWorker& worker) {
   hit(world, kNames[static_cast<int>(what)], &worker);
   world.network.trouble(worker.index(), world.random.chance(50) ? kWorker : kCoordinator, what);
 }
+// What is asked of a job and what befalls its worker meanwhile meet only when one follows the other.
+void another_soon(World& world) {
+  if (!world.random.chance(50)) return;
+  world.scheduler.after(world.random.millis(1, 300), Life(), [&world] {
+    if (!world.healed()) make_fault(world);
+  });
+}
 void cancel_job(World& world, SimWorker&) {
   hit(world, "a job is cancelled");
   world.people->cancel_a_job();
+  another_soon(world);
 }
 void cancel_sweep(World& world, SimWorker&) {
   hit(world, "a sweep is cancelled");
   world.people->cancel_a_sweep();
+  another_soon(world);
 }
 
 struct Fault {
@@ -175,8 +184,8 @@ constexpr std::array kFaults = {
     Fault{4, trouble<Trouble::lose>},
     Fault{4, trouble<Trouble::twice>},
     Fault{4, trouble<Trouble::swap>},
-    Fault{2, cancel_job},
-    Fault{1, cancel_sweep},
+    Fault{3, cancel_job},
+    Fault{2, cancel_sweep},
 };
 
 }  // namespace

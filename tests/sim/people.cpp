@@ -34,14 +34,17 @@ stages:
     needs: {{from: adapter}}
     sets: [all]
   evaluate: {{from: fusion, depths: [0]}}
-)";
+{1})";
+
+// Of the third sweep: an undisturbed job takes 9 s, one that was held up passes its wall.
+constexpr const char* kLimits = "limits: {concurrency: 6, job_wall: 10s, wall: 2m, failed: 6}\n";
 
 // Parsed and expanded once for all worlds: neither changes.
 const core::SubmitSweep& sweep_of(std::uint32_t number) {
   static std::map<std::uint32_t, core::SubmitSweep> made;
   const auto found = made.find(number);
   if (found != made.end()) return found->second;
-  const std::string yaml = fmt::format(kSweep, number);
+  const std::string yaml = fmt::format(kSweep, number, number == 3 ? kLimits : "");
   const sweeps::ParseResult parsed = sweeps::parse(yaml, {});
   if (!parsed.errors.empty()) throw std::logic_error(sweeps::render(parsed.errors.front()));
   auto plan = sweeps::expand(parsed.sweep);
@@ -85,7 +88,12 @@ void People::cancel(core::Command command, JobNumber job, SweepNumber sweep) {
 void People::cancel_a_job() {
   const core::State* state = world_.coordinator->state();
   if (state == nullptr || state->jobs.empty()) return;
-  const JobNumber job(1 + world_.random.below(state->jobs.size()));
+  JobNumber job(1 + world_.random.below(state->jobs.size()));
+  if (!state->leases.empty() && world_.random.chance(70)) {  // one that is in somebody's hands
+    auto lease = state->leases.begin();
+    std::advance(lease, static_cast<std::ptrdiff_t>(world_.random.below(state->leases.size())));
+    job = lease->second.fence.job;
+  }
   world_.say("people", "cancel job " + std::to_string(job.value()));
   cancel(core::CancelJob{job}, job, {});
 }

@@ -186,7 +186,14 @@ void SimTrainer::finish(const Fence& fence, Run& run) {
   runs_.erase(fence);
 }
 
+// A step and its checkpoint take a while, and the job may end by itself meanwhile.
 void SimTrainer::stop(const Fence& fence) {
+  const auto found = runs_.find(fence);
+  if (found == runs_.end()) return;
+  world_.scheduler.after(world_.random.millis(10, 400), found->second.life, [this, fence] { stop_now(fence); });
+}
+
+void SimTrainer::stop_now(const Fence& fence) {
   const auto found = runs_.find(fence);
   if (found == runs_.end() || stuck_) return;
   found->second.life.end();

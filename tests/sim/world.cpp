@@ -65,6 +65,8 @@ void World::heal() {
   healed_ = true;
   say("world", "no more faults from here on");
   network.heal();
+  coordinator->disk.full = coordinator->disk.broken_sync = coordinator->artifacts().full = false;
+  for (const auto& worker : workers) worker->disk.full = worker->disk.broken_sync = false;
 }
 
 bool World::done() const {

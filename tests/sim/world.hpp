@@ -57,6 +57,7 @@ class World {
   void complain(const std::string& what) { checker.complain(what); }
   [[nodiscard]] bool done() const;
   void heal();
+  [[nodiscard]] bool healed() const { return healed_; }  // nothing may go wrong any more
 
   const WorldOptions options;
   Scheduler scheduler;
