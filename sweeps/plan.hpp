@@ -11,6 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "sweeps/job_settings.hpp"
+
 namespace fathom::sweeps {
 
 // Position of a job in Plan::jobs: stage, task, drop, set, parameters by name, seed (rule 16).
@@ -51,7 +53,7 @@ struct Job {
   std::uint32_t keep = 0;  // prune: adapters kept in each layer
   std::int64_t seed = 0;
   std::map<std::string, nlohmann::json> parameters;  // sampled parameters only, by their full name ("train.lr")
-  nlohmann::json settings;  // canonical settings, docs/protocol.md; what the trainer runs and what `id` hashes
+  JobSettings settings;                              // what the trainer runs and what `id` hashes
   std::vector<Need> needs;
   std::string group;         // comparison group of the stopping method (rule 7); equal text = same group
   std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate

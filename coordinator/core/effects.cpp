@@ -37,7 +37,7 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
     const Job& input = *state.job(job.inputs[i]);
     json entry = {{"job", state.planned(input).id}, {"folder", "inputs/" + name}};
     if (name == "source") {
-      entry["settings"] = state.planned(input).settings;
+      entry["settings"] = state.planned(input).settings.whole();
       entry["members"] = members_of(state, input);
       inputs["source"] = std::move(entry);
     } else {
@@ -60,7 +60,7 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   out.fence = fence_of(job);
   out.job_id = state.planned(job).id;
   out.device = granted.device();
-  out.settings = canonical_json(state.planned(job).settings);
+  out.settings = state.planned(job).settings.canonical();
   add_inputs(state, job, out);
   out.resume = job.latest_checkpoint;  // of whichever attempt: any worker can go on from it
   out.alone = granted.alone();

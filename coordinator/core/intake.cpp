@@ -91,11 +91,8 @@ void make_groups(Sweep& sweep) {
 
 // One base model a sweep (docs/protocol.md "settings"); a plan without the key is placed by emptiness alone.
 std::string model_of(const sweeps::Plan& plan) {
-  const nlohmann::json& settings = plan.jobs.front().settings;
-  if (!settings.is_object()) return {};
-  const auto model = settings.find("model");
-  if (model == settings.end() || !model->is_object()) return {};
-  return model->value("path", std::string());
+  const nlohmann::json model = plan.jobs.front().settings.member("model");
+  return model.is_object() ? model.value("path", std::string()) : std::string();
 }
 
 // Its queue, counters and name. No event follows but for needs that nothing can meet.

@@ -184,7 +184,7 @@ class Simulation {
 
   // train.patience is the trainer's own rule.
   [[nodiscard]] bool patience_is_over(const sweeps::Job& job, JobNumber number) const {
-    const json patience = job.settings.value(json::json_pointer("/train/patience"), json());
+    const json patience = job.settings.member("train").value("patience", json());
     return patience.is_number() && since_best_.at(number) >= patience.get<std::uint32_t>();
   }
 

@@ -51,7 +51,7 @@ Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job
                   job.task, job.drop, job.set, I{job.keep}, job.seed, nlohmann::json(job.parameters).dump(),
                   I{job.epochs}, std::string_view(job.needs.empty() ? "ready" : "blocked"));
   FATHOM_TRY(insert.run());
-  return settings.bind_all(number, job.settings.dump(), needs_json(job, first_job)).run();
+  return settings.bind_all(number, job.settings.canonical(), needs_json(job, first_job)).run();
 }
 
 }  // namespace

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "common/canonical_json.hpp"
 #include "common/sha256.hpp"
 #include "sweeps/resolve/conditions.hpp"
 
@@ -44,7 +43,7 @@ void Builder::warn_small_groups(const Stage& stage) {
 bool Builder::add(Job job, std::uint32_t setting) {
   job.stage = static_cast<std::uint32_t>(stage_);
   if (identities) {
-    job.id = sha256_hex(canonical_json(job.settings)).substr(0, 16);
+    job.id = sha256_hex(job.settings.canonical()).substr(0, 16);
     const auto [known, is_new] = by_id_.try_emplace(job.id, static_cast<JobIndex>(out_.plan.jobs.size()));
     if (!is_new) {
       ++reused_;

@@ -48,6 +48,9 @@ class Builder {
   // A need in the form that is hashed: a job id, or what is chosen among.
   [[nodiscard]] nlohmann::json asked(const Need& need) const;
 
+  // Everything but the seed and the inputs of a job, held once by all that share it.
+  [[nodiscard]] JobSettings share(const nlohmann::json& settings) { return JobSettings(pool_.share(settings)); }
+
   Expansion take() { return std::move(out_); }
   Plan& plan() { return out_.plan; }
 
@@ -57,6 +60,7 @@ class Builder {
   Expansion out_;
   std::vector<std::vector<Model>> models_;  // by stage
   std::unordered_map<std::string, JobIndex> by_id_;
+  SettingsPool pool_;
   std::size_t stage_ = 0;
   std::size_t reused_ = 0;  // jobs of this stage that an earlier one has
 };

@@ -142,7 +142,7 @@ class FusionStage {
     if (is_excluded(job, stage_.at("exclude")) || !all_members(set, job.drop)) return true;
     const json& train = stage_.at("train")[task_place(job.task)];
     job.epochs = epochs_of(train, point);
-    const json settings = builder_.identities ? settings_of(task, drop, set, train, point) : json();
+    if (builder_.identities) job.settings = builder_.share(settings_of(task, drop, set, train, point));
     for (const auto& [seed, place] : runs(members(set.at(0), job.drop, nullptr).seeds)) {
       Job one = job;
       one.seed = seed;
@@ -151,7 +151,7 @@ class FusionStage {
       one.group =
           group_of(one, stage_.at("name"),
                    stage_.at("stop").is_null() ? json::array({"task", "drop", "set"}) : stage_.at("stop").at("per"));
-      if (builder_.identities) one.settings = with_needs(settings, one);
+      if (builder_.identities) add_own(one);
       if (!builder_.add(std::move(one), setting_)) return false;
     }
     ++setting_;
@@ -172,11 +172,11 @@ class FusionStage {
     return settings;
   }
 
-  [[nodiscard]] json with_needs(json settings, const Job& job) const {
-    settings["seed"] = job.seed;
-    settings["from"] = json::array();
-    for (const Need& need : job.needs) settings["from"].push_back(builder_.asked(need));
-    return settings;
+  void add_own(Job& job) const {
+    json from = json::array();
+    for (const Need& need : job.needs) from.push_back(builder_.asked(need));
+    job.settings.add("seed", job.seed);
+    job.settings.add("from", from);
   }
 
   [[nodiscard]] std::size_t task_place(const std::string& name) const {

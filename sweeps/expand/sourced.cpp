@@ -213,16 +213,26 @@ class SourcedStage {
     }
   }
 
+  // Jobs that ask the same of models of one task differ in their models alone.
+  const JobSettings& shared_settings(const std::string& task, Kind kind, const json& extra) {
+    const auto [known, is_new] = shared_.try_emplace({task, extra.dump()});
+    if (is_new) {
+      json settings = builder_.common();
+      settings["task"] = builder_.task(task);
+      settings[name_of(kind)] = extra;
+      known->second = builder_.share(settings);
+    }
+    return known->second;
+  }
+
   bool add(const Source& source, Kind kind, const json& extra) {
     Job job = source.like;
     job.kind = kind;
     job.group = group_of(job, stage_.at("name"), json::array({"task", "drop", "set"}));
     if (builder_.identities) {
-      job.settings = builder_.common();
-      job.settings["task"] = builder_.task(job.task);
-      job.settings[name_of(kind)] = extra;
-      job.settings["from"] = json::array({builder_.asked(source.need)});
-      if (kind == Kind::prune) job.settings["seed"] = job.seed;
+      job.settings = shared_settings(job.task, kind, extra);
+      job.settings.add("from", json::array({builder_.asked(source.need)}));
+      if (kind == Kind::prune) job.settings.add("seed", job.seed);
     }
     job.needs = {source.need};
     return builder_.add(std::move(job), source.setting);
@@ -233,6 +243,7 @@ class SourcedStage {
   const json& source_;
   std::vector<Source> sources_;
   std::vector<Source> prunes_;
+  std::map<std::pair<std::string, std::string>, JobSettings> shared_;  // by task and what is asked
   std::map<std::string, std::size_t> sets_;  // place of a set: order of appearance, none first
   std::uint32_t setting_ = 0;
 };

@@ -80,16 +80,13 @@ bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uin
   job.parameters = parameters_of(point);
   if (is_excluded(job, stage.at("exclude"))) return true;
   job.epochs = epochs_of(axes.train, point);
-  const json settings = builder.identities ? settings_of(builder, axes, point) : json();
+  if (builder.identities) job.settings = builder.share(settings_of(builder, axes, point));
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;
     one.group = group_of(one, stage.at("name"),
                          stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
-    if (builder.identities) {
-      one.settings = settings;
-      one.settings["seed"] = seed;
-    }
+    if (builder.identities) one.settings.add("seed", seed);
     if (!builder.add(std::move(one), setting)) return false;
   }
   return true;

@@ -2,7 +2,8 @@
 
   quality.py WORK_DIR prepare [--task sst2|mrpc|stsb|mr]   rows for both sides, out of ../shared/data/glue; mr: movie
                                                            reviews that deploy/quickstart fetches
-  quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`
+  quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`;
+                                                           --seeds N and --drops robust,specialized-03,… train less
   quality.py WORK_DIR reference [--task T] [--processes 2]  trains the same with `adapters` (FATHOM_PYTHON)
   quality.py WORK_DIR table   [--task T]                    writes WORK_DIR/TASK.md; exit 1 where a cell differs too much
   quality.py WORK_DIR plot    [--task T]                    writes WORK_DIR/TASK.svg (matplotlib)
@@ -57,11 +58,11 @@ def glue(folder):
     return {"train": (header, rows), "dev": read_tsv(GLUE / folder / "dev.tsv")}
 
 
-def prepare(work, task):
+def prepare(work, task, drops):
     folder, texts, label, outputs, metric = TASKS[task]
     target = work / "root" / "data" / task
     target.mkdir(parents=True, exist_ok=True)
-    sides = {"name": task, "labels": outputs, "metric": metric, "drops": DROPS, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
+    sides = {"name": task, "labels": outputs, "metric": metric, "drops": drops, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
              "batch": 32, "max_length": 128, "warmup": 0.06}
     splits = glue(folder) if folder else movie_reviews()
     names = sorted({row[1] for row in splits["train"][1]}) if task == "mr" else None
@@ -77,7 +78,16 @@ def prepare(work, task):
         shutil.copytree(CACHE / "demo" / "models" / "minilm", models / "minilm")  # workers follow no link out of their root
 
 
-def fathom(work, task, recipe, seeds):
+def asked(drops):
+    """The drops as the sweep file writes them."""
+    ways = ["standard: true"] if "standard" in drops else []
+    depths = [str(int(drop[-2:])) for drop in drops if drop.startswith("specialized")]
+    ways += [f"specialized: [{', '.join(depths)}]"] if depths else []
+    ways += [f"robust: 0..{LAYERS - 1}"] if DROPS[-1] in drops else []
+    return "{" + ", ".join(ways) + "}"
+
+
+def fathom(work, task, recipe, seeds, drops):
     def call(*arguments):
         subprocess.run([BIN / "fathom", "--state", work / "state", *arguments], check=True)
 
@@ -86,7 +96,8 @@ def fathom(work, task, recipe, seeds):
     try:
         listed = subprocess.run([BIN / "fathom", "--state", work / "state", "list", "--json"], check=True, capture_output=True, text=True)
         if name not in listed.stdout:
-            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds=1..{seeds}", "--name", name)
+            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds=1..{seeds}",
+                 "--set", f"stages.adapter.drop={asked(drops)}", "--name", name)
         call("watch", name)
         call("collect", name, "--out", work / name)
     finally:
@@ -123,7 +134,7 @@ def cells_of_reference(work, task):
 def compare(a, b):
     """Means, standard deviations, and whether the difference of the means is within the bound."""
     a, b = list(a.values()), list(b.values())
-    deviations = [statistics.stdev(values) for values in (a, b)]
+    deviations = [statistics.stdev(values) if len(values) > 1 else 0.0 for values in (a, b)]
     error = math.sqrt(deviations[0] ** 2 / len(a) + deviations[1] ** 2 / len(b))
     means = [statistics.fmean(values) for values in (a, b)]
     bound = max(0.02, 2 * error)
@@ -191,12 +202,13 @@ def main():
     parser.add_argument("--recipe", choices=["hf", "fast"], default="hf")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--drops", default=",".join(DROPS))
     options = parser.parse_args()
-    work = options.work.resolve()
+    work, drops = options.work.resolve(), options.drops.split(",")
     if options.step == "prepare":
-        return prepare(work, options.task)
+        return prepare(work, options.task, drops)
     if options.step == "fathom":
-        return fathom(work, options.task, options.recipe, options.seeds)
+        return fathom(work, options.task, options.recipe, options.seeds, drops)
     if options.step == "reference":
         return reference(work, options.task, options.processes, options.seeds)
     if options.step == "plot":

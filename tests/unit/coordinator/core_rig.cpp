@@ -43,7 +43,7 @@ sweeps::Job& Planner::add(const std::string& task) {
   job.kind = plan.stages.back().kind;
   job.task = task;
   job.drop = "standard";
-  job.settings = {{"kind", plan.stages.back().name}, {"model", {{"path", "models/minilm"}}}};
+  job.settings = sweeps::JobSettings({{"kind", plan.stages.back().name}, {"model", {{"path", "models/minilm"}}}});
   ++plan.stages.back().count;
   return job;
 }

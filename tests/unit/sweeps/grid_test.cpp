@@ -68,9 +68,9 @@ TEST(Grid, WhenMakesAParameterAbsentFromTheSettings) {
       planned(file_with("train: {warmup: 0.5}\nparameters:\n  lr: [1e-5, 1e-3]\n  warmup: {values: [0, 0.1], when: "
                         "{lr: {gt: 1e-4}}}\nstages:\n  adapter: {}\n"));
   ASSERT_EQ(plan.jobs.size(), 2u * 3);  // one at the small lr, two at the large
-  EXPECT_FALSE(plan.jobs[0].settings.at("train").contains("warmup"));
+  EXPECT_FALSE(plan.jobs[0].settings.whole().at("train").contains("warmup"));
   EXPECT_FALSE(plan.jobs[0].parameters.contains("train.warmup"));
-  EXPECT_EQ(plan.jobs[2].settings.at("train").at("warmup"), 0.1);
+  EXPECT_EQ(plan.jobs[2].settings.whole().at("train").at("warmup"), 0.1);
 }
 
 TEST(Grid, ChainsOfWhenAreJudgedInOrder) {

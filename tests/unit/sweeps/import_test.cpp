@@ -41,7 +41,7 @@ TEST(Import, WandbDrawsItsTrialsAndStopsByBands) {
   for (const Job& job : plan.jobs) {
     EXPECT_GE(job.parameters.at("train.lr").get<double>(), 1e-5);
     EXPECT_LE(job.parameters.at("train.weight_decay").get<double>(), 0.01);  // exp(-4.60517)
-    EXPECT_EQ(job.settings.at("train").at("epochs"), 9);
+    EXPECT_EQ(job.settings.whole().at("train").at("epochs"), 9);
   }
 }
 

@@ -23,7 +23,7 @@ std::vector<std::string> ids_with(const std::string& lines) {
 
 json settings_with(const std::string& lines, const std::string& stages = "  adapter: {}\n") {
   const Plan plan = planned(file_with(lines + "stages:\n" + stages));
-  return plan.jobs.empty() ? json() : plan.jobs.front().settings;
+  return plan.jobs.empty() ? json() : plan.jobs.front().settings.whole();
 }
 
 TEST(Values, EqualNumbersAreOneValueHoweverWritten) {
@@ -37,7 +37,7 @@ TEST(Values, TextStaysText) {
   const std::string yaml =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, text: 2024, label: no, labels: [yes, no, null, "
       "1e-3]}\nstages:\n  adapter: {}\n";
-  const json task = planned(yaml).jobs.at(0).settings.at("task");
+  const json task = planned(yaml).jobs.at(0).settings.whole().at("task");
   EXPECT_EQ(task.at("text"), json::array({"2024"}));
   EXPECT_EQ(task.at("label"), "no");
   EXPECT_EQ(task.at("labels"), json::array({"yes", "no", "null", "1e-3"}));
@@ -74,7 +74,7 @@ TEST(Values, RangesCountUpAndDownWithBothEnds) {
 TEST(Values, MetricsOfPointsAreMetrics) {
   const std::string tasks =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, metric: eval/f1}\nstages:\n  adapter: {}\n";
-  EXPECT_EQ(planned(tasks).jobs.at(0).settings.at("task").at("metric"), "f1");
+  EXPECT_EQ(planned(tasks).jobs.at(0).settings.whole().at("task").at("metric"), "f1");
 }
 
 TEST(Tasks, FormsOfData) {
@@ -84,7 +84,7 @@ TEST(Tasks, FormsOfData) {
       "  split: {data: c.tsv, split: 0.1, text: m}\n  cola: {preset: glue/cola, path: G}\n  stsb: {preset: glue/stsb, "
       "path: G}\nstages:\n  adapter: {}\n";
   const Plan plan = planned(yaml);
-  const auto task = [&](std::size_t i) { return plan.jobs.at(i).settings.at("task"); };
+  const auto task = [&](std::size_t i) { return plan.jobs.at(i).settings.whole().at("task"); };
   EXPECT_EQ(
       task(0),
       json::parse(
@@ -118,8 +118,8 @@ TEST(Precedence, RootThenTaskThenStageThenSample) {
       "train: {epochs: 1, batch: 1, warmup: 1, lr: 1}\nparameters: {lr: [0.5]}\nstages:\n  adapter: {train: {batch: 7, "
       "lr: 7}}\n";
   const Plan plan = planned(yaml);
-  const json a = plan.jobs.at(0).settings.at("train");
-  const json b = plan.jobs.at(1).settings.at("train");
+  const json a = plan.jobs.at(0).settings.whole().at("train");
+  const json b = plan.jobs.at(1).settings.whole().at("train");
   EXPECT_EQ(a.at("epochs"), 5);
   EXPECT_EQ(b.at("epochs"), 1);
   EXPECT_EQ(a.at("batch"), 7);
@@ -163,7 +163,7 @@ TEST(Include, MergesKeyByKeyAndTheIncludingFileWins) {
   EXPECT_THAT(asked, ElementsAre("parts/base.yaml", "parts/more.yaml"));  // each against the file it stands in
   ASSERT_EQ(plan.jobs.size(), 2u);
   EXPECT_EQ(plan.jobs[0].task, "z");
-  const json& train = plan.jobs[0].settings.at("train");
+  const json train = plan.jobs[0].settings.whole().at("train");
   EXPECT_EQ(train.at("lr"), 1);
   EXPECT_EQ(train.at("batch"), 2);
   EXPECT_EQ(train.at("epochs"), 6);
@@ -237,7 +237,7 @@ TEST(Conventions, StandInTheSettingsOnlyWhereTheyChangeSomething) {
   const auto spelled = made("train: {grads: none, regularizer: before}\n", "dynamic");
   ASSERT_EQ(asked.jobs.size(), 5u);
   for (std::size_t i = 0; i < plain.jobs.size(); ++i) {
-    const json& train = asked.jobs[i].settings.at("train");
+    const json train = asked.jobs[i].settings.whole().at("train");
     const bool robust = asked.jobs[i].drop == "robust-00-03", fusion = asked.jobs[i].kind == Kind::fusion;
     EXPECT_EQ(train.value("grads", "none"), robust ? "zero" : "none");
     EXPECT_EQ(train.value("regularizer", "before"), fusion ? "lagged" : "before");
@@ -253,7 +253,7 @@ TEST(Drop, RobustTrueIsEveryLayerOfWhateverModel) {
       file_with("stages:\n  adapter: {drop: {robust: true}}\n  evaluate: {from: adapter, where: {drop: robust-all}}\n");
   const Plan plan = planned(yaml);
   EXPECT_EQ(plan.jobs[0].drop, "robust-all");
-  EXPECT_EQ(plan.jobs[0].settings.at("drop"), json::parse(R"({"kind":"robust","lo":0,"hi":null})"));
+  EXPECT_EQ(plan.jobs[0].settings.whole().at("drop"), json::parse(R"({"kind":"robust","lo":0,"hi":null})"));
   // Symbolic: the same job with and without the model at hand.
   EXPECT_EQ(planned(yaml, {}, 12).jobs[0].id, plan.jobs[0].id);
   EXPECT_THAT(rendered(parse(file_with("stages:\n  adapter: {drop: {robust: false}}\n"), {})),

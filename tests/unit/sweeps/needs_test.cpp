@@ -93,7 +93,7 @@ TEST(Needs, SelectorIsInTheIdentity) {
   EXPECT_NE(fusion_plan(", seeds: best", ", seeds: [6]").jobs.back().id, plain);
   EXPECT_EQ(fusion_plan(", on_missing: fail").jobs.back().id,
             plain);  // when nothing is there to fuse, not what is fused
-  const json from = fusion_plan("").jobs.back().settings.at("from");
+  const json from = fusion_plan("").jobs.back().settings.whole().at("from");
   ASSERT_EQ(from.size(), 2u);
   EXPECT_EQ(from[0].at("contenders").size(), 2u);
   EXPECT_EQ(from[0].at("contenders")[0].size(), 3u);
@@ -102,7 +102,7 @@ TEST(Needs, SelectorIsInTheIdentity) {
 TEST(Fusion, OneNeedOfOneJobIsAPlainDependency) {
   const Plan plan = planned(file_with("stages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [[b, a]]}\n"));
   ASSERT_EQ(plan.stages[1].count, 2u);
-  const json& settings = plan.jobs[2].settings;
+  const json settings = plan.jobs[2].settings.whole();
   EXPECT_EQ(plan.jobs[2].task, "a");
   EXPECT_EQ(plan.jobs[2].set, "b+a");  // the set's own order
   EXPECT_EQ(settings.at("fusion"), json::parse(R"({"set":["b","a"],"config":"dynamic","head":"fresh"})"));
@@ -123,7 +123,7 @@ TEST(Prune, KeepsBelowMembersOnlyAndSaysSo) {
   EXPECT_THAT(counts(plan), ElementsAre(2, 1, 1));
   const Job& prune = plan.jobs.back();
   EXPECT_EQ(prune.keep, 1u);
-  EXPECT_EQ(prune.settings.at("prune"),
+  EXPECT_EQ(prune.settings.whole().at("prune"),
             json::parse(R"({"keep":1,"by":"layer","data":"train","rows":"all","pad":"masked"})"));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0], HasSubstr("pruning a+b to 2 adapters keeps all; 1 jobs are not made"));
@@ -140,7 +140,7 @@ TEST(Prune, ThresholdsAreSettingsBesideKeep) {
   EXPECT_THAT(counts(plan), ElementsAre(2, 1, 3, 3));
   const Job& prune = plan.jobs[plan.stages[2].first + 2];
   EXPECT_EQ(prune.keep, 0u);
-  EXPECT_EQ(prune.settings.at("prune"),
+  EXPECT_EQ(prune.settings.whole().at("prune"),
             json::parse(R"({"threshold":0.25,"by":"layer","data":"train","rows":"all","pad":"masked"})"));
   EXPECT_EQ(prune.parameters.at("prune.threshold"), 0.25);
   // What is measured of it is told apart in the tables too.
@@ -188,8 +188,8 @@ TEST(Evaluate, SpecializedModelsFromTheirNOn) {
       planned(file_with("stages:\n  adapter: {drop: {standard: true, specialized: [2, 5]}}\n  evaluate: {from: "
                         "adapter, where: {task: a}, depths: [0, 3]}\n"));
   ASSERT_EQ(plan.stages[1].count, 2u);  // n = 5 has no depth left
-  EXPECT_EQ(plan.jobs[6].settings.at("evaluate").at("depths"), json::array({0, 3}));
-  EXPECT_EQ(plan.jobs[7].settings.at("evaluate").at("depths"), json::array({3}));
+  EXPECT_EQ(plan.jobs[6].settings.whole().at("evaluate").at("depths"), json::array({0, 3}));
+  EXPECT_EQ(plan.jobs[7].settings.whole().at("evaluate").at("depths"), json::array({3}));
   EXPECT_THAT(plan.notes.at(0), HasSubstr("1 specialised models"));
 }
 

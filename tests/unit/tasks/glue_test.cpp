@@ -32,7 +32,7 @@ json task_of(const std::string& task) {
   if (!parsed.errors.empty()) return {};
   const auto plan = sweeps::expand(parsed.sweep);
   EXPECT_TRUE(plan.ok());
-  return plan.ok() ? plan->jobs.at(0).settings.at("task") : json();
+  return plan.ok() ? plan->jobs.at(0).settings.whole().at("task") : json();
 }
 
 // Rows by label name; a regression's are all under "".
