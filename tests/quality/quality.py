@@ -3,7 +3,7 @@
   quality.py WORK_DIR prepare [--task sst2|mrpc|stsb|mr]   rows for both sides, out of ../shared/data/glue; mr: movie
                                                            reviews that deploy/quickstart fetches
   quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`;
-                                                           --seeds N and --drops robust,specialized-03,… train less
+                                                           --seeds 6..10 and --drops robust-00-05,… train others
   quality.py WORK_DIR reference [--task T] [--processes 2]  trains the same with `adapters` (FATHOM_PYTHON)
   quality.py WORK_DIR table   [--task T]                    writes WORK_DIR/TASK.md; exit 1 where a cell differs too much
   quality.py WORK_DIR plot    [--task T]                    writes WORK_DIR/TASK.svg (matplotlib)
@@ -58,11 +58,11 @@ def glue(folder):
     return {"train": (header, rows), "dev": read_tsv(GLUE / folder / "dev.tsv")}
 
 
-def prepare(work, task, drops):
+def prepare(work, task):
     folder, texts, label, outputs, metric = TASKS[task]
     target = work / "root" / "data" / task
     target.mkdir(parents=True, exist_ok=True)
-    sides = {"name": task, "labels": outputs, "metric": metric, "drops": drops, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
+    sides = {"name": task, "labels": outputs, "metric": metric, "layers": LAYERS, "lr": 1e-3, "epochs": 2,
              "batch": 32, "max_length": 128, "warmup": 0.06}
     splits = glue(folder) if folder else movie_reviews()
     names = sorted({row[1] for row in splits["train"][1]}) if task == "mr" else None
@@ -88,15 +88,16 @@ def asked(drops):
 
 
 def fathom(work, task, recipe, seeds, drops):
+    """A folder of results for each set of seeds: what has been trained is not trained again."""
     def call(*arguments):
         subprocess.run([BIN / "fathom", "--state", work / "state", *arguments], check=True)
 
-    name = f"quality-{task}-{recipe}"
+    name = f"quality-{task}-{recipe}" + ("" if seeds[0] == 1 else f"-from-{seeds[0]}")
     call("up", "--root", work / "root", "--port", "0")
     try:
         listed = subprocess.run([BIN / "fathom", "--state", work / "state", "list", "--json"], check=True, capture_output=True, text=True)
         if name not in listed.stdout:
-            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds=1..{seeds}",
+            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds={seeds[0]}..{seeds[-1]}",
                  "--set", f"stages.adapter.drop={asked(drops)}", "--name", name)
         call("watch", name)
         call("collect", name, "--out", work / name)
@@ -104,11 +105,11 @@ def fathom(work, task, recipe, seeds, drops):
         call("down")
 
 
-def reference(work, task, processes, count):
+def reference(work, task, processes, seeds, drops):
     python = os.environ.get("FATHOM_PYTHON", CACHE / "venv-adapters" / "bin" / "python")
-    seeds = [str(seed) for seed in range(1, count + 1)]
+    seeds = [str(seed) for seed in seeds]
     running = [subprocess.Popen([python, ROOT / "tests" / "quality" / "reference.py", work / "root" / "models" / "minilm",
-                                 work / f"{task}.json", work / f"{task}-reference-{part}.jsonl", *seeds[part::processes]],
+                                 work / f"{task}.json", work / f"{task}-reference-{part}.jsonl", ",".join(drops), *seeds[part::processes]],
                                 env=dict(os.environ, OMP_NUM_THREADS="1")) for part in range(processes)]
     if any([process.wait() for process in running]):
         raise SystemExit("the reference training failed")
@@ -116,10 +117,11 @@ def reference(work, task, processes, count):
 
 def cells_of_fathom(work, task, recipe):
     cells = {}
-    with open(work / f"quality-{task}-{recipe}" / "results.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["kind"] == "evaluate" and row["primary"].lower() in ("1", "true"):
-                cells.setdefault((row["drop"], int(row["depth"])), {})[int(row["seed"])] = float(row["value"])
+    for path in sorted(work.glob(f"quality-{task}-{recipe}*/results.csv")):
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                if row["kind"] == "evaluate" and row["primary"].lower() in ("1", "true"):
+                    cells.setdefault((row["drop"], int(row["depth"])), {})[int(row["seed"])] = float(row["value"])
     return cells
 
 
@@ -201,16 +203,18 @@ def main():
     parser.add_argument("--task", choices=sorted(TASKS), default="sst2")
     parser.add_argument("--recipe", choices=["hf", "fast"], default="hf")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", default="1..5")
     parser.add_argument("--drops", default=",".join(DROPS))
     options = parser.parse_args()
     work, drops = options.work.resolve(), options.drops.split(",")
+    first, last = map(int, options.seeds.split(".."))
+    seeds = list(range(first, last + 1))
     if options.step == "prepare":
-        return prepare(work, options.task, drops)
+        return prepare(work, options.task)
     if options.step == "fathom":
-        return fathom(work, options.task, options.recipe, options.seeds, drops)
+        return fathom(work, options.task, options.recipe, seeds, drops)
     if options.step == "reference":
-        return reference(work, options.task, options.processes, options.seeds)
+        return reference(work, options.task, options.processes, seeds, drops)
     if options.step == "plot":
         return plot(work, options.task)
     return table(work, options.task)

@@ -1,9 +1,9 @@
 """The other side of the comparison: the same trainings with AdapterHub's `adapters`, its maths and PyTorch's optimizer.
 
-  python reference.py MODEL_DIR TASK.json OUT.jsonl SEED...     (in an environment with adapters, transformers, torch)
+  python reference.py MODEL_DIR TASK.json OUT.jsonl DROP,... SEED...     (in an environment with adapters, transformers, torch)
 
 TASK.json: {"name", "train": [[text, pair or null, label]...], "dev": [...], "labels": count (1 = regression), "metric",
-"lr", "epochs", "batch", "max_length", "warmup", "layers", "drops": ["standard", "specialized-03", "robust-00-05", ...]}
+"lr", "epochs", "batch", "max_length", "warmup", "layers"}; DROP: standard, specialized-03, robust-00-05, …
 Writes one line per drop, seed and depth: {"drop", "seed", "depth", "value"}. What is there already is not trained again.
 """
 import json
@@ -113,14 +113,14 @@ class Run:
         return {depth: self.measure(depth) for depth in range(first, task["layers"])}
 
 
-def main(folder, task_file, out_file, *seeds):
+def main(folder, task_file, out_file, drops, *seeds):
     torch.set_num_threads(1)
     task = json.load(open(task_file))
     done = set()
     if os.path.exists(out_file):
         done = {(row["drop"], row["seed"]) for row in map(json.loads, open(out_file))}
     for seed in map(int, seeds):
-        for drop in task["drops"]:
+        for drop in drops.split(","):
             if (drop, seed) in done:
                 continue
             values = Run(folder, task, drop, seed).run()
