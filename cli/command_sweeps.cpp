@@ -94,6 +94,10 @@ void print_sweep(const json& sweep) {
                counts_text(stage.value("counts", json::object()))});
   }
   fmt::print("{}", table.text());
+  for (const json& slow : sweep.value("stragglers", json::array())) {
+    fmt::print("{} is slow: its epoch takes {} s, those of its peers {:.1f} s (median)\n", shown(slow, "job"),
+               number(slow, "epoch_ms") / 1000, static_cast<double>(number(slow, "median_ms")) / 1000);
+  }
 }
 
 void print_job(const json& job) {
@@ -271,6 +275,10 @@ ExitCode workers(const Context& context) {
     }
   }
   fmt::print("{}", found.empty() ? "No worker has joined: 'fathom up' starts one.\n" : table.text());
+  for (const json& worker : found) {
+    const json notes = worker.value("notes", json::array());
+    for (const json& note : notes) fmt::print("{}: {}\n", shown(worker, "name"), note.get<std::string>());
+  }
   return 0;
 }
 

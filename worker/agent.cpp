@@ -41,6 +41,8 @@ Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state)
     own.scratch = (folder / std::filesystem::path(command.output).stem()).string();
     return TrainerProcess::start(own, std::move(callbacks), sandbox);
   };
+  real.disk_space = [folder = state.spool()] { return space_of(folder); };
+  real.wall = [] { return SystemClock().wall(); };
   return real;
 }
 
@@ -48,7 +50,10 @@ Agent::Agent(AgentSetup setup, const StatePaths& state, Surroundings surrounding
     : setup_(std::move(setup)),
       state_(state),
       loop_(std::move(surroundings.loop)),
-      transfers_(surroundings.make_transfers(*loop_)) {
+      transfers_(surroundings.make_transfers(*loop_)),
+      disk_space_(std::move(surroundings.disk_space)),
+      wall_(std::move(surroundings.wall)),
+      room_(setup_.options.disk_reserve.value) {
   JobRunner::Parts parts{*transfers_, std::move(surroundings.make_spooler), std::move(surroundings.start_trainer)};
   runner_ = std::make_unique<JobRunner>(*loop_, setup_.options, state_, setup_.devices, std::move(parts),
                                         [this](const std::string& message) { fatal(message); });
@@ -89,7 +94,23 @@ void Agent::drain() {
   loop_->post([this] { begin_drain(); });
 }
 
-void Agent::say_hello(wire::Hello& hello) const {
+// Why no jobs can be taken now; empty: they can.
+std::string Agent::unfit() {
+  if (draining_) return "it shuts down";
+  const bool full = room_.full();
+  const std::string why = room_.look(disk_space_());
+  if (room_.full() != full) {
+    if (full) {
+      spdlog::info("there is room on the disk again, jobs are taken");
+    } else {
+      transfers_->shrink();  // fetched again when it is needed
+      spdlog::warn("no jobs are taken: {}", why);
+    }
+  }
+  return why;
+}
+
+void Agent::say_hello(wire::Hello& hello) {
   hello.set_protocol(kProtocolVersion);
   hello.set_version(setup_.version);
   hello.set_worker_uid(state_.uid());
@@ -104,6 +125,8 @@ void Agent::say_hello(wire::Hello& hello) const {
     entry.set_memory(setup_.machine.memory);
   }
   for (wire::Held& held : runner_->held()) hello.add_held()->Swap(&held);
+  hello.set_restarted(!greeted_);
+  hello.set_unfit(unfit());
 }
 
 void Agent::opened(std::uint64_t connection) {
@@ -166,7 +189,7 @@ void Agent::welcome(const wire::Welcome& welcome) {
   if (welcome.lease_ms() > 0) terms.lease = Millis(welcome.lease_ms());
   if (welcome.orphan_grace_ms() > 0) terms.orphan_grace = Millis(welcome.orphan_grace_ms());
   contact_.welcomed(asked_, terms);
-  welcomed_ = true;
+  welcomed_ = greeted_ = true;
   lapse_told_ = false;
   epoch_ = welcome.epoch();
   next_beat_ = loop_->now();
@@ -236,6 +259,8 @@ void Agent::beat() {
   wire::Envelope envelope;
   envelope.mutable_heartbeat()->set_number(contact_.beat(now));
   for (wire::Held& held : runner_->held()) envelope.mutable_heartbeat()->add_held()->Swap(&held);
+  envelope.mutable_heartbeat()->set_unfit(unfit());
+  envelope.mutable_heartbeat()->set_wall_ms(wall_().time_since_epoch().count());
   link_->send(envelope);
 }
 

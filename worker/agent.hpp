@@ -10,6 +10,7 @@
 
 #include "worker/contact.hpp"
 #include "worker/credentials.hpp"
+#include "worker/disk_room.hpp"
 #include "worker/job_runner.hpp"
 #include "worker/link.hpp"
 #include "worker/loop.hpp"
@@ -46,6 +47,8 @@ struct Surroundings {
   std::function<std::unique_ptr<Spooler>(Spooler::Durable)> make_spooler;
   std::function<std::unique_ptr<Uplink>(Uplink::Callbacks)> make_uplink;
   StartTrainer start_trainer;
+  std::function<DiskSpace()> disk_space;  // of the state folder
+  std::function<WallTime()> wall;
 };
 // This machine's.
 [[nodiscard]] Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state);
@@ -76,12 +79,16 @@ class Agent {
   void begin_drain();
   void end_when_drained(TimePoint deadline);
   void fatal(const std::string& message);
-  void say_hello(wire::Hello& hello) const;
+  void say_hello(wire::Hello& hello);
+  [[nodiscard]] std::string unfit();
 
   const AgentSetup setup_;
   const StatePaths& state_;
   const std::unique_ptr<Loop> loop_;
   const std::unique_ptr<Transfers> transfers_;
+  const std::function<DiskSpace()> disk_space_;
+  const std::function<WallTime()> wall_;
+  DiskRoom room_;
   Contact contact_;
   std::unique_ptr<JobRunner> runner_;
   std::unique_ptr<Uplink> link_;
@@ -92,6 +99,7 @@ class Agent {
   TimePoint asked_{};  // when the Hello left
   TimePoint next_beat_{};
   TimePoint next_renewal_{};
+  bool greeted_ = false;     // the coordinator has welcomed this process
   std::uint64_t epoch_ = 0;  // the coordinator's; grows with each of its starts
   int exit_code_ = 0;
 };

@@ -38,6 +38,21 @@ Result<LocalFile> hashed(std::string path, const fs::path& file) {
   return LocalFile{std::move(path), file, std::move(sha256), size};
 }
 
+// Takes the checkpoint out of `assign` where it cannot be had.
+Status lay_resume(ArtifactClient& client, ArtifactCache& cache, wire::Assign& assign, const fs::path& folder,
+                  const ArtifactClient::Cancelled& cancelled) {
+  if (!assign.has_resume()) return success();
+  auto resumed = fetch(client, cache, assign.resume().file().sha256(), folder / "resume.ckpt", cancelled);
+  if (resumed) return success();
+  // A full disk or a cancelled job is the job's end.
+  const Errc code = resumed.error().code;
+  if (code != Errc::not_found && code != Errc::corrupt && code != Errc::invalid_argument) return resumed;
+  spdlog::warn("no resume from epoch {} job={} error=\"{}\"", assign.resume().epoch(),
+               describe(from_wire(assign.fence())), resumed.error().message);
+  assign.clear_resume();
+  return success();
+}
+
 }  // namespace
 
 fs::path job_folder_name(const Fence& fence) {
@@ -76,15 +91,13 @@ Status lay_inputs(ArtifactClient& client, ArtifactCache& cache, wire::Assign& as
     FATHOM_TRY(make_folders(destination.parent_path().string(), 0700));
     FATHOM_TRY(fetch(client, cache, file.sha256(), destination, cancelled));
   }
-  if (!assign.has_resume()) return success();
-  auto resumed = fetch(client, cache, assign.resume().file().sha256(), folder / "resume.ckpt", cancelled);
-  if (resumed) return success();
-  // A full disk or a cancelled job is the job's end; a checkpoint that is lost or broken costs only time.
-  const Errc code = resumed.error().code;
-  if (code != Errc::not_found && code != Errc::corrupt && code != Errc::invalid_argument) return resumed;
-  spdlog::warn("no resume from epoch {}, starting anew job={} error=\"{}\"", assign.resume().epoch(),
-               describe(from_wire(assign.fence())), resumed.error().message);
-  assign.clear_resume();
+  FATHOM_TRY(lay_resume(client, cache, assign, folder, cancelled));
+  // One that is lost or damaged costs only the epochs since the one before it.
+  if (!assign.has_resume() && assign.has_resume_older()) {
+    assign.mutable_resume()->Swap(assign.mutable_resume_older());
+    FATHOM_TRY(lay_resume(client, cache, assign, folder, cancelled));
+  }
+  assign.clear_resume_older();
   return success();
 }
 

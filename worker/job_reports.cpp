@@ -86,6 +86,7 @@ void JobRunner::on_log(const wire::TrainerLog& log) {
 }
 
 void JobRunner::on_crash(const TrainerCrash& crash) {
+  bool watchdog = crash.watchdog;  // told once, whatever shared the trainer
   for (const Fence& fence : crash.jobs) {
     Attempt* attempt = find(fence);
     if (attempt == nullptr) continue;
@@ -101,6 +102,7 @@ void JobRunner::on_crash(const TrainerCrash& crash) {
     item.mutable_failed()->set_error_class(crash.error_class);
     item.mutable_failed()->set_message(crash.message);
     item.mutable_failed()->set_alone(crash.jobs.size() == 1);
+    item.mutable_failed()->set_watchdog(std::exchange(watchdog, false));
     upload_last(*attempt, item);  // behind the checkpoints that are being uploaded
   }
   end_idle_gangs();

@@ -69,6 +69,9 @@ void bind_options(Config& config, Options& o) {
               {.min = 1});
   config.bind("reconnect.most", o.reconnect_most, "The longest such pause.", {.min = 1});
   config.bind("drain", o.drain, "After SIGTERM: how long trainers may write checkpoints and items may be delivered.");
+  config.bind(
+      "disk.reserve", o.disk_reserve,
+      "No jobs are taken while the disk of the state folder has less free (of a small disk: a twentieth of it).");
   config.bind("cache.limit", o.cache_limit,
               "Bytes of fetched artifacts that are kept; the least recently used go first.");
   config.bind("spool.metrics", o.metrics_limit,

@@ -48,6 +48,7 @@ struct Options {
   Millis trainer_progress = Millis(1'800'000);
   Millis trainer_restart_first = Millis(200);
   Millis trainer_restart_most = Millis(30'000);
+  Bytes disk_reserve{std::uint64_t{256} << 20};
   Bytes cache_limit{std::uint64_t{20} << 30};
   Bytes metrics_limit{std::uint64_t{8} << 20};
   Bytes log_limit{std::uint64_t{4} << 20};

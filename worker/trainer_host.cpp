@@ -73,6 +73,7 @@ void TrainerHost::spawn() {
   state_ = State::starting;
   steps_ = 0;
   killed_because_.clear();
+  overdue_ = false;
   started_ = heard_ = progressed_ = loop_.now();
   spdlog::info("trainer started device={} pid={}", device_.name, process_->pid());
   loop_.post_after(kWatch, [this, life] { watch(life); });
@@ -206,7 +207,7 @@ void TrainerHost::crash(std::vector<Fence> jobs, const std::string& what) {
   jobs_.clear();
   waiting_.clear();
   if (jobs.empty()) return;
-  TrainerCrash news{std::move(jobs), "crash", {}};
+  TrainerCrash news{std::move(jobs), "crash", {}, overdue_};
   if (what == "oom") {
     news.error_class = "oom";
     news.message = fmt::format(
@@ -224,7 +225,7 @@ void TrainerHost::crash(std::vector<Fence> jobs, const std::string& what) {
 void TrainerHost::start_failed(const std::string& why) {
   spdlog::error("trainer did not start device={} why=\"{}\" output={}", device_.name, why, output_);
   if (++failed_starts_ < kFailedStarts || jobs_.empty()) return;
-  TrainerCrash news{{jobs_.begin(), jobs_.end()}, "internal", {}};
+  TrainerCrash news{{jobs_.begin(), jobs_.end()}, "internal", {}, true};
   news.message = fmt::format("the trainer of {} does not start: {}; see {}", device_.name, why, output_);
   jobs_.clear();
   waiting_.clear();
@@ -235,6 +236,7 @@ void TrainerHost::watch(std::uint64_t life) {
   if (life != life_ || !process_) return;
   if (const std::string why = overdue(loop_.now()); !why.empty()) {
     spdlog::error("trainer is killed device={} why=\"{}\"", device_.name, why);
+    overdue_ = true;
     return kill(why);
   }
   loop_.post_after(kWatch, [this, life] { watch(life); });

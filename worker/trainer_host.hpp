@@ -33,6 +33,7 @@ struct TrainerCrash {
   std::vector<Fence> jobs;
   std::string error_class;  // crash | oom | internal
   std::string message;      // for a person
+  bool watchdog = false;    // no progress, or it does not start: the device may be what is broken
 };
 
 class TrainerHost {
@@ -94,6 +95,7 @@ class TrainerHost {
   TimePoint progressed_{};
   std::uint64_t steps_ = 0;
   std::string killed_because_;
+  bool overdue_ = false;  // …by the watchdog
   Millis pause_;
   int failed_starts_ = 0;
   std::uint64_t oom_kills_ = 0;  // the cgroup's counter when the trainer started

@@ -4,6 +4,7 @@
 
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/core/event.pb.h"
+#include "coordinator/core/state.hpp"
 
 namespace fathom::api {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 int nibble(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
 constexpr std::size_t kHash = 32;
+constexpr std::size_t kOrphansAtOnce = 20;  // the core's strand waits meanwhile
 
 }  // namespace
 
@@ -45,6 +47,7 @@ void ArtifactKeeper::pin(const std::string& sha256) {
   const std::lock_guard lock(mutex_);
   const TimePoint now = clock_.now();
   pinned_[sha256] = now + grace_;
+  if (watching_) announced_.insert(packed_hash(sha256));
   if (now < pruned_ + grace_) return;
   pruned_ = now;
   std::erase_if(pinned_, [&](const auto& pin) { return pin.second <= now; });
@@ -53,6 +56,47 @@ void ArtifactKeeper::pin(const std::string& sha256) {
 void ArtifactKeeper::release(const std::string& sha256) {
   const std::lock_guard lock(mutex_);
   released_.push_back({sha256, clock_.now()});
+}
+
+void ArtifactKeeper::watch_orphans() {
+  const std::lock_guard lock(mutex_);
+  watching_ = true;
+}
+
+void ArtifactKeeper::found(const std::vector<artifacts::ArtifactInfo>& here) {
+  const std::lock_guard lock(mutex_);
+  here_.emplace();
+  for (const artifacts::ArtifactInfo& info : here) {
+    if (!final_.contains(packed_hash(info.sha256))) here_->push_back(info.sha256);
+  }
+}
+
+bool ArtifactKeeper::remove_orphans(const std::map<LeaseId, core::Lease>& leases,
+                                    const std::function<bool(const std::string&)>& in_use) {
+  const std::lock_guard lock(mutex_);
+  if (!watching_) return true;
+  if (!leases_) {
+    leases_.emplace();
+    for (const auto& [id, lease] : leases) leases_->insert(id);
+  }
+  std::erase_if(*leases_, [&](LeaseId id) { return !leases.contains(id); });
+  if (!here_ || !leases_->empty()) return false;
+  for (std::size_t i = 0; i < kOrphansAtOnce && !here_->empty(); ++i) {
+    const std::string sha256 = std::move(here_->back());
+    here_->pop_back();
+    const std::string packed = packed_hash(sha256);
+    if (final_.contains(packed) || announced_.contains(packed) || in_use(sha256)) continue;
+    if (auto removed = store_.remove(sha256); removed) {
+      ++orphans_;
+    } else {
+      spdlog::warn("artifact not removed sha256={} error=\"{}\"", sha256, removed.error().message);
+    }
+  }
+  if (!here_->empty()) return false;
+  if (orphans_ != 0) spdlog::info("removed artifacts that no event names count={}", orphans_);
+  watching_ = false;
+  announced_.clear();
+  return true;
 }
 
 void ArtifactKeeper::remove_due(const std::function<bool(const std::string&)>& in_use) {

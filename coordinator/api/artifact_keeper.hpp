@@ -1,24 +1,37 @@
-// When an artifact may be deleted. The core says that no job keeps a checkpoint any more; the file goes only when
-// nothing else does either: no final tree has the same bytes, and no worker was told lately that the store has it (its
-// item may be on the way).
+// When an artifact may be deleted. Two ways lead there. The core says that no job keeps a checkpoint any more; the file
+// goes only when nothing else does either: no final tree has the same bytes, and no worker was told lately that the
+// store has it (its item may be on the way). And an upload may have been cut off from the event that was to name it, by
+// the end of either program: such orphans are looked for once in the life of a process. No clock is asked when: an item
+// names its files only while its attempt holds a lease, and a worker announces a file to the present process before it
+// names it. So what was here at the start and was not announced since may go as soon as every lease of the start has
+// ended.
 //
 // Thread: every method from any thread. Owner: the coordinator. Failures: a file that cannot be removed stays, logged.
 #pragma once
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "common/clock.hpp"
+#include "common/ids.hpp"
 
 namespace fathom::event {
 class Event;
 }
 namespace fathom::artifacts {
 class ArtifactStore;
+struct ArtifactInfo;
+}  // namespace fathom::artifacts
+namespace fathom::core {
+struct Lease;
 }
 
 namespace fathom::api {
@@ -45,6 +58,15 @@ class ArtifactKeeper {
   // Removes what is due. `in_use`: a job keeps it again.
   void remove_due(const std::function<bool(const std::string&)>& in_use);
 
+  // Before workers are heard: from here on announced files are remembered, until the orphans are gone.
+  void watch_orphans();
+  // What the store has, listed after watch_orphans() and the replay.
+  void found(const std::vector<artifacts::ArtifactInfo>& here);
+  // Some of the orphans, when that is possible. `leases`: the living ones. The state that both arguments are of must be
+  // durable as a whole: a crash must not bring back who needs a file. True: all are gone, nothing is left to do.
+  bool remove_orphans(const std::map<LeaseId, core::Lease>& leases,
+                      const std::function<bool(const std::string&)>& in_use);
+
  private:
   struct Released {
     std::string sha256;
@@ -58,6 +80,11 @@ class ArtifactKeeper {
   std::unordered_map<std::string, TimePoint> pinned_;  // until when
   std::deque<Released> released_;                      // oldest first
   TimePoint pruned_{};
+  bool watching_ = false;
+  std::unordered_set<std::string> announced_;     // since watch_orphans()
+  std::optional<std::vector<std::string>> here_;  // candidates; none: not listed yet
+  std::optional<std::set<LeaseId>> leases_;       // of the start, that have not ended
+  std::size_t orphans_ = 0;                       // removed
 };
 
 }  // namespace fathom::api

@@ -1,5 +1,7 @@
 #include "coordinator/api/artifact_transfer.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include "common/protocol/frame.hpp"
 #include "common/protocol/wire.pb.h"
 #include "coordinator/api/artifact_keeper.hpp"
@@ -63,7 +65,9 @@ void ArtifactTransfer::get(const wire::ArtifactGet& get) {
   auto reader = store_.open(get.sha256());
   if (!reader) return refuse(get.sha256(), get.offset(), reader.error().message);
   if (get.offset() > (*reader)->size()) return refuse(get.sha256(), get.offset(), "the artifact is shorter than that");
-  downloads_.push_back({get.sha256(), get.offset(), std::move(*reader)});
+  Download download{get.sha256(), get.offset(), std::move(*reader), {}};
+  if (get.offset() == 0) download.hash.emplace();
+  downloads_.push_back(std::move(download));
   pump();
 }
 
@@ -71,6 +75,15 @@ void ArtifactTransfer::pump() {
   while (!downloads_.empty() && connection_.queued() < net::Connection::kLowWater) {
     if (send_piece(downloads_.front())) downloads_.pop_front();
   }
+}
+
+// The disk has changed the file. The peer would notice too, ask again, and get the same bytes again.
+bool ArtifactTransfer::damaged(Download& download) {
+  if (!download.hash || download.hash->hex() == download.sha256) return false;
+  const Status moved = store_.quarantine(download.sha256);
+  spdlog::error("artifact is damaged sha256={} moved_to=\"{}\"", download.sha256,
+                moved ? "artifacts/damaged" : moved.error().message);
+  return true;
 }
 
 // True: it was the last piece.
@@ -86,7 +99,12 @@ bool ArtifactTransfer::send_piece(Download& download) {
   chunk.set_offset(download.offset);
   chunk.set_data(*bytes);
   download.offset += bytes->size();
+  if (download.hash) download.hash->update(*bytes);
   const bool last = download.offset >= download.reader->size() || bytes->empty();
+  if (last && damaged(download)) {
+    refuse(download.sha256, download.offset, "the coordinator's copy is damaged");
+    return true;
+  }
   chunk.set_last(last);
   return !connection_.send(envelope) || last;
 }

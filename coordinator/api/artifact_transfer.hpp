@@ -8,10 +8,12 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 
 #include "common/net/connection.hpp"
+#include "common/sha256.hpp"
 
 namespace fathom::artifacts {
 class ArtifactReader;
@@ -43,10 +45,12 @@ class ArtifactTransfer {
     std::string sha256;
     std::uint64_t offset = 0;
     std::unique_ptr<artifacts::ArtifactReader> reader;
+    std::optional<Sha256> hash;  // of what was sent; none where the peer had a part already
   };
   void answer(const std::string& sha256, std::uint64_t offset, bool committed, const std::string& error);
   void refuse(const std::string& sha256, std::uint64_t offset, const std::string& error);
   bool send_piece(Download& download);
+  bool damaged(Download& download);
 
   artifacts::ArtifactStore& store_;
   ArtifactKeeper& keeper_;

@@ -25,6 +25,15 @@ bool is_name(const std::string& text) {
   return true;
 }
 
+// A worker's words for a person: short, and one line.
+std::string sentence(std::string text) {
+  if (text.size() > 2 * kName) text = "it did not say why in a few words";
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return text;
+}
+
 // A path below a folder: workers and `collect` will make it, so nothing may lead out.
 bool is_relative(const std::string& path) {
   if (path.empty() || path.size() > kPath || path.front() == '/' || path.find('\\') != std::string::npos) return false;
@@ -75,13 +84,22 @@ void set_file(const core::File& from, wire::File& to) {
   to.set_size(from.size);
 }
 
+void set_checkpoint(const core::Checkpoint& from, wire::Checkpoint& to) {
+  to.set_epoch(from.epoch);
+  to.set_step(from.step);
+  set_file(from.file, *to.mutable_file());
+  to.set_objective(from.objective);
+  to.set_best(from.best);
+}
+
 }  // namespace
 
 Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello) {
   if (!is_name(hello.worker_uid()) || !is_name(hello.name()))
     return bad("a worker needs a uid and a name of 1 to 128 bytes");
   if (hello.devices_size() == 0 || hello.devices_size() > kDevices) return bad("a worker needs 1 to 256 devices");
-  core::WorkerHello made{hello.worker_uid(), hello.name(), {}, held(hello.held())};
+  core::WorkerHello made{hello.worker_uid(), hello.name(),      {},
+                         held(hello.held()), hello.restarted(), sentence(hello.unfit())};
   std::set<std::string> names;
   for (const wire::Device& device : hello.devices()) {
     if (!is_name(device.name()) || !names.insert(device.name()).second)
@@ -95,7 +113,9 @@ Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello) {
   return made;
 }
 
-std::vector<core::Held> held_from_wire(const wire::Heartbeat& heartbeat) { return held(heartbeat.held()); }
+core::Heartbeat heartbeat_from_wire(const wire::Heartbeat& heartbeat, WorkerNumber worker) {
+  return {worker, held(heartbeat.held()), sentence(heartbeat.unfit())};
+}
 
 Result<core::ItemReceived> item_from_wire(const wire::Item& item, WorkerNumber worker) {
   core::ItemReceived made{worker, from_wire(item.fence()), item.sequence(), {}};
@@ -120,7 +140,7 @@ Result<core::ItemReceived> item_from_wire(const wire::Item& item, WorkerNumber w
     }
     case wire::Item::kFailed: {
       const auto& from = item.failed();
-      made.what = core::item::Failed{from.error_class(), from.message(), from.step(), from.alone()};
+      made.what = core::item::Failed{from.error_class(), from.message(), from.step(), from.alone(), from.watchdog()};
       return made;
     }
     case wire::Item::kStopped: {
@@ -160,14 +180,8 @@ void fill_envelope(const core::SendAssign& assign, wire::Envelope& envelope) {
   out.set_settings(assign.settings);
   out.set_inputs(assign.inputs);
   for (const core::File& file : assign.fetch) set_file(file, *out.add_fetch());
-  if (assign.resume) {
-    wire::Checkpoint& resume = *out.mutable_resume();
-    resume.set_epoch(assign.resume->epoch);
-    resume.set_step(assign.resume->step);
-    set_file(assign.resume->file, *resume.mutable_file());
-    resume.set_objective(assign.resume->objective);
-    resume.set_best(assign.resume->best);
-  }
+  if (assign.resume) set_checkpoint(*assign.resume, *out.mutable_resume());
+  if (assign.resume_older) set_checkpoint(*assign.resume_older, *out.mutable_resume_older());
   out.set_alone(assign.alone);
 }
 

@@ -24,7 +24,7 @@ namespace fathom::api {
 // invalid_argument: no device, more than 256, two of one name, a slot count outside 1..1024, or a text that is too
 // long.
 Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello);
-std::vector<core::Held> held_from_wire(const wire::Heartbeat& heartbeat);
+core::Heartbeat heartbeat_from_wire(const wire::Heartbeat& heartbeat, WorkerNumber worker);
 // invalid_argument: no payload, or a file whose hash or path is none.
 Result<core::ItemReceived> item_from_wire(const wire::Item& item, WorkerNumber worker);
 store::MetricBatch metrics_from_wire(const wire::MetricBatch& batch);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <array>
+#include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -58,6 +59,7 @@ class Coordinator::Impl {
     FATHOM_TRY(begin());
     replayed_ = true;
     run();
+    asio::post(pool_io_, [this] { list_artifacts(); });
     make_snapshotter();
     return folder_->write_address(listener_->endpoint());
   }
@@ -94,6 +96,7 @@ class Coordinator::Impl {
   Status open_stores() {
     FATHOM_ASSIGN(artifacts_, artifacts::open_artifact_store(folder_->inner("artifacts")));
     keeper_.emplace(*artifacts_, clock_);
+    keeper_->watch_orphans();
     Runtime::Options runtime;
     runtime.core.lease = settings_.lease;
     runtime.version = version_;
@@ -119,6 +122,12 @@ class Coordinator::Impl {
     keeper_->restore(restored->final_files);
     snapshot_ = restored->state.seq;
     return runtime_->start(*events_, std::move(restored->state));
+  }
+
+  void list_artifacts() {
+    const auto all = artifacts_->list();
+    if (!all) return spdlog::warn("artifacts cannot be listed error=\"{}\"", all.error().message);
+    keeper_->found(*all);
   }
 
   void make_snapshotter() {
@@ -147,6 +156,7 @@ class Coordinator::Impl {
     Runtime::Hooks hooks;
     hooks.fatal = [this](const Error& error) { on_fatal(error); };
     hooks.durable = [this](std::uint64_t seq) {
+      durable_ = seq;
       read_->notify(seq);
       if (snapshotting_) snapshotter_->notify(seq);
     };
@@ -156,7 +166,10 @@ class Coordinator::Impl {
     };
     hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
     hooks.tick = [this](const core::State& state) {
-      keeper_->remove_due([&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); });
+      const auto in_use = [&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); };
+      keeper_->remove_due(in_use);
+      // Only of a state that no crash can take back.
+      if (state.seq == durable_) keeper_->remove_orphans(state.leases, in_use);
       hub_->flush();
     };
     return hooks;
@@ -284,6 +297,7 @@ class Coordinator::Impl {
   std::optional<StateFolder> folder_;
   std::unique_ptr<artifacts::ArtifactStore> artifacts_;
   std::optional<ArtifactKeeper> keeper_;
+  std::atomic<std::uint64_t> durable_{0};  // seq of the last event that is
   std::optional<Runtime> runtime_;
   std::unique_ptr<store::EventStore> events_;
   std::optional<store::LogStore> logs_;

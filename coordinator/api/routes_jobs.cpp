@@ -35,7 +35,12 @@ void show(Services& services, const Request& request, const Respond& respond) {
   const std::string id = request.parameters[1];
   services.runtime.inspect([&services, respond, sweep, id](const core::State& state) {
     const core::Job* job = job_in(state, sweep, id);
-    const std::string explained = job == nullptr ? std::string() : core::explain(state, *job);
+    std::string explained = job == nullptr ? std::string() : core::explain(state, *job);
+    const auto slow = services.runtime.stragglers();
+    if (const auto found = job == nullptr ? slow.end() : slow.find(job->number); found != slow.end()) {
+      explained += " It is slow: its epoch takes " + std::to_string(found->second.epoch.count() / 1000) +
+                   " s, those of its peers " + std::to_string(found->second.median.count()) + " ms (median).";
+    }
     services.pool([&services, respond, sweep, id, explained] {
       auto object = services.read.job(sweep, id);
       if (object) (*object)["explain"] = explained;

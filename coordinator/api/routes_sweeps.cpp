@@ -113,6 +113,34 @@ void cancel_sweep(Services& services, const Request& request, const Respond& res
   });
 }
 
+// With the jobs that are slow, which only the runtime knows.
+Route sweep_route(Services& services) {
+  Route route;
+  route.method = "GET";
+  route.access = Access::viewer;
+  route.pattern = "/api/v1/sweeps/{sweep}";
+  route.summary = "One sweep with its counts";
+  route.handle = [&services](const Request& request, const Respond& respond) {
+    services.runtime.inspect([&services, respond, id = request.parameters[0]](const core::State& state) {
+      json slow = json::array();
+      const core::Sweep* sweep = state.find_sweep(id);
+      for (const auto& [number, straggler] : services.runtime.stragglers()) {
+        const core::Job& job = *state.job(number);
+        if (sweep == nullptr || job.sweep != sweep->number) continue;
+        slow.push_back({{"job", state.planned(job).id},
+                        {"epoch_ms", straggler.epoch.count()},
+                        {"median_ms", straggler.median.count()}});
+      }
+      services.pool([&services, respond, id, slow] {
+        auto object = services.read.sweep(id);
+        if (object) (*object)["stragglers"] = slow;
+        respond(json_or_problem(object));
+      });
+    });
+  };
+  return route;
+}
+
 Route yaml_route(Services& services) {
   Route route;
   route.method = "GET";
@@ -166,8 +194,7 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                                           {"sort", "a column of the job object", false, false},
                                           {"order", "of the sorted column", false, false, 0, 0, "^(asc|desc)$"}};
   routes.push_back(get("/api/v1/sweeps", "All sweeps", kPaging, services, list_sweeps));
-  routes.push_back(get(sweep, "One sweep with its counts", {}, services,
-                       [](Services& s, const Request& request) { return s.read.sweep(request.parameters[0]); }));
+  routes.push_back(sweep_route(services));
   routes.push_back(yaml_route(services));
   routes.push_back(
       get(sweep + "/resolved", "The resolved sweep", {}, services,

@@ -114,6 +114,7 @@ Gauges measure(Services& services, const core::State& state) {
   for (const core::Worker& worker : state.workers) ++gauges.workers[core::name_of(worker.state)];
   gauges.connected = services.runtime.connected().size();
   gauges.leases = state.leases.size();
+  gauges.stragglers = services.runtime.stragglers().size();
   gauges.sweeps_open = state.open_sweeps.size();
   gauges.epoch = state.epoch;
   gauges.artifact_bytes = services.artifacts.total_bytes();

@@ -1,6 +1,7 @@
 // Workers: who they are, who may join (one-time join tokens), who may not any more.
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
 
 #include "coordinator/api/http/problem.hpp"
@@ -27,25 +28,53 @@ Route route_of(const std::string& method, const std::string& pattern, Access acc
   return route;
 }
 
-// What only this process knows of a worker: its line, to the moment, and its certificate.
-void complete(Services& services, const std::map<std::uint64_t, std::int64_t>& heard, json& worker) {
-  const auto line = heard.find(worker.at("id").get<std::uint64_t>());
-  if (line != heard.end()) worker["last_seen_ms"] = line->second;
+// What the read model does not have: a worker's line and clock to the moment, what it says of itself, which devices
+// are excluded.
+json live(const core::State& state, const std::map<WorkerNumber, Runtime::Connected>& connected) {
+  json all = json::object();
+  for (const core::Worker& worker : state.workers) {
+    json& one = all[std::to_string(worker.number.value())];
+    std::vector<std::string> notes;
+    if (!worker.unfit.empty()) notes.push_back(worker.unfit);
+    for (const core::DeviceState& device : worker.devices) {
+      if (!device.excluded) continue;
+      one["excluded"].push_back(device.device.name);
+      notes.push_back(device.device.name + " is excluded: trainers made no progress there " +
+                      std::to_string(device.strikes) + " times in a row; start the worker again to try once more");
+    }
+    if (const auto line = connected.find(worker.number); line != connected.end()) {
+      one["last_seen_ms"] = line->second.heard.time_since_epoch().count();
+      one["clock_skew_ms"] = line->second.skew.ms();
+      if (std::string skew = line->second.skew.text(); !skew.empty()) notes.push_back(std::move(skew));
+    }
+    one["notes"] = notes;
+  }
+  return all;
+}
+
+void complete(Services& services, const json& known, json& worker) {
+  const auto found = known.find(std::to_string(worker.at("id").get<std::uint64_t>()));
+  worker["notes"] = json::array();
+  if (found != known.end()) {
+    const json excluded = found->value("excluded", json::array());
+    for (json& device : worker.at("devices")) {
+      device["excluded"] = std::find(excluded.begin(), excluded.end(), device.at("name")) != excluded.end();
+    }
+    for (const char* key : {"last_seen_ms", "clock_skew_ms", "notes"}) {
+      if (found->contains(key)) worker[key] = found->at(key);
+    }
+  }
   const auto certificate = services.registry.find(worker.at("uid").get<std::string>());
   worker["certificate"] =
       certificate ? json{{"expires", certificate->expires_ms}, {"revoked", certificate->revoked}} : json();
 }
 
 void list(Services& services, const Respond& respond) {
-  services.runtime.inspect([&services, respond](const core::State&) {
-    std::map<std::uint64_t, std::int64_t> heard;
-    for (const auto& [worker, connected] : services.runtime.connected()) {
-      heard[worker.value()] = connected.heard.time_since_epoch().count();
-    }
-    services.pool([&services, respond, heard] {
+  services.runtime.inspect([&services, respond](const core::State& state) {
+    services.pool([&services, respond, known = live(state, services.runtime.connected())] {
       auto found = services.read.workers();
       if (found) {
-        for (json& worker : found->at("items")) complete(services, heard, worker);
+        for (json& worker : found->at("items")) complete(services, known, worker);
       }
       respond(json_or_problem(found));
     });

@@ -231,11 +231,18 @@ void Runtime::expel(const std::string& uid) {
   });
 }
 
-void Runtime::heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held) {
-  post([this, link = std::move(link), worker, held = std::move(held)] {
+void Runtime::heartbeat(LinkPtr link, core::Heartbeat heartbeat, std::int64_t clock_ms) {
+  post([this, link = std::move(link), heartbeat = std::move(heartbeat), clock_ms] {
+    const WorkerNumber worker = heartbeat.worker;
     if (!is_current(link, worker)) return;
-    connected_[worker].heard = clock_.wall();
-    decide(core::Heartbeat{worker, held}, {});
+    Connected& connected = connected_[worker];
+    connected.heard = clock_.wall();
+    const std::int64_t now_ms = connected.heard.time_since_epoch().count();
+    if (clock_ms != 0 && connected.skew.see(clock_ms - now_ms)) {
+      spdlog::warn("a worker's clock differs from the coordinator's worker={} {}", worker.value(),
+                   connected.skew.text());
+    }
+    decide(heartbeat, {});
     flush();
   });
 }

@@ -17,6 +17,7 @@
 
 #include "common/clock.hpp"
 #include "common/result.hpp"
+#include "coordinator/api/clock_skew.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/store/event_store.hpp"
 
@@ -95,7 +96,8 @@ class Runtime {
   void leave(LinkPtr link, bool drained);
   // The worker with this uid may not stay: its link is told and heard no more. Nothing when it is not connected.
   void expel(const std::string& uid);
-  void heartbeat(LinkPtr link, WorkerNumber worker, std::vector<core::Held> held);
+  // `clock`: the worker's own, Unix ms; 0: it did not say.
+  void heartbeat(LinkPtr link, core::Heartbeat heartbeat, std::int64_t clock_ms);
   // `done` after all are durable; a missing file dismisses the link and drops the rest.
   void items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done);
 
@@ -104,8 +106,13 @@ class Runtime {
     LinkPtr link;
     bool welcomed = false;
     WallTime heard{};
+    ClockSkew skew{};
   };
   [[nodiscard]] const std::map<WorkerNumber, Connected>& connected() const { return connected_; }
+  // Jobs that are slow beside their peers. On the strand only.
+  [[nodiscard]] std::map<JobNumber, core::Straggler> stragglers() const {
+    return core_.paces().stragglers(core_.state(), clock_.now());
+  }
 
   // What is due by the clock.
   void tick();

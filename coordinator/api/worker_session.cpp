@@ -213,7 +213,7 @@ class WorkerSession final : public WorkerLink, public std::enable_shared_from_th
     envelope.mutable_heartbeat_ack()->set_number(heartbeat.number());
     connection_->send(envelope);
     idle_ = heartbeat.held_size() == 0;
-    services_.runtime.heartbeat(shared_from_this(), worker_, held_from_wire(heartbeat));
+    services_.runtime.heartbeat(shared_from_this(), heartbeat_from_wire(heartbeat, worker_), heartbeat.wall_ms());
   }
 
   void items(const wire::ItemBatch& batch) {

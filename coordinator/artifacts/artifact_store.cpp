@@ -46,6 +46,7 @@ class DirectoryStore final : public ArtifactStore {
   Result<ArtifactInfo> stat(const std::string& sha256) override;
   Result<std::vector<ArtifactInfo>> list() override;
   Status remove(const std::string& sha256) override;
+  Status quarantine(const std::string& sha256) override;
   [[nodiscard]] std::uint64_t total_bytes() const override { return total_; }
 
  private:
@@ -213,6 +214,17 @@ Status DirectoryStore::remove(const std::string& sha256) {
   if (!known) return known.error().code == Errc::not_found ? success() : Status(known.error());
   if (::unlink(path_of(sha256).c_str()) != 0) return system_error(errno, "removing", path_of(sha256).string());
   total_ -= known->size;
+  return success();
+}
+
+Status DirectoryStore::quarantine(const std::string& sha256) {
+  FATHOM_TRY(check_name(sha256));
+  FATHOM_TRY(make_folders((folder_ / "damaged").string(), 0750));
+  const std::lock_guard lock(mutex_);
+  FATHOM_ASSIGN(const ArtifactInfo known, stat(sha256));
+  const fs::path aside = folder_ / "damaged" / sha256;
+  if (::rename(path_of(sha256).c_str(), aside.c_str()) != 0) return system_error(errno, "moving", aside.string());
+  total_ -= known.size;
   return success();
 }
 

@@ -59,7 +59,9 @@ class ArtifactStore {
   virtual Result<ArtifactInfo> stat(const std::string& sha256) = 0;                     // not_found
   virtual Result<std::vector<ArtifactInfo>> list() = 0;                                 // in order of names
   virtual Status remove(const std::string& sha256) = 0;                                 // absent is success
-  [[nodiscard]] virtual std::uint64_t total_bytes() const = 0;                          // of committed artifacts
+  // Its bytes are not what its name says: out of the way, into damaged/, for a person. It may be uploaded again.
+  virtual Status quarantine(const std::string& sha256) = 0;
+  [[nodiscard]] virtual std::uint64_t total_bytes() const = 0;  // of committed artifacts
 };
 
 struct ArtifactStoreOptions {

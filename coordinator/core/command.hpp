@@ -48,6 +48,8 @@ struct WorkerHello {
   std::string name;
   std::vector<Device> devices;
   std::vector<Held> held;
+  bool restarted = false;  // the first one of its process
+  std::string unfit{};     // as in Heartbeat
 };
 // The newest connection of the worker ended (never sent for one that another replaced). `drained`: it said that it
 // holds nothing any more, so its leases end at once; else they go on until they expire.
@@ -55,10 +57,12 @@ struct WorkerGone {
   WorkerNumber worker;
   bool drained = false;
 };
-// Renews the leases of what is held. Makes no event; what is not the worker's own is answered by a SendStop "lost".
+// Renews the leases of what is held; what is not the worker's own is answered by a SendStop "lost". `unfit`: why the
+// worker can take no jobs for now; empty: it can. Makes an event only when that changes.
 struct Heartbeat {
   WorkerNumber worker;
   std::vector<Held> held;
+  std::string unfit{};
 };
 
 // What one attempt reports, as in the wire's Item. Texts are of the trainer's making: shown, never acted on, but for
@@ -82,6 +86,7 @@ struct Failed {
   std::string error_class, message;
   std::uint64_t step = 0;
   bool alone = false;
+  bool watchdog = false;  // the worker ended a trainer without progress; told for one of its jobs
 };
 struct Stopped {
   std::uint32_t epoch = 0;

@@ -107,6 +107,7 @@ void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
   }
   if (const Job* job = state_.job(JobNumber(event.job()))) event.set_phase(static_cast<event::Phase>(phase_of(*job)));
   timers_.observe(state_, event, options_.lease, now);
+  paces_.observe(state_, event, now.mono);
   std::ranges::move(effects(state_, event), std::back_inserter(step.effects));
   step.events.push_back(std::move(event));
 }

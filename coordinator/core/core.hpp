@@ -23,6 +23,7 @@
 #include "coordinator/core/command.hpp"
 #include "coordinator/core/effect.hpp"
 #include "coordinator/core/event.pb.h"
+#include "coordinator/core/paces.hpp"
 #include "coordinator/core/state.hpp"
 #include "coordinator/core/timers.hpp"
 
@@ -37,6 +38,7 @@ struct Options {
   Millis lease{15'000};        // one term; a heartbeat renews
   Millis backoff_base{1'000};  // the wait after the first failure; doubles with each
   Millis backoff_cap{300'000};
+  std::uint32_t device_strikes = 3;  // trainers in a row without progress after which a device is excluded; 0: never
 };
 
 struct Decision {
@@ -100,6 +102,8 @@ class Core {
   [[nodiscard]] const Options& options() const { return options_; }
   // When a Tick is due at the latest; nullopt: nothing waits.
   [[nodiscard]] std::optional<TimePoint> next_deadline() const { return timers_.next(); }
+  // Who is slow, as far as this process has watched.
+  [[nodiscard]] const Paces& paces() const { return paces_; }
 
  private:
   void apply(event::Event event, const PlanPtr& plan, Now now, Step& step);
@@ -109,6 +113,7 @@ class Core {
   Options options_;
   State state_;
   Timers timers_;
+  Paces paces_;
 };
 
 }  // namespace fathom::core

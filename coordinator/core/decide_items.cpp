@@ -104,10 +104,11 @@ void add_failure(const Arrived& in, const item::Failed& failed, Decision& decisi
   event->set_until_wall_ms((in.context.now.wall + delay).time_since_epoch().count());
 }
 
-// Hashes that this job keeps now and nobody keeps once the new checkpoint is in its slots.
+// Hashes that this job keeps now and nobody keeps once the new checkpoint is in its slots: the newest becomes the older
+// one, and what was that goes.
 std::vector<std::string> released_by(const Arrived& in, const Checkpoint& fresh) {
   std::vector<const Checkpoint*> replaced;
-  if (in.job.latest_checkpoint) replaced.push_back(&*in.job.latest_checkpoint);
+  if (in.job.older_checkpoint) replaced.push_back(&*in.job.older_checkpoint);
   if (fresh.best && in.job.best_checkpoint) replaced.push_back(&*in.job.best_checkpoint);
   std::vector<std::string> out;
   for (const Checkpoint* old : replaced) {
@@ -159,6 +160,7 @@ bool decide_what(const Arrived& in, const Checkpoint& checkpoint, Decision& deci
   event->mutable_file()->set_size(checkpoint.file.size);
   event->set_objective(checkpoint.objective);
   event->set_best(checkpoint.best);
+  event->set_keeps_older(true);
   for (const std::string& hash : released_by(in, checkpoint)) event->add_released(hash);
   return true;
 }
@@ -180,8 +182,24 @@ bool decide_what(const Arrived& in, const item::Finished& finished, Decision& de
   return true;
 }
 
+// It may have been the job's fault; on a device where it happens again and again, whatever runs there, it was not.
+void strike_device(const Arrived& in, const item::Failed& failed, Decision& decision) {
+  const std::uint32_t most = in.context.options.device_strikes;
+  const Worker& worker = *in.context.state.worker(in.worker);
+  std::uint32_t strikes = 0;
+  for (const std::uint32_t place : in.context.state.leases.at(in.job.lease).devices) {
+    strikes = std::max(strikes, worker.devices[place].strikes + 1);
+  }
+  auto* event = decision.events.emplace_back().mutable_device_struck();
+  event->set_worker(in.worker.value());
+  event->set_device(in.job.device);
+  event->set_excluded(most != 0 && strikes >= most);
+  event->set_why(failed.message);
+}
+
 bool decide_what(const Arrived& in, const item::Failed& failed, Decision& decision) {
   add_failure(in, failed, decision);
+  if (failed.watchdog) strike_device(in, failed, decision);
   return true;
 }
 

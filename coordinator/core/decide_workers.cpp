@@ -63,6 +63,7 @@ void write_joined(const WorkerHello& hello, WorkerNumber number, Decision& decis
   joined->set_worker(number.value());
   joined->set_uid(hello.uid);
   joined->set_name(hello.name);
+  joined->set_restarted(hello.restarted);
   for (const Device& device : hello.devices) {
     auto* to = joined->add_devices();
     to->set_name(device.name);
@@ -72,6 +73,12 @@ void write_joined(const WorkerHello& hello, WorkerNumber number, Decision& decis
     to->set_model(device.model);
     to->set_memory(device.memory);
   }
+}
+
+void write_draining(WorkerNumber worker, const std::string& why, Decision& decision) {
+  auto* draining = decision.events.emplace_back().mutable_worker_draining();
+  draining->set_worker(worker.value());
+  draining->set_why(why);
 }
 
 }  // namespace
@@ -105,6 +112,7 @@ Decision decide_hello(const Context& context, const WorkerHello& hello) {
     if (std::ranges::find(keep, held.fence.lease) == keep.end()) joined.abandon.push_back(held.fence);
   }
   write_joined(hello, joined.worker, decision);
+  if (!hello.unfit.empty()) write_draining(joined.worker, hello.unfit, decision);
   decision.answer = std::move(joined);
   return decision;
 }
@@ -126,8 +134,14 @@ Decision decide_gone(const Context& context, const WorkerGone& command) {
 }
 
 Decision decide_heartbeat(const Context& context, const Heartbeat& command) {
-  if (context.state.worker(command.worker) == nullptr) return refuse(Errc::not_found, "there is no such worker");
+  const Worker* worker = context.state.worker(command.worker);
+  if (worker == nullptr) return refuse(Errc::not_found, "there is no such worker");
   Decision decision;
+  if (!command.unfit.empty() && worker->state == WorkerState::ready) {
+    write_draining(command.worker, command.unfit, decision);
+  } else if (command.unfit.empty() && !worker->unfit.empty()) {
+    decision.events.emplace_back().mutable_worker_fit()->set_worker(command.worker.value());
+  }
   // Attempts that have ended there need no stop: the acknowledgement of their items says that they are late.
   for (const Held& held : command.held) {
     if (!held.running || lease_of(context.state, command.worker, held.fence) != nullptr) continue;

@@ -90,7 +90,8 @@ void add_job(Digest& to, const Job& job) {
   std::visit(AddState{to}, job.state);
   to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.inputs);
   to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
-  to(job.latest_checkpoint, job.best_checkpoint, job.late, job.started_ms, job.worker, job.device);
+  to(job.latest_checkpoint, job.best_checkpoint, job.older_checkpoint, job.late, job.started_ms, job.worker,
+     job.device);
 }
 
 // The plan counts by the ids of its jobs, which hash all that matters in them.
@@ -111,10 +112,10 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
 }
 
 void add_worker(Digest& to, const Worker& worker) {
-  to(worker.number, worker.uid, worker.name, worker.state, worker.leases);
+  to(worker.number, worker.uid, worker.name, worker.state, worker.unfit, worker.leases);
   for (const DeviceState& device : worker.devices) {
     to(device.device.name, device.device.kind, device.device.threads, device.device.slots, device.device.model);
-    to(device.device.memory, device.running, device.alone, device.model, device.task);
+    to(device.device.memory, device.running, device.alone, device.model, device.task, device.strikes, device.excluded);
   }
 }
 

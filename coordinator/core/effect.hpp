@@ -19,10 +19,10 @@ struct SendAssign {
   Fence fence;
   std::string job_id;  // 16 hex digits
   std::string device;
-  std::string settings;     // JSON
-  std::string inputs;       // JSON, docs/protocol.md "inputs"
-  std::vector<File> fetch;  // path: below inputs/
-  std::optional<Checkpoint> resume;
+  std::string settings;                            // JSON
+  std::string inputs;                              // JSON, docs/protocol.md "inputs"
+  std::vector<File> fetch;                         // path: below inputs/
+  std::optional<Checkpoint> resume, resume_older;  // the second where the first is lost or damaged
   bool alone = false;
 };
 struct SendStop {

@@ -63,6 +63,7 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   out.settings = state.planned(job).settings.canonical();
   add_inputs(state, job, out);
   out.resume = job.latest_checkpoint;  // of whichever attempt: any worker can go on from it
+  out.resume_older = job.older_checkpoint;
   out.alone = granted.alone();
   return out;
 }

@@ -61,6 +61,7 @@ Status on(State& state, const event::CoordinatorStarted& event, At) {
   for (Worker& worker : state.workers) {
     unindex_worker(state, worker);
     worker.state = WorkerState::gone;
+    worker.unfit.clear();
   }
   return success();
 }
@@ -164,6 +165,10 @@ Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr p
       return on(state, event.worker_draining(), at);
     case event::Event::kWorkerGone:
       return on(state, event.worker_gone(), at);
+    case event::Event::kWorkerFit:
+      return on(state, event.worker_fit(), at);
+    case event::Event::kDeviceStruck:
+      return on(state, event.device_struck(), at);
     case event::Event::kLogRepaired:
       return on(state, event.log_repaired(), at);
     default:

@@ -20,14 +20,22 @@ void count_item(Job& job, const event::Fence& fence) {
   if (fence.sequence() != 0) job.sequence = fence.sequence();
 }
 
-// A job keeps at most two checkpoints; equal files of several jobs are one artifact, so uses are counted.
-void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const Checkpoint& checkpoint) {
-  ++state.checkpoint_uses[checkpoint.file.sha256];
+// A job keeps at most three checkpoints; equal files of several jobs are one artifact, so uses are counted.
+void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const std::optional<Checkpoint>& checkpoint) {
+  if (checkpoint) ++state.checkpoint_uses[checkpoint->file.sha256];
   if (slot) {
     const auto old = state.checkpoint_uses.find(slot->file.sha256);
     if (--old->second == 0) state.checkpoint_uses.erase(old);
   }
   slot = checkpoint;
+}
+
+// The watchdog's strikes count in a row: this device can finish a job.
+void forget_strikes(State& state, const Job& job) {
+  const auto lease = state.leases.find(job.lease);
+  if (lease == state.leases.end()) return;
+  Worker& worker = *state.worker(lease->second.worker);
+  for (const std::uint32_t place : lease->second.devices) worker.devices[place].strikes = 0;
 }
 
 // The value at a rung is that of the first report at or after it (rule 7); one report may cross several.
@@ -101,6 +109,7 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
   const event::File& file = event.file();
   const Checkpoint checkpoint{
       event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()};
+  keep_checkpoint(state, job->older_checkpoint, event.keeps_older() ? job->latest_checkpoint : std::nullopt);
   keep_checkpoint(state, job->latest_checkpoint, checkpoint);
   if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);
   job->losses = 0;  // progress that the next attempt keeps
@@ -112,6 +121,7 @@ Status on(State& state, const event::JobFinished& event, At) {
   // has_objective tells 0 from none.
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
+  forget_strikes(state, *job);
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));
   count_item(*job, event.fence());
   complete_setting(state, *job);

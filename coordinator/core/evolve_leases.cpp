@@ -16,17 +16,26 @@ std::uint32_t device_index(const Worker& worker, const std::string& name) {
   return static_cast<std::uint32_t>(found - worker.devices.begin());
 }
 
-// The places of the devices that a lease names, "cpu:0" or, of a gang, "cpu:0+cpu:1". Empty: it does not have one, or
+// "cpu:0", or of a gang "cpu:0+cpu:1".
+std::vector<std::string> device_names(const std::string& names) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at <= names.size();) {
+    const std::size_t end = std::min(names.find('+', at), names.size());
+    out.push_back(names.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+// The places of the devices that a lease names. Empty: it does not have one, or
 // one has no free slot.
 std::vector<std::uint32_t> free_places(const Worker& worker, const std::string& names) {
   std::vector<std::uint32_t> places;
-  for (std::size_t at = 0; at <= names.size();) {
-    const std::size_t end = std::min(names.find('+', at), names.size());
-    const std::uint32_t place = device_index(worker, names.substr(at, end - at));
+  for (const std::string& name : device_names(names)) {
+    const std::uint32_t place = device_index(worker, name);
     if (place == worker.devices.size() || worker.devices[place].running >= worker.devices[place].device.slots)
       return {};
     places.push_back(place);
-    at = end + 1;
   }
   return places;
 }
@@ -38,7 +47,9 @@ std::vector<DeviceState> devices_of(State& state, const Worker& worker, const ev
     DeviceState& fresh = devices.emplace_back();
     fresh.device = {device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()};
     if (const std::uint32_t old = device_index(worker, device.name()); old != worker.devices.size()) {
-      fresh.model = worker.devices[old].model, fresh.task = worker.devices[old].task;  // its trainer may still live
+      const DeviceState& before = worker.devices[old];
+      fresh.model = before.model, fresh.task = before.task;  // its trainer may still live
+      if (!event.restarted()) fresh.strikes = before.strikes, fresh.excluded = before.excluded;
     }
   }
   for (const LeaseId id : worker.leases) {
@@ -67,6 +78,7 @@ bool keeps_devices(const State& state, const Worker& worker, const event::Worker
 void set_worker_state(State& state, Worker& worker, WorkerState to) {
   unindex_worker(state, worker);
   worker.state = to;
+  worker.unfit.clear();
   index_worker(state, worker);
 }
 
@@ -140,6 +152,7 @@ Status on(State& state, const event::WorkerJoined& event, At) {
   worker->devices = devices_of(state, *worker, event);
   worker->name = event.name();
   worker->state = WorkerState::ready;
+  worker->unfit.clear();
   index_worker(state, *worker);
   return success();
 }
@@ -148,6 +161,32 @@ Status on(State& state, const event::WorkerDraining& event, At) {
   Worker* worker = state.worker(WorkerNumber(event.worker()));
   if (worker == nullptr) return no_worker(event.worker());
   set_worker_state(state, *worker, WorkerState::draining);
+  worker->unfit = event.why();
+  return success();
+}
+
+Status on(State& state, const event::WorkerFit& event, At) {
+  Worker* worker = state.worker(WorkerNumber(event.worker()));
+  if (worker == nullptr) return no_worker(event.worker());
+  if (worker->state != WorkerState::draining || worker->unfit.empty()) {
+    return Error{Errc::failed_precondition, "worker " + worker->name + " was not unfit"};
+  }
+  set_worker_state(state, *worker, WorkerState::ready);
+  return success();
+}
+
+Status on(State& state, const event::DeviceStruck& event, At) {
+  Worker* worker = state.worker(WorkerNumber(event.worker()));
+  if (worker == nullptr) return no_worker(event.worker());
+  unindex_worker(state, *worker);
+  for (const std::string& name : device_names(event.device())) {
+    const std::uint32_t place = device_index(*worker, name);
+    if (place == worker->devices.size()) continue;  // it came back without it
+    DeviceState& device = worker->devices[place];
+    ++device.strikes;
+    device.excluded = device.excluded || event.excluded();
+  }
+  index_worker(state, *worker);
   return success();
 }
 

@@ -42,11 +42,21 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
 
 // Slots are shared by all sweeps: the answer is the same for every job that could run.
 std::string explain_no_slot(const State& state) {
-  std::size_t here = 0, slots = 0, used = 0;
+  std::size_t here = 0, slots = 0, used = 0, excluded = 0;
+  const Worker* unfit = nullptr;
   for (const Worker& worker : state.workers) {
+    if (!worker.unfit.empty()) unfit = &worker;
     if (worker.state != WorkerState::ready) continue;
     ++here;
-    for (const DeviceState& device : worker.devices) slots += device.device.slots, used += device.running;
+    for (const DeviceState& device : worker.devices) {
+      if (device.excluded) ++excluded;
+      if (!device.excluded) slots += device.device.slots, used += device.running;
+    }
+  }
+  if (here == 0 && unfit != nullptr) return "Worker " + unfit->name + " takes no jobs for now: " + unfit->unfit + ".";
+  if (slots == 0 && excluded != 0) {
+    return plural(excluded, "device") + (excluded == 1 ? " is" : " are") +
+           " excluded, since trainers made no progress there: start the worker again to try once more.";
   }
   if (here == 0) {
     return state.workers.empty() ? "No worker has joined: start fathom-worker."

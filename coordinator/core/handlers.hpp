@@ -33,6 +33,8 @@ Status on(State& state, const event::LeaseReleased& event, At at);
 Status on(State& state, const event::WorkerJoined& event, At at);
 Status on(State& state, const event::WorkerDraining& event, At at);
 Status on(State& state, const event::WorkerGone& event, At at);
+Status on(State& state, const event::WorkerFit& event, At at);
+Status on(State& state, const event::DeviceStruck& event, At at);
 
 // The job of a fence, if the fence is that of its newest attempt.
 Result<Job*> attempt_of(State& state, const event::Fence& fence);

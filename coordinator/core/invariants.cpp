@@ -58,7 +58,8 @@ void check_devices(const State& state, Broken& broken) {
       if (count > device.device.slots) broken.push_back("I7: " + name + " has more jobs than slots");
       if (exclusive && count > 1) broken.push_back("I7: a job that runs alone shares " + name);
       if (device.alone != exclusive) broken.push_back("I7: " + name + " is marked wrongly as exclusive");
-      const bool room = worker.state == WorkerState::ready && !exclusive && count < device.device.slots;
+      const bool room =
+          worker.state == WorkerState::ready && !device.excluded && !exclusive && count < device.device.slots;
       if (room) free.insert({count, worker.number, i});
     }
   }
@@ -172,6 +173,7 @@ void check_checkpoints(const State& state, Broken& broken) {
   std::unordered_map<std::string, std::uint32_t> uses;
   for (const Job& job : state.jobs) {
     if (job.latest_checkpoint) ++uses[job.latest_checkpoint->file.sha256];
+    if (job.older_checkpoint) ++uses[job.older_checkpoint->file.sha256];
     if (job.best_checkpoint) ++uses[job.best_checkpoint->file.sha256];
   }
   if (uses != state.checkpoint_uses) broken.push_back("I5: the uses of checkpoints are counted wrongly");

@@ -13,7 +13,8 @@ FreeDevice entry_of(const Worker& worker, std::uint32_t device) {
 
 // A device whose one job wants to be alone is full, whatever its slots.
 bool has_room(const Worker& worker, const DeviceState& device) {
-  return worker.state == WorkerState::ready && !device.alone && device.running < device.device.slots;
+  return worker.state == WorkerState::ready && !device.excluded && !device.alone &&
+         device.running < device.device.slots;
 }
 
 void erase_warm(FreeDevices& free, const std::string& key, const FreeDevice& entry) {
@@ -45,7 +46,7 @@ void index(State& state, const Worker& worker, std::uint32_t index) {
 std::vector<FreeDevice> places_on(const Worker& worker, const std::string& kind, std::uint32_t ranks) {
   std::vector<FreeDevice> places;
   for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
-    if (worker.devices[i].device.kind == kind) places.push_back(entry_of(worker, i));
+    if (worker.devices[i].device.kind == kind && !worker.devices[i].excluded) places.push_back(entry_of(worker, i));
   }
   if (places.size() < ranks) return {};
   std::ranges::sort(places);

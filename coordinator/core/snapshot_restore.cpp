@@ -73,6 +73,7 @@ void get(const snapshot::Job& in, Job& job) {
   job.best_epoch = in.best_epoch();
   job.rung_values.assign(in.rung_values().begin(), in.rung_values().end());
   if (in.has_latest()) job.latest_checkpoint = get(in.latest());
+  if (in.has_older()) job.older_checkpoint = get(in.older());
   if (in.has_best_checkpoint()) job.best_checkpoint = get(in.best_checkpoint());
   for (const snapshot::LateMark& mark : in.late())
     job.late.push_back({mark.generation(), mark.attempt(), mark.sequence()});
@@ -174,7 +175,7 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     const Phase from = phase_of(job);
     get(saved, job);
     move_index(state_, *state_.sweep(job.sweep), job, from);
-    for (const auto* checkpoint : {&job.latest_checkpoint, &job.best_checkpoint})
+    for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
       if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
   }
   return success();
@@ -185,14 +186,16 @@ Status Restorer::take_worker(const snapshot::Worker& in) {
   Worker& worker = state_.workers.emplace_back();
   worker.number = WorkerNumber(static_cast<std::uint32_t>(state_.workers.size()));
   worker.uid = in.uid(), worker.name = in.name();
-  worker.state = static_cast<WorkerState>(in.state());
+  worker.state = static_cast<WorkerState>(in.state()), worker.unfit = in.unfit();
   for (const snapshot::Device& device : in.devices()) {
     const event::Device& own = device.device();
     worker.devices.push_back({{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory()},
                               0,
                               false,
                               device.warm_model(),
-                              device.warm_task()});
+                              device.warm_task(),
+                              device.strikes(),
+                              device.excluded()});
   }
   state_.worker_by_uid.emplace(worker.uid, worker.number);
   return success();

@@ -64,6 +64,7 @@ void put(const Job& job, snapshot::Job& out) {
   out.set_best_epoch(job.best_epoch);
   for (const double value : job.rung_values) out.add_rung_values(value);
   if (job.latest_checkpoint) put(*job.latest_checkpoint, *out.mutable_latest());
+  if (job.older_checkpoint) put(*job.older_checkpoint, *out.mutable_older());
   if (job.best_checkpoint) put(*job.best_checkpoint, *out.mutable_best_checkpoint());
   for (const LateMark& mark : job.late) {
     snapshot::LateMark& late = *out.add_late();
@@ -95,7 +96,7 @@ void put(const Sweep& sweep, snapshot::Sweep& out) {
 
 void put(const Worker& worker, snapshot::Worker& out) {
   out.set_uid(worker.uid), out.set_name(worker.name);
-  out.set_state(static_cast<std::uint32_t>(worker.state));
+  out.set_state(static_cast<std::uint32_t>(worker.state)), out.set_unfit(worker.unfit);
   for (const DeviceState& device : worker.devices) {
     snapshot::Device& to = *out.add_devices();
     event::Device& own = *to.mutable_device();
@@ -103,6 +104,7 @@ void put(const Worker& worker, snapshot::Worker& out) {
     own.set_threads(device.device.threads), own.set_slots(device.device.slots);
     own.set_model(device.device.model), own.set_memory(device.device.memory);
     to.set_warm_model(device.model), to.set_warm_task(device.task);
+    to.set_strikes(device.strikes), to.set_excluded(device.excluded);
   }
 }
 

@@ -88,11 +88,14 @@ struct DeviceState {
   std::uint32_t running = 0;  // leases on it
   bool alone = false;         // one of them shares with nobody
   std::string model, task;    // of the newest lease: what its trainer holds
+  std::uint32_t strikes = 0;  // trainers in a row that the watchdog ended here
+  bool excluded = false;      // too many: gets no job until its worker is started again
 };
 struct Worker {
   WorkerNumber number;
   std::string uid, name;
   WorkerState state = WorkerState::ready;
+  std::string unfit;  // why it takes no jobs for now, in its words; only while it is draining
   std::vector<DeviceState> devices;
   std::set<LeaseId> leases;
 };

@@ -27,7 +27,8 @@ export async function sweepPage(root, id) {
   const depths = h('section', {class: 'card'});
   const first = await get(path);
   const jobs = jobsTable(path, id, first);
-  replace(root, head, curves.element, depths, jobs.element);
+  const slow = h('section', {});
+  replace(root, head, slow, curves.element, depths, jobs.element);
   let sweep = first;
   const refresh = async () => {
     sweep = await get(path);
@@ -36,6 +37,8 @@ export async function sweepPage(root, id) {
       await post(`${path}/cancel`);
       await refresh();
     }));
+    replace(slow, ...(sweep.stragglers || []).map((one) => h('p', {class: 'quiet'},
+      `${one.job} is slow: its epoch takes ${duration(one.epoch_ms)}, those of its peers ${duration(one.median_ms)} (median)`)));
     const [results] = await Promise.all([resultRows(path), curves.refresh(sweep), jobs.refresh()]);
     depths.hidden = !depthCharts(depths, results);
   };

@@ -30,7 +30,9 @@ function table(workers) {
   const rows = workers.flatMap((worker) => (worker.devices || []).map((device, i) => h('tr', {},
     h('td', {}, i ? '' : worker.name), h('td', {}, i ? '' : state(worker.state)), h('td', {class: 'mono'}, device.name),
     h('td', {class: 'num'}, `${device.running ?? 0} / ${device.slots}`))));
-  return h('div', {class: 'scroll'}, h('table', {},
+  // What a person should know: no room on a disk, a clock that is off, an excluded device.
+  const notes = workers.flatMap((worker) => (worker.notes || []).map((note) => h('p', {class: 'quiet'}, `${worker.name}: ${note}`)));
+  return h('div', {class: 'scroll'}, ...notes, h('table', {},
     h('thead', {}, h('tr', {}, h('th', {}, 'Worker'), h('th', {}, 'State'), h('th', {}, 'Device'), h('th', {class: 'num'}, 'Jobs / slots'))),
     h('tbody', {}, rows)));
 }

@@ -83,6 +83,7 @@ Status Projector::apply(const event::Event& event, Changes& changes) {
     case E::kWorkerJoined:
     case E::kWorkerDraining:
     case E::kWorkerGone:
+    case E::kWorkerFit:
       return apply_worker(event, changes);
     default:
       return success();
@@ -141,6 +142,10 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
   changes.workers = true;
   const I seq = sql(event.seq());
   if (!event.has_worker_joined()) {
+    if (event.has_worker_fit()) {
+      return run("UPDATE workers SET state = 'ready', changed = ? WHERE number = ?", seq,
+                 I{event.worker_fit().worker()});
+    }
     const bool draining = event.has_worker_draining();
     const I worker = draining ? event.worker_draining().worker() : event.worker_gone().worker();
     return run("UPDATE workers SET state = ?, changed = ? WHERE number = ?",

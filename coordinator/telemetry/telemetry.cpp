@@ -63,6 +63,7 @@ struct Telemetry::Families {
   Family<Gauge>& workers = gauge(registry, "fathom_workers", "Workers by state.");
   Gauge& connected = gauge(registry, "fathom_workers_connected", "Workers with a connection.").Add({});
   Gauge& leases = gauge(registry, "fathom_leases", "Leases that are held.").Add({});
+  Gauge& stragglers = gauge(registry, "fathom_stragglers", "Jobs that are slow beside their peers.").Add({});
   Gauge& sweeps = gauge(registry, "fathom_sweeps_open", "Sweeps that have not ended.").Add({});
   Gauge& artifacts = gauge(registry, "fathom_artifact_bytes", "Bytes of committed artifacts.").Add({});
   Gauge& epoch = gauge(registry, "fathom_coordinator_epoch", "Starts of this coordinator.").Add({});
@@ -98,6 +99,7 @@ std::string Telemetry::text(const Gauges& gauges) {
     families_->workers.Add({{"state", state}}).Set(static_cast<double>(count));
   families_->connected.Set(static_cast<double>(gauges.connected));
   families_->leases.Set(static_cast<double>(gauges.leases));
+  families_->stragglers.Set(static_cast<double>(gauges.stragglers));
   families_->sweeps.Set(static_cast<double>(gauges.sweeps_open));
   families_->artifacts.Set(static_cast<double>(gauges.artifact_bytes));
   families_->epoch.Set(static_cast<double>(gauges.epoch));

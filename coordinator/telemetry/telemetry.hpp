@@ -18,6 +18,7 @@ struct Gauges {
   std::map<std::string, std::uint64_t> workers;  // by state
   std::uint64_t connected = 0;                   // workers with a connection
   std::uint64_t leases = 0;
+  std::uint64_t stragglers = 0;
   std::uint64_t sweeps_open = 0;
   std::uint64_t artifact_bytes = 0;
   std::uint64_t epoch = 0;

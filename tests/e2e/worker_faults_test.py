@@ -187,9 +187,14 @@ def a_full_disk_fails_the_job_with_a_clear_error_and_the_worker_serves_on():
         expect(the_job(cluster)["cause"].startswith("disk: "), f"its cause: {the_job(cluster)['cause']}")
         expect("No space left" in the_job(cluster)["cause"], f"its cause: {the_job(cluster)['cause']}")
         cluster.alive("worker")
-        (disk / "filler").unlink()
+        wait_until("the worker says it", lambda: any("free" in note for note in cluster.items("/api/v1/workers")[0]["notes"]))
         cluster.submit(noop_sweep.sweep("two", tasks=("a",), rates=("1e-4",), seeds=1, epochs=1, stages=False))
+        time.sleep(1)
+        counts = cluster.api("GET", "/api/v1/sweeps/two")["counts"]
+        expect(list(counts) == ["ready"], f"no job while there is no room: {counts}")
+        (disk / "filler").unlink()
         wait_until("the next sweep succeeds", lambda: cluster.api("GET", "/api/v1/sweeps/two")["state"] == "succeeded")
+        expect(cluster.items("/api/v1/workers")[0]["notes"] == [], "nothing more is said")
         cluster.end("worker")
 
 

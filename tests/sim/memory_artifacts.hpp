@@ -20,6 +20,7 @@ class MemoryArtifacts final : public artifacts::ArtifactStore {
   Result<artifacts::ArtifactInfo> stat(const std::string& sha256) override;
   Result<std::vector<artifacts::ArtifactInfo>> list() override;
   Status remove(const std::string& sha256) override;
+  Status quarantine(const std::string& sha256) override { return remove(sha256); }
   [[nodiscard]] std::uint64_t total_bytes() const override;
 
   // Null: not there.

@@ -169,6 +169,7 @@ struct SimCoordinator::Process {
   std::vector<LinePtr> lines;
   const core::State* state = nullptr;
   std::uint64_t checked = 0;  // seq up to which invariants were looked at
+  std::uint64_t durable = 0;
 
   void pump() {
     io.restart();
@@ -196,7 +197,10 @@ api::Runtime::Hooks SimCoordinator::hooks(Process& process) {
     world_.scheduler.after(Millis(0), process_ ? process_->life : always_,
                            [this, why = error.message] { die("its store failed: " + why, false, Millis(1500)); });
   };
-  hooks.durable = [this](std::uint64_t seq) { world_.checker.durable(seq); };
+  hooks.durable = [this, &process](std::uint64_t seq) {
+    process.durable = seq;
+    world_.checker.durable(seq);
+  };
   hooks.event = [this, &process](const event::Event& event) {
     process.keeper.observe(event);
     world_.checker.event(event);
@@ -207,7 +211,9 @@ api::Runtime::Hooks SimCoordinator::hooks(Process& process) {
   };
   hooks.release_artifact = [&process](const std::string& sha256) { process.keeper.release(sha256); };
   hooks.tick = [&process](const core::State& state) {
-    process.keeper.remove_due([&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); });
+    const auto in_use = [&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); };
+    process.keeper.remove_due(in_use);
+    if (state.seq == process.durable) process.keeper.remove_orphans(state.leases, in_use);
   };
   return hooks;
 }
@@ -271,6 +277,9 @@ void SimCoordinator::start() {
     return;
   }
   process_->runtime->inspect([this](const core::State& state) { process_->state = &state; });
+  process_->keeper.watch_orphans();
+  world_.scheduler.after(world_.random.millis(1, 2'000), process_->life,
+                         [this] { process_->keeper.found(artifacts_->list().value()); });
   process_->pump();
   world_.checker.state(*process_->state);
   world_.network.accept = [this](const LinePtr& line) { accept(line); };

@@ -155,12 +155,21 @@ void SimTransfers::lay(const wire::Assign& assign, const std::filesystem::path& 
   for (const wire::File& file : assign.fetch())
     task.pieces.push_back({"inputs/" + file.path(), file.sha256(), {}, false});
   if (assign.has_resume()) task.pieces.push_back({"resume.ckpt", assign.resume().file().sha256(), {}, true});
+  if (assign.has_resume_older())
+    task.pieces.push_back({"resume.ckpt", assign.resume_older().file().sha256(), {}, true});
   task.done = [this, laid = assign, base = folder.string() + "/", done = std::move(done)](
                   Task& ended, const Status& status) mutable {
     for (const Piece& piece : ended.pieces) {
       if (!piece.bytes.empty()) files_[base + piece.path] = piece.bytes;
-      if (piece.resume && piece.bytes.empty()) laid.clear_resume();
+      if (!piece.resume || !piece.bytes.empty()) continue;
+      // The newest, then the older one; one that was not looked for is not taken either.
+      if (laid.has_resume_older() && piece.sha256 == laid.resume().file().sha256()) {
+        laid.mutable_resume()->Swap(laid.mutable_resume_older());
+      } else if (laid.has_resume() && piece.sha256 == laid.resume().file().sha256()) {
+        laid.clear_resume();
+      }
     }
+    laid.clear_resume_older();
     done(laid, status);
   };
   add(downloads_, std::move(task));
@@ -179,6 +188,13 @@ void SimTransfers::pump_downloads() {
       continue;
     }
     Piece& piece = task.pieces[task.next];
+    if (piece.resume && task.next > 0) {
+      const Piece& before = task.pieces[task.next - 1];
+      if (before.resume && !before.bytes.empty()) {  // the newest is there: the older one is not needed
+        ++task.next;
+        continue;
+      }
+    }
     if (const auto known = cache_.find(piece.sha256); known != cache_.end()) {
       piece.bytes = known->second;
       ++task.next;

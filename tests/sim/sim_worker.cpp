@@ -146,6 +146,8 @@ class SimSpooler final : public worker::Spooler {
   bool asked_ = false;
 };
 
+constexpr std::uint64_t kDisk = 1ULL << 40;  // bytes
+
 worker::Options sim_options(const std::string& name) {
   worker::Options options;
   options.name = name;
@@ -185,6 +187,8 @@ worker::Surroundings SimWorker::surroundings(const Life& life) {
                               worker::Trainer::Callbacks callbacks) -> Result<std::unique_ptr<worker::Trainer>> {
     return std::unique_ptr<worker::Trainer>(std::make_unique<SimTrainer>(world_, *this, std::move(callbacks)));
   };
+  made.disk_space = [this] { return worker::DiskSpace{disk.full ? 0 : kDisk, kDisk}; };
+  made.wall = [this] { return world_.clock.wall(); };
   return made;
 }
 

@@ -1,11 +1,13 @@
 // The parts of the api that need no server: URLs, patterns, heads, the state folder, what keeps an artifact.
 #include "common/sha256.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
+#include "coordinator/api/clock_skew.hpp"
 #include "coordinator/api/http/head.hpp"
 #include "coordinator/api/http/url.hpp"
 #include "coordinator/api/state_folder.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
 #include "coordinator/core/event.pb.h"
+#include "coordinator/core/state.hpp"
 #include "tests/unit/coordinator/api_fixture.hpp"
 
 namespace fathom::api {
@@ -46,6 +48,20 @@ TEST(Head, CannotBeSplitByAValue) {
   answer.headers = {{"Location", "/x\r\nSet-Cookie: a=b"}};
   const std::string head = head_bytes(answer, true);
   EXPECT_EQ(head.find("\r\nSet-Cookie"), std::string::npos);
+}
+
+TEST(ClockSkew, IsWarnedOfOnceUntilItIsGone) {
+  ClockSkew skew;
+  EXPECT_FALSE(skew.see(800));
+  EXPECT_EQ(skew.text(), "");
+  EXPECT_TRUE(skew.see(86'400'000));
+  EXPECT_FALSE(skew.see(86'400'100));
+  EXPECT_EQ(skew.text(), "its clock is 86400 s ahead");
+  EXPECT_FALSE(skew.see(-4'000)) << "half of the bound ends the warning, not less";
+  EXPECT_EQ(skew.text(), "its clock is 4 s behind");
+  EXPECT_FALSE(skew.see(100));
+  EXPECT_EQ(skew.text(), "");
+  EXPECT_TRUE(skew.see(-86'400'000));
 }
 
 TEST(StateFolder, OneCoordinatorOneVersionNobodyElsesFolder) {
@@ -123,6 +139,31 @@ TEST_F(KeeperTest, FinalFilesPinsAndUsesKeepIt) {
   keeper_.remove_due(unused);
   EXPECT_TRUE(there(final_file));
   EXPECT_FALSE(there(pinned)) << "the pin has run out";
+}
+
+// Row 3: uploaded, and the coordinator ended before the event that was to name it.
+TEST_F(KeeperTest, WhatNoEventNamesGoesWhenNobodyCanNameItAnyMore) {
+  const auto orphan = put("orphan"), final_file = put("final"), used = put("used"), again = put("announced again");
+  event::Event event;
+  event.mutable_job_finished()->add_files()->set_sha256(final_file);
+  keeper_.observe(event);
+  keeper_.watch_orphans();
+  const auto in_use = [&](const std::string& sha) { return sha == used; };
+  // The lease that was there at the start: its spool may still name the orphan.
+  std::map<LeaseId, core::Lease> leases{{LeaseId(7), {}}};
+  EXPECT_FALSE(keeper_.remove_orphans(leases, in_use)) << "not listed yet";
+  keeper_.found(must(store_->list()));
+  leases.emplace(LeaseId(8), core::Lease{});
+  EXPECT_FALSE(keeper_.remove_orphans(leases, in_use));
+  EXPECT_TRUE(there(orphan));
+  keeper_.pin(again);
+  const auto fresh = put("of this life");
+  leases.erase(LeaseId(7));  // the later one cannot name what it has not announced here
+  clock_.ms += 1'000'000;
+  EXPECT_TRUE(keeper_.remove_orphans(leases, in_use));
+  EXPECT_FALSE(there(orphan));
+  for (const auto& sha : {final_file, used, again, fresh}) EXPECT_TRUE(there(sha));
+  EXPECT_TRUE(keeper_.remove_orphans(leases, in_use)) << "once in a life";
 }
 
 }  // namespace

@@ -254,5 +254,45 @@ TEST(CoreFaults, AJobsWallGoesOnAcrossARestartOfTheCoordinator) {
   EXPECT_EQ(rig.phase(0), Phase::limiting);
 }
 
+// Row 25.
+TEST(CoreFaults, ADeviceWhereTrainersHangIsExcludedUntilItsWorkerIsStartedAgain) {
+  Rig rig;
+  FakeWorker& bad = rig.worker("bad");
+  rig.submit(adapters(2, 20));
+  const auto hang = [&] {
+    ASSERT_EQ(bad.jobs().size(), 1u);
+    bad.fail(bad.jobs().front(), "crash", true, true);
+    rig.tick(Millis(300'000));
+    bad.beat();
+  };
+  hang(), hang();
+  const auto& device = rig.state().workers.front().devices.front();
+  EXPECT_EQ(device.strikes, 2u);
+  bad.finish(bad.jobs().front(), 0.5);
+  EXPECT_EQ(device.strikes, 0u) << "only strikes in a row count";
+  hang(), hang();
+  EXPECT_FALSE(bad.jobs().empty());
+  const std::uint32_t failures = rig.state().job(bad.jobs().front())->failures;
+  const JobNumber job = bad.jobs().front();
+  bad.fail(job, "crash", true, true);
+  rig.tick(Millis(300'000));
+  EXPECT_TRUE(device.excluded);
+  EXPECT_EQ(rig.state().job(job)->failures, failures + 1);
+  EXPECT_TRUE(bad.jobs().empty());
+  EXPECT_NE(explain(rig.state(), *rig.state().job(job)).find("excluded"), std::string::npos);
+  rig.take_snapshot();
+  rig.restart();
+  bad.join();
+  EXPECT_TRUE(bad.jobs().empty()) << "a line that comes back changes nothing";
+  FakeWorker& good = rig.worker("good");
+  ASSERT_TRUE(good.holds(job));
+  good.finish(job, 0.5);
+  rig.submit(adapters(2));
+  good.gone();
+  EXPECT_EQ(rig.count(Phase::ready), 1u);
+  bad.join(true);
+  EXPECT_EQ(rig.count(Phase::ready), 0u) << "a new process is tried again";
+}
+
 }  // namespace
 }  // namespace fathom::core::test

@@ -155,16 +155,19 @@ TEST_F(CoreItems, TheBestReportIsTheEarlierOneOnATie) {
   EXPECT_EQ(rig.job(0).epoch, 3u);
 }
 
-TEST_F(CoreItems, OnlyTheNewestAndTheBestCheckpointAreKept) {
+TEST_F(CoreItems, OnlyTheNewestTwoAndTheBestCheckpointAreKept) {
   worker->checkpoint(job, 1, "c1", true);
   worker->checkpoint(job, 2, "c2", true);
-  EXPECT_EQ(rig.released, (std::vector<std::string>{"c1"}));
+  EXPECT_TRUE(rig.released.empty());
   worker->checkpoint(job, 3, "c3", false);
   EXPECT_EQ(rig.released, (std::vector<std::string>{"c1"}));
   worker->checkpoint(job, 4, "c4", false);
+  EXPECT_EQ(rig.released, (std::vector<std::string>{"c1"}));
+  worker->checkpoint(job, 5, "c5", false);
   EXPECT_EQ(rig.released, (std::vector<std::string>{"c1", "c3"}));
   EXPECT_EQ(rig.job(0).best_checkpoint->file.sha256, "c2");
-  EXPECT_EQ(rig.job(0).latest_checkpoint->file.sha256, "c4");
+  EXPECT_EQ(rig.job(0).older_checkpoint->file.sha256, "c4");
+  EXPECT_EQ(rig.job(0).latest_checkpoint->file.sha256, "c5");
 }
 
 TEST_F(CoreItems, ACheckpointThatTwoJobsShareIsKeptForTheOther) {
@@ -177,8 +180,10 @@ TEST_F(CoreItems, ACheckpointThatTwoJobsShareIsKeptForTheOther) {
   worker->checkpoint(job, 1, "same");
   other.checkpoint(twin, 1, "same");
   worker->checkpoint(job, 2, "a2");
-  EXPECT_TRUE(rig.released.empty());
   other.checkpoint(twin, 2, "b2");
+  worker->checkpoint(job, 3, "a3");
+  EXPECT_TRUE(rig.released.empty());
+  other.checkpoint(twin, 3, "b3");
   EXPECT_EQ(rig.released, (std::vector<std::string>{"same"}));
 }
 
@@ -193,6 +198,26 @@ TEST_F(CoreItems, TheNextAttemptResumesFromTheNewestCheckpoint) {
   ASSERT_TRUE(second.held[job].assign.resume);
   EXPECT_EQ(second.held[job].assign.resume->file.sha256, "c2");
   EXPECT_EQ(second.held[job].assign.resume->epoch, 2u);
+}
+
+// Row 22: damage of the newest costs the epochs since the one before it.
+TEST_F(CoreItems, TheCheckpointBeforeTheNewestIsKeptAndGoesWithTheAssignment) {
+  worker->checkpoint(job, 1, "c1", false);
+  worker->checkpoint(job, 2, "c2", false);
+  EXPECT_TRUE(rig.released.empty());
+  worker->checkpoint(job, 3, "c3", false);
+  EXPECT_EQ(rig.released, (std::vector<std::string>{"c1"}));
+  rig.take_snapshot();
+  rig.restart();
+  worker->gone();
+  rig.tick(Millis(15'000));
+  rig.tick(Millis(0));
+  FakeWorker& second = rig.worker("second");
+  ASSERT_TRUE(second.holds(job));
+  const SendAssign& assign = second.held[job].assign;
+  ASSERT_TRUE(assign.resume && assign.resume_older);
+  EXPECT_EQ(assign.resume->file.sha256, "c3");
+  EXPECT_EQ(assign.resume_older->file.sha256, "c2");
 }
 
 }  // namespace

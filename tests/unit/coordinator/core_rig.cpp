@@ -75,8 +75,8 @@ FakeWorker::FakeWorker(Rig& rig, std::string id, std::vector<std::uint32_t> slot
   }
 }
 
-Step FakeWorker::join() {
-  WorkerHello hello{uid, uid, devices, {}};
+Step FakeWorker::join(bool restarted) {
+  WorkerHello hello{uid, uid, devices, {}, restarted, {}};
   for (const auto& [job, hand] : held) hello.held.push_back({hand.fence, true});
   connected = true;
   if (const auto known = rig_.state().worker_by_uid.find(uid); known != rig_.state().worker_by_uid.end()) {
@@ -93,8 +93,8 @@ Step FakeWorker::gone(bool drained) {
   return rig_.give(WorkerGone{number, drained});
 }
 
-Step FakeWorker::beat() {
-  Heartbeat heartbeat{number, {}};
+Step FakeWorker::beat(const std::string& unfit) {
+  Heartbeat heartbeat{number, {}, unfit};
   for (const auto& [job, hand] : held) heartbeat.held.push_back({hand.fence, true});
   return rig_.give(heartbeat);
 }
@@ -122,8 +122,8 @@ Step FakeWorker::finish(JobNumber job, double objective) {
   return step;
 }
 
-Step FakeWorker::fail(JobNumber job, const std::string& error_class, bool alone) {
-  Step step = send(job, item::Failed{error_class, "it broke", 5, alone});
+Step FakeWorker::fail(JobNumber job, const std::string& error_class, bool alone, bool watchdog) {
+  Step step = send(job, item::Failed{error_class, "it broke", 5, alone, watchdog});
   held.erase(job);
   return step;
 }

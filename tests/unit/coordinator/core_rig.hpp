@@ -51,16 +51,16 @@ class FakeWorker {
  public:
   FakeWorker(Rig& rig, std::string uid, std::vector<std::uint32_t> slots);
   // Joins (again) with everything it holds; what it has to abandon it forgets.
-  Step join();
+  Step join(bool restarted = false);
   Step gone(bool drained = false);
-  Step beat();
+  Step beat(const std::string& unfit = "");
   // The next item of a job that it holds.
   Step send(JobNumber job, Item what);
   Step started(JobNumber job);
   Step report(JobNumber job, std::uint32_t epoch, double objective);
   Step checkpoint(JobNumber job, std::uint32_t epoch, const std::string& sha, bool best = true);
   Step finish(JobNumber job, double objective);
-  Step fail(JobNumber job, const std::string& error_class, bool alone = false);
+  Step fail(JobNumber job, const std::string& error_class, bool alone = false, bool watchdog = false);
   Step stopped(JobNumber job, double objective);
   [[nodiscard]] bool holds(JobNumber job) const { return held.contains(job); }
   [[nodiscard]] std::vector<JobNumber> jobs() const;

@@ -245,6 +245,41 @@ TEST_F(CoreWorkers, JumpsOfTheWallClockDoNotTouchLeasesOrWaits) {
   EXPECT_LE(*rig.core->next_deadline() - rig.now.mono, Millis(delay));
 }
 
+// Row 17.
+TEST_F(CoreWorkers, AnUnfitWorkerKeepsItsJobsAndGetsNoMoreUntilItIsFit) {
+  FakeWorker& worker = rig.worker("w", {2});
+  submit(1);
+  worker.started(rig.number(0));
+  EXPECT_EQ(worker.beat("its disk is full").events.size(), 1u);
+  EXPECT_TRUE(worker.beat("its disk is full").events.empty()) << "said once";
+  submit(1);
+  EXPECT_EQ(rig.phase(0), Phase::ready);
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("its disk is full"), std::string::npos);
+  EXPECT_EQ(phase_of(rig.state().jobs.front()), Phase::running);
+  rig.take_snapshot();
+  rig.restart();
+  worker.join();
+  EXPECT_EQ(rig.phase(0), Phase::leased) << "a hello that says nothing of it is fit";
+  worker.beat("its disk is full");
+  submit(1);
+  EXPECT_EQ(rig.phase(0), Phase::ready);
+  EXPECT_EQ(worker.finish(JobNumber(1), 0.5).rejection, std::nullopt) << "what it has it may end";
+  worker.beat();
+  EXPECT_EQ(rig.phase(0), Phase::leased);
+}
+
+// A worker that hands its jobs back because it ends does not become ready by a heartbeat.
+TEST_F(CoreWorkers, AHeartbeatDoesNotEndADrain) {
+  FakeWorker& worker = rig.worker("w");
+  submit(1);
+  worker.started(rig.number(0));
+  worker.send(rig.number(0), item::Stopped{});
+  worker.held.clear();
+  worker.beat();
+  EXPECT_EQ(rig.state().workers.front().state, WorkerState::draining);
+  EXPECT_EQ(rig.phase(0), Phase::ready);
+}
+
 TEST_F(CoreWorkers, TheNextDeadlineIsThatOfTheLease) {
   EXPECT_FALSE(rig.core->next_deadline());
   rig.worker("w");

@@ -316,6 +316,20 @@ TEST_F(AgentTest, AMissingInputFailsTheJobAndAMissingResumeDoesNot) {
   EXPECT_TRUE(last_of(9).has_failed());
 }
 
+// Row 22: the artifact store of this coordinator has lost its newest checkpoint.
+TEST_F(AgentTest, ADamagedResumeFallsBackToTheOlderOne) {
+  start();
+  wire::Envelope job = assignment(7, 2, 4);
+  const std::string saved = R"({"epoch":2,"best":1,"objective":0.5})";
+  job.mutable_assign()->mutable_resume()->set_epoch(3);
+  job.mutable_assign()->mutable_resume()->mutable_file()->set_sha256(sha256_hex("rotten"));
+  job.mutable_assign()->mutable_resume_older()->set_epoch(2);
+  job.mutable_assign()->mutable_resume_older()->mutable_file()->set_sha256(coordinator_.put(saved));
+  coordinator_.send(job);
+  EXPECT_EQ(started(7).started().resumed_epoch(), 2u);
+  EXPECT_TRUE(last_of(7).has_finished());
+}
+
 TEST_F(AgentTest, DrainDeliversEndsTrainersAndLeaves) {
   ::setenv("FATHOM_NOOP_MS", "20", 1);
   ::setenv("FATHOM_NOOP_CHECKPOINTS", "1", 1);

@@ -12,6 +12,7 @@
 #include "tests/unit/worker/temp_folder.hpp"
 #include "worker/artifact_cache.hpp"
 #include "worker/contact.hpp"
+#include "worker/disk_room.hpp"
 #include "worker/job_folder.hpp"
 #include "worker/loop.hpp"
 #include "worker/options.hpp"
@@ -70,6 +71,19 @@ TEST(Oom, TheKernelsKillsOfOurGroupAreCounted) {
   EXPECT_EQ(count_oom_kills(temp.path()), 3u);
   write("sys/fs/cgroup/system.slice/fathom-worker.service/memory.events", "oom_kill 1\n");
   EXPECT_EQ(count_oom_kills(temp.path()), 1u) << "our own, whatever happens to others";
+}
+
+TEST(DiskRoom, NoJobsBelowTheReserveAndAgainFromTwiceIt) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+  DiskRoom room(256 * kMiB);
+  EXPECT_EQ(room.look({300 * kMiB, 100'000 * kMiB}), "");
+  EXPECT_EQ(room.look({255 * kMiB, 100'000 * kMiB}), "its disk has 255 MiB free; it takes jobs again from 512 MiB on");
+  EXPECT_NE(room.look({300 * kMiB, 100'000 * kMiB}), "") << "not by turns at the edge";
+  EXPECT_EQ(room.look({512 * kMiB, 100'000 * kMiB}), "");
+  EXPECT_EQ(room.look({10 * kMiB, 100 * kMiB}), "") << "of a small disk a twentieth is enough";
+  EXPECT_NE(room.look({4 * kMiB, 100 * kMiB}), "");
+  EXPECT_EQ(room.look({}), "") << "not known: the write will tell";
+  EXPECT_GT(space_of("/").size, 0u);
 }
 
 TEST(Options, DevicesAreNamedInOrder) {
