@@ -21,7 +21,7 @@ CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$")
 SANITIZED = ["common", "data", "sweeps", "tasks", "tokenizer"]
 AS_SHIPPED = ["coordinator", "worker", "cli", "sim", "trainer"]
 SIM_SEEDS = 2000
-PLANTED = {"skip-fence": 100, "early-ack": 150, "double-rung": 5}  # bug: worlds within which it has to be found
+PLANTED = {"skip-fence": 100, "early-ack": 400, "double-rung": 5}  # bug: worlds within which it has to be found
 FUZZ_SECONDS = int(os.environ.get("FATHOM_FUZZ_SECONDS", "20"))
 
 
