@@ -23,6 +23,7 @@ struct Parsed {
   PredictOptions predict;
   SimulateOptions simulate;
   ImportOptions translate;
+  ChangeOptions change;
   CollectOptions collect;
   TokenOptions token;
   std::string sweep;
@@ -30,6 +31,7 @@ struct Parsed {
   std::string job;
   std::uint64_t tail = 16384;
   bool print = false;
+  bool failed = false;
   std::function<ExitCode()> action;
 };
 
@@ -155,6 +157,37 @@ void add_files(CLI::App& app, Parsed& p) {
   predict->add_option("TEXT", p.predict.texts, "Texts to classify");
 }
 
+void add_operations(CLI::App& app, Parsed& p) {
+  auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
+                         [&p] { return cli::cancel(p.context, p.sweep, p.job); });
+  auto* pause = command(app, p, "pause", "Start nothing more of a sweep; what runs goes on", [&p] {
+    p.change.paused = true;
+    return cli::change(p.context, p.sweep, p.change);
+  });
+  auto* resume = command(app, p, "resume", "Let a paused sweep go on", [&p] {
+    p.change.paused = false;
+    return cli::change(p.context, p.sweep, p.change);
+  });
+  auto* set = command(app, p, "set", "Change priority and limits of a sweep; what runs goes on",
+                      [&p] { return cli::change(p.context, p.sweep, p.change); });
+  set->add_option("--priority", p.change.priority, "0 to 100; higher goes first")->check(CLI::Range(0, 100));
+  set->add_option("--weight", p.change.weight, "Of its share beside sweeps of the same priority")
+      ->check(CLI::Range(1, 1000));
+  set->add_option("--concurrency", p.change.concurrency, "Jobs at once (0: no limit)");
+  set->add_option("--wall", p.change.wall, "Time for the sweep, such as 6h (none: no limit)");
+  set->add_option("--job-wall", p.change.job_wall, "Time for an attempt of a job (none: no limit)");
+  set->add_option("--failed", p.change.failed, "Cancel the rest when more jobs than this failed (0: never)");
+  auto* retry = command(app, p, "retry", "Run what failed once more, and what was skipped for its sake",
+                        [&p] { return cli::retry(p.context, p.sweep, ""); });
+  retry->add_flag("--failed", p.failed, "What failed: all that there is to retry");
+  auto* rerun = command(app, p, "rerun", "Run a job once more that failed, diverged or was cancelled",
+                        [&p] { return cli::retry(p.context, p.sweep, p.job); });
+  for (CLI::App* with_sweep : {cancel, pause, resume, set, retry, rerun})
+    with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
+  cancel->add_option("JOB", p.job, "The job's id, or its first digits");
+  rerun->add_option("JOB", p.job, "The job's id, or its first digits")->required();
+}
+
 void add_sweeps(CLI::App& app, Parsed& p) {
   auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator",
                          [&p] { return cli::submit(p.context, p.file); });
@@ -165,8 +198,6 @@ void add_sweeps(CLI::App& app, Parsed& p) {
                        [&p] { return cli::show(p.context, p.sweep, p.job); });
   auto* watch = command(app, p, "watch", "Follow a sweep until it ends; exit code 1 if it failed",
                         [&p] { return cli::watch(p.context, p.sweep); });
-  auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
-                         [&p] { return cli::cancel(p.context, p.sweep, p.job); });
   auto* replay = command(app, p, "replay", "Make every decision of a sweep again from the log and compare",
                          [&p] { return cli::replay(p.context, p.sweep); });
   auto* logs = command(app, p, "logs", "The log of a job; without a sweep: of coordinator and worker",
@@ -175,11 +206,10 @@ void add_sweeps(CLI::App& app, Parsed& p) {
     p.collect.sweep = p.sweep;
     return cli::collect(p.context, p.collect);
   });
-  for (CLI::App* with_sweep : {show, watch, cancel, collect, replay})
+  for (CLI::App* with_sweep : {show, watch, collect, replay})
     with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
   logs->add_option("SWEEP", p.sweep, "The sweep's name");
-  for (CLI::App* with_job : {show, cancel, logs})
-    with_job->add_option("JOB", p.job, "The job's id, or its first digits");
+  for (CLI::App* with_job : {show, logs}) with_job->add_option("JOB", p.job, "The job's id, or its first digits");
   logs->add_option("--tail", p.tail, "Bytes from the end")->capture_default_str();
   auto* run = command(app, p, "run", "up, submit, watch and collect in one",
                       [&p] { return cli::run(p.context, p.file, p.up, p.collect); });
@@ -221,6 +251,7 @@ int run_app(int argc, char** argv, const std::string& version) {
   add_tokens(app, parsed);
   add_files(app, parsed);
   add_sweeps(app, parsed);
+  add_operations(app, parsed);
   if (const int code = parse(app, argc, argv); code >= 0) return code;
   std::error_code error;
   parsed.context.version = version;

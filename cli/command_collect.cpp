@@ -179,8 +179,9 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
   json jobs = json::array();
   for (CollectedJob& job : source.jobs) jobs.push_back(std::move(job.detail));
   fmt::print("{}{}: {} checkpoints and the tables\n", result_table(source.rows, jobs), staged.out().string(), folders);
-  if (source.sweep.value("state", "") == "running")
-    fmt::print("note: the sweep is still running; collect again when it has ended\n");
+  const std::string state = source.sweep.value("state", "");
+  if (state == "running" || state == "paused")
+    fmt::print("note: the sweep is still {}; collect again when it has ended\n", state);
   return 0;
 }
 

@@ -59,19 +59,6 @@ std::string parameters_text(const json& job) {
 }
 
 // The one job whose id begins with `prefix`.
-Result<std::string> full_job_id(Client& client, const std::string& sweep, const std::string& prefix) {
-  if (prefix.size() == 16) return prefix;
-  FATHOM_ASSIGN(const json jobs, client.items(sweep_path(sweep) + "/jobs"));
-  std::vector<std::string> found;
-  for (const json& job : jobs) {
-    const std::string id = shown(job, "id");
-    if (id.starts_with(prefix)) found.push_back(id);
-  }
-  if (found.size() == 1) return found.front();
-  return Error{Errc::not_found, fmt::format("{} jobs of sweep {} begin with \"{}\"; 'fathom show {}' lists them",
-                                            found.size(), sweep, prefix, sweep)};
-}
-
 void print_jobs(const json& jobs) {
   TextTable table({"job", "stage", "task", "drop", "parameters", ">seed", "state", ">epoch", ">objective", "cause"});
   for (const json& job : jobs) {
@@ -130,6 +117,19 @@ void print_tail(const fs::path& file, std::uint64_t tail) {
 }
 
 }  // namespace
+
+Result<std::string> full_job_id(Client& client, const std::string& sweep, const std::string& prefix) {
+  if (prefix.size() == 16) return prefix;
+  FATHOM_ASSIGN(const json jobs, client.items(sweep_path(sweep) + "/jobs"));
+  std::vector<std::string> found;
+  for (const json& job : jobs) {
+    const std::string id = shown(job, "id");
+    if (id.starts_with(prefix)) found.push_back(id);
+  }
+  if (found.size() == 1) return found.front();
+  return Error{Errc::not_found, fmt::format("{} jobs of sweep {} begin with \"{}\"; 'fathom show {}' lists them",
+                                            found.size(), sweep, prefix, sweep)};
+}
 
 Result<json> submit_file(const Context& context, const SweepFile& options) {
   // Mistakes are found here already, with the file's own path and its includes; the coordinator checks again.

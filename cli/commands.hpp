@@ -16,6 +16,8 @@
 
 namespace fathom::cli {
 
+class Client;
+
 using ExitCode = Result<int>;
 
 // ---------------------------------------------------------------- this machine
@@ -85,6 +87,15 @@ ExitCode replay(const Context& context, const std::string& sweep);
 // Until the sweep ends; 1 if it failed or was cancelled.
 ExitCode watch(const Context& context, const std::string& sweep);
 ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job);
+// How a sweep runs; what is absent stays. What runs goes on.
+struct ChangeOptions {
+  std::optional<bool> paused;
+  std::optional<std::uint32_t> priority, weight, concurrency, failed;
+  std::string wall, job_wall;  // "6h"; "none": no limit
+};
+ExitCode change(const Context& context, const std::string& sweep, const ChangeOptions& options);
+// A new generation: without a job of all that failed and what was skipped for their sake, else of that one.
+ExitCode retry(const Context& context, const std::string& sweep, const std::string& job);
 // Without a sweep: the ends of the coordinator's and the worker's logs.
 ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail);
 ExitCode workers(const Context& context);
@@ -116,5 +127,7 @@ ExitCode run(const Context& context, const SweepFile& file, const UpOptions& up_
 // Checks and submits; the coordinator's answer {"id", "jobs", "notes"}.
 Result<nlohmann::json> submit_file(const Context& context, const SweepFile& options);
 void print_submitted(const nlohmann::json& answer);
+// A job's id by its first digits. not_found: none of the sweep's jobs has them, or several have.
+Result<std::string> full_job_id(Client& client, const std::string& sweep, const std::string& prefix);
 
 }  // namespace fathom::cli

@@ -11,6 +11,7 @@ std::vector<Route> make_routes(Services& services) {
   std::vector<Route> routes;
   add_submit_route(routes, services);
   add_sweep_routes(routes, services);
+  add_change_routes(routes, services);
   add_job_routes(routes, services);
   add_system_routes(routes, services);
   add_token_routes(routes, services);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,28 @@ struct SubmitSweep {
 struct CancelSweep {
   SweepNumber sweep;
   std::string cause = "cancelled by a person";
+};
+// How a sweep runs; what is absent stays, what runs goes on. Of one that has ended: how it will, should it be retried.
+// Nothing that differs: success without an event.
+struct ChangeSweep {
+  SweepNumber sweep;
+  std::optional<bool> paused{};                // nothing of it is started
+  std::optional<std::uint32_t> weight{};       // 1 … 1000
+  std::optional<std::uint32_t> priority{};     // 0 … 100
+  std::optional<std::uint32_t> concurrency{};  // of the limits; 0: none, for each of them
+  std::optional<std::int64_t> wall_seconds{}, job_wall_seconds{};
+  std::optional<std::uint32_t> failed{};
+};
+// A new generation of every job that Failed, or that was cancelled by a limit of the sweep itself, and of what was
+// skipped for their sake. Never of a job that has a result. Answer: Reopened; with a key seen before the same again.
+struct RetrySweep {
+  SweepNumber sweep;
+  std::string idempotency_key{};
+};
+// …of one job that Failed, Diverged or was cancelled, and of what was skipped for its sake. Answer: Reopened.
+struct RerunJob {
+  JobNumber job;
+  std::string idempotency_key{};
 };
 struct CancelJob {
   JobNumber job;
@@ -111,13 +134,17 @@ struct ItemReceived {
 // often does no harm.
 struct Tick {};
 
-using Command =
-    std::variant<Start, SubmitSweep, CancelSweep, CancelJob, WorkerHello, WorkerGone, Heartbeat, ItemReceived, Tick>;
+using Command = std::variant<Start, SubmitSweep, CancelSweep, ChangeSweep, RetrySweep, RerunJob, CancelJob, WorkerHello,
+                             WorkerGone, Heartbeat, ItemReceived, Tick>;
 
 // Answers, to be given when the step is durable.
 struct Submitted {
   SweepNumber sweep;
   std::string id;
+  std::uint32_t jobs = 0;
+  bool repeated = false;
+};
+struct Reopened {
   std::uint32_t jobs = 0;
   bool repeated = false;
 };
@@ -128,6 +155,6 @@ struct Joined {
 struct Started {
   std::uint64_t epoch = 0;
 };
-using Answer = std::variant<std::monostate, Submitted, Joined, Started>;
+using Answer = std::variant<std::monostate, Submitted, Reopened, Joined, Started>;
 
 }  // namespace fathom::core

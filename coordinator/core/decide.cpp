@@ -42,6 +42,9 @@ Decision decide(const State& state, const Command& command, const Due& due, cons
     }
     Decision operator()(const SubmitSweep& c) const { return decide_submit(context, c); }
     Decision operator()(const CancelSweep& c) const { return decide_cancel(context, c); }
+    Decision operator()(const ChangeSweep& c) const { return decide_change(context, c); }
+    Decision operator()(const RetrySweep& c) const { return decide_retry(context, c); }
+    Decision operator()(const RerunJob& c) const { return decide_rerun(context, c); }
     Decision operator()(const CancelJob& c) const { return decide_cancel(context, c); }
     Decision operator()(const WorkerHello& c) const { return decide_hello(context, c); }
     Decision operator()(const WorkerGone& c) const { return decide_gone(context, c); }

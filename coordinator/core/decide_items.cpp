@@ -237,8 +237,16 @@ Decision decide_late(const Context& context, const ItemReceived& command) {
   const auto newest = [&] {  // who held an older one is not kept: its items are noted whoever sends them
     return fence.lease == job->lease && command.worker == job->worker;
   };
-  const bool existed = job != nullptr && fence.generation == job->generation && fence.attempt >= 1 &&
-                       (fence.attempt < job->attempt || (fence.attempt == job->attempt && newest()));
+  const auto of_this_generation = [&] {
+    return fence.attempt < job->attempt || (fence.attempt == job->attempt && newest());
+  };
+  // How many attempts an older generation had is not kept; its leases are older than the next one.
+  const auto of_an_older_one = [&] {
+    return fence.generation >= 1 && fence.generation < job->generation &&
+           fence.lease.value() < context.state.next_lease;
+  };
+  const bool existed = job != nullptr && fence.attempt >= 1 &&
+                       (fence.generation == job->generation ? of_this_generation() : of_an_older_one());
   if (!existed) {
     decision.rejection =
         Error{Errc::permission_denied, "worker " + std::to_string(command.worker.value()) +

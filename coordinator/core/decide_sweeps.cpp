@@ -67,7 +67,7 @@ void expire(const Context& context, const Lease& lease, Decision& decision) {
 
 // The job is asked to stop as for any other wish; its end is a failure, by the table.
 void limit_job(const Context& context, const Job& job, Decision& decision) {
-  const std::int64_t limit = context.state.sweep(job.sweep)->plan->limits.job_wall_seconds;
+  const std::int64_t limit = context.state.sweep(job.sweep)->limits.job_wall_seconds;
   auto* wish = decision.events.emplace_back().mutable_stop_wished();
   write_fence(fence_of(job), 0, wish->mutable_fence());
   wish->set_cause("limit");
@@ -156,7 +156,7 @@ Decision decide_due(const Context& context, const Due& due) {
   for (const SweepNumber number : due.walls) {
     const Sweep* sweep = context.state.sweep(number);
     if (sweep == nullptr || !sweep->outcome.empty() || sweep->cancel_cause) continue;
-    const std::int64_t limit = sweep->plan->limits.wall_seconds;
+    const std::int64_t limit = sweep->limits.wall_seconds;
     cancel_sweep(decision, *sweep, "limits.wall: the sweep took longer than " + std::to_string(limit) + " s", true);
   }
   return decision;

@@ -20,6 +20,11 @@ Decision decide_submit(const Context& context, const SubmitSweep& command);
 Decision decide_cancel(const Context& context, const CancelSweep& command);
 Decision decide_cancel(const Context& context, const CancelJob& command);
 Decision decide_due(const Context& context, const Due& due);
+// decide_change.cpp
+Decision decide_change(const Context& context, const ChangeSweep& command);
+// decide_reopen.cpp
+Decision decide_retry(const Context& context, const RetrySweep& command);
+Decision decide_rerun(const Context& context, const RerunJob& command);
 // decide_workers.cpp
 Decision decide_hello(const Context& context, const WorkerHello& command);
 Decision decide_gone(const Context& context, const WorkerGone& command);

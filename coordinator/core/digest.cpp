@@ -98,6 +98,9 @@ void add_job(Digest& to, const Job& job) {
 void add_sweep_to(Digest& to, const Sweep& sweep) {
   to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
   to(sweep.ended_ms, sweep.submitted_seq, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
+  to(sweep.priority, sweep.limits.concurrency, sweep.limits.wall_seconds, sweep.limits.job_wall_seconds);
+  to(sweep.limits.failed, sweep.paused_ms, sweep.wall_from_ms, sweep.weight, sweep.share, sweep.passed_from);
+  for (const auto& [key, jobs] : sweep.reopened) to(key, jobs);
   for (const std::uint32_t count : sweep.counts) to(count);
   for (const Counts& counts : sweep.stage_counts) {
     for (const std::uint32_t count : counts) to(count);
@@ -123,7 +126,8 @@ void add_worker(Digest& to, const Worker& worker) {
 
 std::string digest(const State& state) {
   Digest to;
-  to(state.seq, state.epoch, state.next_lease, state.open_sweeps);
+  to(state.seq, state.epoch, state.next_lease, state.open_sweeps, state.grants);
+  for (const auto& [priority, turn] : state.share_clock) to(priority, turn);
   for (const Job& job : state.jobs) add_job(to, job);
   for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
   for (const Worker& worker : state.workers) add_worker(to, worker);

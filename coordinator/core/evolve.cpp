@@ -1,4 +1,5 @@
 // The only way the state changes. Sweeps, needs and verdicts are here; items and leases in their own files.
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -42,6 +43,34 @@ Status on(State& state, const event::SweepCancelRequested& event, At) {
       FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = event.cause()}));
   }
   mark_sweep(state, *sweep);  // limits.failed has been acted on
+  return success();
+}
+
+void pause(const State& state, Sweep& sweep, bool paused, At at) {
+  if (paused) {
+    sweep.paused_ms = at.wall_ms;
+  } else if (sweep.paused_ms) {
+    // The clock of people may have been set back meanwhile.
+    sweep.wall_from_ms += std::max<std::int64_t>(0, at.wall_ms - *sweep.paused_ms);
+    sweep.paused_ms.reset();
+  }
+  sweep.passed_from = state.grants;  // nobody else kept it waiting meanwhile
+}
+
+Status on(State& state, const event::SweepChanged& event, At at) {
+  Sweep* sweep = state.sweep(SweepNumber(event.sweep()));
+  if (sweep == nullptr) return corrupt("there is no sweep " + std::to_string(event.sweep()));
+  if (event.has_paused()) pause(state, *sweep, event.paused(), at);
+  if (event.has_priority()) {
+    sweep->priority = event.priority();
+    sweep->share = 0;  // each priority has a clock of its own
+  }
+  if (event.has_weight()) sweep->weight = event.weight();
+  if (event.has_concurrency()) sweep->limits.concurrency = event.concurrency();
+  if (event.has_wall_seconds()) sweep->limits.wall_seconds = event.wall_seconds();
+  if (event.has_job_wall_seconds()) sweep->limits.job_wall_seconds = event.job_wall_seconds();
+  if (event.has_failed()) sweep->limits.failed = event.failed();
+  mark_sweep(state, *sweep);  // more may have failed than may now
   return success();
 }
 
@@ -108,7 +137,8 @@ Status on(State& state, const event::JobSkipped& event, At) {
 
 Status on(State& state, const event::NeedsMissing& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event));
-  return move_job(state, *job, Move::miss, {.text = event.why()});
+  const auto* blocked = std::get_if<Blocked>(&job->state);
+  return move_job(state, *job, Move::miss, {.text = event.why(), .open = blocked == nullptr ? 0 : blocked->open});
 }
 
 Status on(State& state, const event::JobReady& event, At) {
@@ -157,6 +187,10 @@ Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr p
       return on_submitted(state, event.sweep_submitted(), at, std::move(plan));
     case event::Event::kSweepCancelRequested:
       return on(state, event.sweep_cancel_requested(), at);
+    case event::Event::kSweepChanged:
+      return on(state, event.sweep_changed(), at);
+    case event::Event::kJobsReopened:
+      return on(state, event.jobs_reopened(), at);
     case event::Event::kSweepEnded:
       return on(state, event.sweep_ended(), at);
     case event::Event::kWorkerJoined:

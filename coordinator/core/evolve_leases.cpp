@@ -98,6 +98,9 @@ Status on(State& state, const event::LeaseGranted& event, At) {
       fence.lease() < state.next_lease) {
     return Error{Errc::failed_precondition, "attempts and leases only grow"};
   }
+  if (!may_start(*state.sweep(job->sweep))) {
+    return Error{Errc::failed_precondition, "the job's sweep is paused or runs as many jobs as it may"};
+  }
   if (!next(phase_of(*job), Move::grant)) return move_job(state, *job, Move::grant);  // says why not
   // What the attempts before said is fenced from here on: a new attempt, lease and count of items.
   job->attempt = fence.attempt();
@@ -106,6 +109,7 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   job->worker = worker->number;
   job->device = event.device();
   state.next_lease = fence.lease() + 1;
+  count_grant(state, *state.sweep(job->sweep));
   add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, places, event.alone()});
   return move_job(state, *job, Move::grant, {.lease = job->lease});
 }

@@ -69,7 +69,7 @@ std::string explain_no_slot(const State& state) {
 // The narrowest reason first: the sweep's own limit, then what the job itself asks for, then slots.
 std::string explain_ready(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  const std::uint32_t limit = sweep.plan->limits.concurrency;
+  const std::uint32_t limit = sweep.limits.concurrency;
   // Its place in the sweep's own queue; other sweeps come in between by priority and share.
   const std::string queue = [&] {
     const auto& line = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
@@ -77,6 +77,7 @@ std::string explain_ready(const State& state, const Job& job) {
     return before == 0 ? std::string(" It is the next of its sweep.")
                        : " " + plural(static_cast<std::size_t>(before), "job") + " of its sweep go first.";
   }();
+  if (sweep.paused_ms) return "Its sweep is paused: 'fathom resume " + sweep.id + "' lets it go on." + queue;
   if (limit != 0 && sweep.active.size() >= limit) {
     return "limits.concurrency: " + plural(limit, "job") + " of its sweep may run at once." + queue;
   }

@@ -125,7 +125,7 @@ event::Event close(const Sweep& sweep) {
   cancel->set_sweep(sweep.number.value());
   cancel->set_by_limit(true);
   cancel->set_cause("limits.failed: " + std::to_string(failed) + " jobs failed, more than " +
-                    std::to_string(sweep.plan->limits.failed));
+                    std::to_string(sweep.limits.failed));
   return event;
 }
 

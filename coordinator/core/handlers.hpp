@@ -36,6 +36,9 @@ Status on(State& state, const event::WorkerGone& event, At at);
 Status on(State& state, const event::WorkerFit& event, At at);
 Status on(State& state, const event::DeviceStruck& event, At at);
 
+// Jobs that ended and begin again (evolve_reopen.cpp).
+Status on(State& state, const event::JobsReopened& event, At at);
+
 // The job of a fence, if the fence is that of its newest attempt.
 Result<Job*> attempt_of(State& state, const event::Fence& fence);
 

@@ -137,6 +137,11 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   sweep.content = hash_of(event.resolved());
   sweep.submitted_ms = wall_ms;
   sweep.plan = std::move(plan);
+  sweep.priority = sweep.plan->priority;
+  sweep.weight = sweep.plan->weight;
+  sweep.passed_from = state.grants;
+  sweep.limits = sweep.plan->limits;
+  sweep.wall_from_ms = wall_ms;
   sweep.model = model_of(*sweep.plan);
   sweep.stage_counts.resize(sweep.plan->stages.size());
   sweep.dependents = dependents_of(*sweep.plan);

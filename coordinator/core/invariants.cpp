@@ -96,19 +96,6 @@ void check_inputs(const State& state, const Job& job, Broken& broken) {
   }
 }
 
-// How many jobs a blocked job waits for, counted again.
-std::uint32_t open_inputs(const State& state, const Sweep& sweep, const Job& job) {
-  std::uint32_t open = 0;
-  for (const sweeps::Need& need : state.planned(job).needs) {
-    for (const sweeps::Contender& contender : need.contenders) {
-      for (const sweeps::JobIndex index : contender.jobs) {
-        open += is_terminal(phase_of(*state.job(JobNumber(sweep.first.value() + index)))) ? 0 : 1;
-      }
-    }
-  }
-  return open;
-}
-
 // I10: counters; and the queues hold exactly the jobs of their state.
 void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
   Counts counts{};
@@ -123,8 +110,7 @@ void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
     ++stages[sweep.plan->jobs[i].stage][static_cast<std::size_t>(phase)];
     if (phase == Phase::ready) (runs_alone(state, job) ? ready_alone : ready).insert(i);
     if (is_active(phase)) active.insert(i);
-    if (const auto* blocked = std::get_if<Blocked>(&job.state);
-        blocked && blocked->open != open_inputs(state, sweep, job)) {
+    if (const auto* blocked = std::get_if<Blocked>(&job.state); blocked && blocked->open != open_inputs(state, job)) {
       broken.push_back("I8: " + text_of(job) + " waits for a wrong number of jobs");
     }
     check_inputs(state, job, broken);
@@ -137,9 +123,6 @@ void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
   // Ended means ended: no job may be left that could still run.
   const bool open = state.open_sweeps.contains(sweep.number);
   if (open != sweep.outcome.empty()) broken.push_back("I8: sweep " + sweep.id + " is open and ended");
-  const std::uint32_t limit = sweep.plan->limits.concurrency;
-  if (limit != 0 && active.size() > limit)
-    broken.push_back("I7: sweep " + sweep.id + " runs more than limits.concurrency");
   if (!sweep.outcome.empty() && !(ready.empty() && ready_alone.empty() && active.empty())) {
     broken.push_back("I8: sweep " + sweep.id + " ended before its jobs");
   }

@@ -21,7 +21,7 @@ JobState make_state(Phase to, const Job& job, Arrival& in) {
   const auto reason = [&] { return wish.empty() ? std::move(in.text) : wish; };
   switch (to) {
     case Phase::blocked:
-      return Blocked{std::get<Blocked>(job.state).open, std::move(in.text)};
+      return Blocked{in.open, std::move(in.text)};
     case Phase::ready:
       return Ready{};
     case Phase::leased:
@@ -71,7 +71,7 @@ void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
   }
 }
 
-// It takes no input any more: inputs that nobody else may take forget their files.
+// It takes no input any more, in no generation: inputs that nobody else may take forget their files.
 void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
   for (const sweeps::Need& need : state.planned(job).needs) {
     for (const sweeps::Contender& contender : need.contenders) {
@@ -96,13 +96,16 @@ void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
 
 // Into the queues of the new one, and what its end means to others.
 void enter(State& state, Sweep& sweep, Job& job, Phase to) {
-  if (to == Phase::ready) (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
+  if (to == Phase::ready) {
+    if (sweep.ready.empty() && sweep.ready_alone.empty()) sweep.passed_from = state.grants;  // nobody kept it waiting
+    (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
+  }
   if (is_active(to)) sweep.active.insert(job.index);
   if (!next(to, Move::wish_stop)) state.pending.stop.erase(job.number);
   if (!is_terminal(to)) return;
   drop_unneeded_files(job);
   tell_dependents(state, sweep, job);
-  let_inputs_go(state, sweep, job);
+  if (!may_reopen(to)) let_inputs_go(state, sweep, job);
   mark_sweep(state, sweep);
 }
 
@@ -159,7 +162,7 @@ void mark_sweep(State& state, const Sweep& sweep) {
   std::size_t ended = 0;
   for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
   // Diverged jobs are what a search over learning rates expects; they do not count toward the limit.
-  const std::uint32_t limit = sweep.plan->limits.failed;
+  const std::uint32_t limit = sweep.limits.failed;
   const bool too_many = limit != 0 && count(Phase::failed) > limit && !sweep.cancel_cause;
   const bool over = ended == sweep.plan->jobs.size();
   if (sweep.outcome.empty() && (over || too_many)) {
@@ -167,6 +170,23 @@ void mark_sweep(State& state, const Sweep& sweep) {
   } else {
     state.pending.check.erase(sweep.number);
   }
+}
+
+std::uint32_t open_inputs(const State& state, const Job& job) {
+  const std::uint64_t first = state.sweep(job.sweep)->first.value();
+  std::uint32_t open = 0;
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    for (const sweeps::Contender& contender : need.contenders) {
+      for (const sweeps::JobIndex index : contender.jobs)
+        open += is_terminal(phase_of(state.jobs[first - 1 + index])) ? 0 : 1;
+    }
+  }
+  return open;
+}
+
+bool may_start(const Sweep& sweep) {
+  const std::uint32_t limit = sweep.limits.concurrency;
+  return !sweep.paused_ms && (limit == 0 || sweep.active.size() < limit);
 }
 
 bool runs_alone(const State& state, const Job& job) {

@@ -22,11 +22,15 @@ struct Arrival {
   std::string error_class{}, text{};             // failed; text: cause, message or reason of every other
   std::int64_t until_wall_ms = 0, delay_ms = 0;  // backoff
   Outcome outcome{};                             // succeeded, stopped
+  std::uint32_t open = 0;                        // blocked: jobs that it waits for
 };
 
 // Moves `job` as the table says. The caller has filled in what the move reports (attempt, counters) where the indexes
 // depend on it: `suspect` before a job becomes Ready, `attempt` and `lease` before it is Leased.
 Status move_job(State& state, Job& job, Move move, Arrival arrival = {});
+
+// A grant of the sweep, on the clock of fair share (schedule.cpp).
+void count_grant(State& state, Sweep& sweep);
 
 // A lease on a free slot, in every index. The slot was checked.
 void add_lease(State& state, const Lease& lease);
@@ -53,6 +57,11 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
 // FNV-1a, for digests and to tell contents apart; stable on every machine.
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce484222325ULL);
 
+// Jobs that its needs look at and that have not ended, counted as the end of each will be: per need and contender.
+std::uint32_t open_inputs(const State& state, const Job& job);
+// A job of the sweep may get a slot: it is not paused and runs fewer than limits.concurrency. A limit that was lowered
+// lets what runs go on, so more may run than it says.
+bool may_start(const Sweep& sweep);
 // The job is never to share its devices.
 bool runs_alone(const State& state, const Job& job);
 // Processes that work on the job together, each on a device of its own: what the sweep asks for, in jobs that train.

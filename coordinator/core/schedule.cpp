@@ -1,7 +1,9 @@
-// Which job gets which slot. Jobs first: sweeps by priority, then the one with the fewest running (fair share), then
-// the older; inside a sweep in the plan's order. Then the device: the emptiest, and among those one whose trainer holds
-// the model and the task, or the model.
+// Which job gets which slot. Jobs first: a sweep that has starved, then sweeps by priority, then by weighted fair
+// share, then the older; inside a sweep in the plan's order. Then the device: the emptiest, and among those one whose
+// trainer holds the model and the task, or the model. Why: docs/decisions/0020.
 #include <algorithm>
+#include <limits>
+#include <map>
 
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
@@ -10,20 +12,61 @@
 namespace fathom::core {
 namespace {
 
+// A sweep that wants a slot and was passed over by so many grants goes first once, whatever its priority.
+constexpr std::uint64_t kStarving = 64;
+// What a grant costs a sweep of weight 1, on the clock of its priority.
+constexpr std::uint64_t kTurn = 1'000'000;
+
+// What sweeps of one priority that may start a job now have together.
+struct Rivals {
+  std::uint64_t running = 0, weight = 0;
+};
+
+// A sweep's place in the line; the least goes first. Shares are of the slots that these sweeps hold and the one that is
+// given out now.
+struct Place {
+  bool fed = true;                // not starving
+  std::uint64_t passed_from = 0;  // of those that starve: the one that was passed over longest
+  std::uint32_t unimportance = 0;
+  int fill = 0;            // 0: it lacks a whole slot of its share; 1: a part of one; 2: it has its share
+  std::uint64_t turn = 0;  // start-time fair queueing: parts of slots go round by weight
+  SweepNumber number;
+  auto operator<=>(const Place&) const = default;
+};
+
+std::uint64_t next_turn(const State& state, const Sweep& sweep) {
+  const auto clock = state.share_clock.find(sweep.priority);
+  return std::max(sweep.share, clock == state.share_clock.end() ? 0 : clock->second);
+}
+
+Place place_of(const State& state, const Sweep& sweep, const Rivals& rivals) {
+  Place place;
+  place.fed = state.grants - sweep.passed_from < kStarving;
+  place.passed_from = place.fed ? 0 : sweep.passed_from;
+  place.unimportance = std::numeric_limits<std::uint32_t>::max() - sweep.priority;
+  const std::uint64_t share = (rivals.running + 1) * sweep.weight;  // in slots, times all weights
+  const std::uint64_t has = sweep.active.size();
+  place.fill = has < share / rivals.weight ? 0 : has * rivals.weight < share ? 1 : 2;
+  place.turn = next_turn(state, sweep);
+  place.number = sweep.number;
+  return place;
+}
+
 // Sweeps that may start a job now, best first.
 std::vector<const Sweep*> candidates(const State& state) {
   std::vector<const Sweep*> out;
   for (const SweepNumber number : state.open_sweeps) {
     const Sweep& sweep = *state.sweep(number);
-    const std::uint32_t limit = sweep.plan->limits.concurrency;
     if (sweep.ready.empty() && sweep.ready_alone.empty()) continue;
-    if (limit == 0 || sweep.active.size() < limit) out.push_back(&sweep);
+    if (may_start(sweep)) out.push_back(&sweep);
   }
-  std::ranges::sort(out, [](const Sweep* a, const Sweep* b) {
-    if (a->plan->priority != b->plan->priority) return a->plan->priority > b->plan->priority;
-    if (a->active.size() != b->active.size()) return a->active.size() < b->active.size();
-    return a->number < b->number;
-  });
+  if (out.size() < 2) return out;
+  std::map<std::uint32_t, Rivals> rivals;
+  for (const Sweep* sweep : out) {
+    rivals[sweep->priority].running += sweep->active.size();
+    rivals[sweep->priority].weight += sweep->weight;
+  }
+  std::ranges::sort(out, {}, [&](const Sweep* sweep) { return place_of(state, *sweep, rivals[sweep->priority]); });
   return out;
 }
 
@@ -73,6 +116,13 @@ std::vector<FreeDevice> places_alone(const State& state, const Sweep& sweep, swe
 }
 
 }  // namespace
+
+void count_grant(State& state, Sweep& sweep) {
+  sweep.passed_from = ++state.grants;
+  std::uint64_t& clock = state.share_clock[sweep.priority];
+  clock = std::max(sweep.share, clock);
+  sweep.share = clock + kTurn / sweep.weight;
+}
 
 std::optional<event::Event> next_grant(const State& state) {
   if (state.free.all.empty()) return std::nullopt;

@@ -136,6 +136,8 @@ Status Restorer::take_head(const snapshot::Head& head) {
   if (head.version() != kSnapshotVersion) return Error{Errc::unsupported, "a snapshot of another version"};
   head_ = head;
   state_.seq = head.seq(), state_.epoch = head.epoch(), state_.next_lease = head.next_lease();
+  state_.grants = head.grants();
+  for (const snapshot::ShareClock& clock : head.clocks()) state_.share_clock.emplace(clock.priority(), clock.turn());
   return success();
 }
 
@@ -153,6 +155,11 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
   sweep.ended_ms = in.ended_ms(), sweep.outcome = in.outcome();
   if (in.has_cancel_cause()) sweep.cancel_cause = in.cancel_cause();
   sweep.cancelled_by_limit = in.cancelled_by_limit();
+  sweep.priority = in.priority(), sweep.wall_from_ms = in.wall_from_ms();
+  sweep.limits = {in.concurrency(), in.wall_seconds(), in.job_wall_seconds(), in.failed()};
+  sweep.weight = in.weight(), sweep.share = in.share(), sweep.passed_from = in.passed_from();
+  for (const snapshot::Reopened& reopened : in.reopened()) sweep.reopened.emplace(reopened.key(), reopened.jobs());
+  if (in.has_paused_ms()) sweep.paused_ms = in.paused_ms();
   if (!sweep.outcome.empty()) state_.open_sweeps.erase(sweep.number);
   for (const snapshot::RungEntry& entry : in.rungs()) {
     if (entry.group() >= sweep.groups.size()) return damaged("a rung of no group");

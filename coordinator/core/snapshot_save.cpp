@@ -84,6 +84,15 @@ void put(const Sweep& sweep, snapshot::Sweep& out) {
   if (sweep.cancel_cause) out.set_cancel_cause(*sweep.cancel_cause);
   out.set_cancelled_by_limit(sweep.cancelled_by_limit);
   out.set_outcome(sweep.outcome);
+  out.set_priority(sweep.priority), out.set_concurrency(sweep.limits.concurrency);
+  out.set_wall_seconds(sweep.limits.wall_seconds), out.set_job_wall_seconds(sweep.limits.job_wall_seconds);
+  out.set_failed(sweep.limits.failed), out.set_wall_from_ms(sweep.wall_from_ms);
+  out.set_weight(sweep.weight), out.set_share(sweep.share), out.set_passed_from(sweep.passed_from);
+  for (const auto& [key, jobs] : sweep.reopened) {
+    snapshot::Reopened& reopened = *out.add_reopened();
+    reopened.set_key(key), reopened.set_jobs(jobs);
+  }
+  if (sweep.paused_ms) out.set_paused_ms(*sweep.paused_ms);
   for (std::uint32_t group = 0; group < sweep.groups.size(); ++group) {
     for (const sweeps::Stopper::Entry& entry : sweep.groups[group].stopper.entries()) {
       snapshot::RungEntry& rung = *out.add_rungs();
@@ -145,6 +154,11 @@ Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
   head.set_version(kSnapshotVersion);
   head.set_seq(state.seq), head.set_epoch(state.epoch), head.set_next_lease(state.next_lease);
   head.set_jobs(state.jobs.size());
+  head.set_grants(state.grants);
+  for (const auto& [priority, turn] : state.share_clock) {
+    snapshot::ShareClock& clock = *head.add_clocks();
+    clock.set_priority(priority), clock.set_turn(turn);
+  }
   snapshot::Record record;
   *record.mutable_head() = std::move(head);
   FATHOM_TRY(sink(record));

@@ -60,7 +60,15 @@ struct Sweep {
   std::optional<std::string> cancel_cause;
   bool cancelled_by_limit = false;
   std::string outcome;  // empty: open; succeeded | failed | cancelled
-  Counts counts{};      // sum = plan->jobs.size()
+  // How it runs: from the plan, until a person changes it.
+  std::uint32_t priority = 50, weight = 1;
+  sweeps::Limits limits;
+  std::optional<std::int64_t> paused_ms;  // Unix ms since when nothing of it is started
+  std::int64_t wall_from_ms = 0;          // limits.wall counts from here: the submit or a retry, moved on by pauses
+  std::uint64_t share = 0;                // fair share: when its next turn is, on the clock of its priority
+  std::uint64_t passed_from = 0;          // State::grants when it last got a slot or began to want one
+  std::map<std::string, std::uint32_t> reopened;  // jobs that a retry or rerun opened again, by operation and key
+  Counts counts{};                                // sum = plan->jobs.size()
   std::vector<Counts> stage_counts;
   std::set<sweeps::JobIndex> ready;        // those that share a device
   std::set<sweeps::JobIndex> ready_alone;  // suspects of a crash, and benchmarks
@@ -131,6 +139,8 @@ struct State {
   std::vector<Worker> workers;  // worker number n is workers[n - 1]
   std::map<LeaseId, Lease> leases;
   std::uint64_t next_lease = 1;
+  std::uint64_t grants = 0;                            // so far, of all sweeps
+  std::map<std::uint32_t, std::uint64_t> share_clock;  // by priority: the turn that was granted last
   std::set<SweepNumber> open_sweeps;
   std::unordered_map<std::string, SweepNumber> sweep_by_id, sweep_by_key;
   std::unordered_map<std::string, WorkerNumber> worker_by_uid;

@@ -17,13 +17,25 @@ Millis rest_of(Millis span, std::int64_t began_ms, Now now) {
 Millis seconds(std::int64_t count) { return std::chrono::seconds(count); }
 
 void watch_sweep(Timers& timers, const Sweep& sweep, Now now) {
-  const Millis wall = seconds(sweep.plan->limits.wall_seconds);
-  if (wall.count() != 0) timers.walls.set(sweep.number, now.mono + rest_of(wall, sweep.submitted_ms, now));
+  const Millis wall = seconds(sweep.limits.wall_seconds);
+  timers.walls.erase(sweep.number);
+  if (wall.count() != 0 && !sweep.paused_ms && sweep.outcome.empty())
+    timers.walls.set(sweep.number, now.mono + rest_of(wall, sweep.wall_from_ms, now));
 }
 
 void watch_job_wall(Timers& timers, const State& state, const Job& job, Now now) {
-  const Millis wall = seconds(state.sweep(job.sweep)->plan->limits.job_wall_seconds);
+  const Millis wall = seconds(state.sweep(job.sweep)->limits.job_wall_seconds);
+  timers.job_walls.erase(job.number);
   if (wall.count() != 0) timers.job_walls.set(job.number, now.mono + rest_of(wall, job.started_ms, now));
+}
+
+// Other limits: what runs is held to them too.
+void watch_again(Timers& timers, const State& state, const Sweep& sweep, Now now) {
+  watch_sweep(timers, sweep, now);
+  for (const sweeps::JobIndex index : sweep.active) {
+    const Job& job = *state.job(JobNumber(sweep.first.value() + index));
+    if (phase_of(job) == Phase::running) watch_job_wall(timers, state, job, now);
+  }
 }
 
 }  // namespace
@@ -38,6 +50,9 @@ std::optional<TimePoint> Timers::next() const {
 
 void Timers::observe(const State& state, const event::Event& event, Millis lease, Now now) {
   if (event.has_sweep_submitted()) watch_sweep(*this, *state.sweep(SweepNumber(event.sweep_submitted().sweep())), now);
+  if (event.has_sweep_changed())
+    watch_again(*this, state, *state.sweep(SweepNumber(event.sweep_changed().sweep())), now);
+  if (event.has_jobs_reopened()) watch_sweep(*this, *state.sweep(SweepNumber(event.jobs_reopened().sweep())), now);
   if (event.has_sweep_ended()) walls.erase(SweepNumber(event.sweep_ended().sweep()));
   const Job* job = state.job(JobNumber(event.job()));
   if (job == nullptr) return;

@@ -75,14 +75,22 @@ constexpr Transition kTable[] = {
     {backoff, Move::wake, ready},
     {backoff, Move::wish_stop, stopped},
     {backoff, Move::wish_cancel, cancelled},
+
+    // A person wants it once more. Succeeded has its result and Stopped its verdict: nothing leaves them.
+    {failed, Move::reopen, ready},
+    {failed, Move::reblock, blocked},
+    {diverged, Move::reopen, ready},
+    {cancelled, Move::reopen, ready},
+    {cancelled, Move::reblock, blocked},
+    {skipped, Move::reblock, blocked},
 };
 
 constexpr const char* kPhaseNames[kPhases] = {"unknown",  "blocked",  "ready",    "leased",    "running",
                                               "stopping", "stopping", "stopping", "backoff",   "succeeded",
                                               "failed",   "diverged", "stopped",  "cancelled", "skipped"};
-constexpr const char* kMoveNames[] = {"resolve",  "skip",      "fail_need",  "miss",        "grant",   "start",
-                                      "report",   "wish_stop", "wish_limit", "wish_cancel", "release", "expire",
-                                      "back_off", "wake",      "finish",     "fail",        "diverge", "stop"};
+constexpr const char* kMoveNames[] = {
+    "resolve", "skip",   "fail_need", "miss", "grant",  "start", "report",  "wish_stop", "wish_limit", "wish_cancel",
+    "release", "expire", "back_off",  "wake", "finish", "fail",  "diverge", "stop",      "reopen",     "reblock"};
 
 }  // namespace
 
@@ -101,6 +109,7 @@ const char* name_of(Move move) { return kMoveNames[static_cast<std::size_t>(move
 
 bool is_terminal(Phase phase) { return phase >= succeeded; }
 bool is_active(Phase phase) { return phase >= leased && phase <= cancelling; }
+bool may_reopen(Phase phase) { return is_terminal(phase) && (next(phase, Move::reopen) || next(phase, Move::reblock)); }
 bool is_waiting(Phase phase) { return phase == blocked || phase == ready || phase == backoff; }
 
 }  // namespace fathom::core

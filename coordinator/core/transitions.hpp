@@ -50,6 +50,8 @@ enum class Move : std::uint8_t {
   fail,     // the attempt failed, it was the last
   diverge,  // NaN or Inf, for good
   stop,     // the holder stopped as wished
+  reopen,   // a new generation of a job that ended without a result, with the inputs it had or needs none
+  reblock,  // …whose inputs were never chosen
 };
 
 struct Transition {
@@ -69,6 +71,8 @@ const char* name_of(Move move);
 bool is_terminal(Phase phase);
 // The job holds a lease.
 bool is_active(Phase phase);
+// Ended, and a person may open it again.
+bool may_reopen(Phase phase);
 // Neither ended nor with a lease: a cancel ends it at once.
 bool is_waiting(Phase phase);
 

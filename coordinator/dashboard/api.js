@@ -9,8 +9,9 @@ export async function get(path, query = {}) {
   return read(response);
 }
 
-export async function post(path) {
-  return read(await fetch(`/api/v1${path}`, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{}'}));
+export async function post(path, body = {}) {
+  const headers = {'Content-Type': 'application/json'};
+  return read(await fetch(`/api/v1${path}`, {method: 'POST', headers, body: JSON.stringify(body)}));
 }
 
 async function read(response) {

@@ -32,10 +32,20 @@ export async function sweepPage(root, id) {
   let sweep = first;
   const refresh = async () => {
     sweep = await get(path);
-    replace(head, header(sweep, async () => {
-      if (!confirm(`Cancel the sweep ${sweep.name}? Running jobs are ended.`)) return;
-      await post(`${path}/cancel`);
-      await refresh();
+    replace(head, header(sweep, {
+      cancel: async () => {
+        if (!confirm(`Cancel the sweep ${sweep.name}? Running jobs are ended.`)) return;
+        await post(`${path}/cancel`);
+        await refresh();
+      },
+      pause: async () => {
+        await post(`${path}/change`, {paused: sweep.state !== 'paused'});
+        await refresh();
+      },
+      retry: async () => {
+        await post(`${path}/retry`);
+        await refresh();
+      },
     }));
     replace(slow, ...(sweep.stragglers || []).map((one) => h('p', {class: 'quiet'},
       `${one.job} is slow: its epoch takes ${duration(one.epoch_ms)}, those of its peers ${duration(one.median_ms)} (median)`)));
@@ -46,11 +56,13 @@ export async function sweepPage(root, id) {
   return follow(id, refresh);
 }
 
-function header(sweep, cancel) {
+function header(sweep, {cancel, pause, retry}) {
   const fact = (value, name) => h('div', {class: 'fact'}, h('b', {}, value), h('span', {}, name));
   return [
     h('div', {class: 'head'}, h('h1', {}, sweep.name), state(sweep.state), h('span', {class: 'grow'}),
-      sweep.state === 'running' ? h('button', {class: 'plain danger', onclick: cancel}, 'Cancel sweep') : null),
+      sweep.counts.failed ? h('button', {class: 'plain', onclick: retry}, 'Retry failed') : null,
+      sweep.ended ? null : h('button', {class: 'plain', onclick: pause}, sweep.state === 'paused' ? 'Resume' : 'Pause'),
+      sweep.ended ? null : h('button', {class: 'plain danger', onclick: cancel}, 'Cancel sweep')),
     progress(sweep.counts),
     h('div', {class: 'facts'},
       fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),

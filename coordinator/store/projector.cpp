@@ -78,6 +78,8 @@ Status Projector::apply(const event::Event& event, Changes& changes) {
   switch (event.payload_case()) {
     case E::kSweepSubmitted:
     case E::kSweepCancelRequested:
+    case E::kSweepChanged:
+    case E::kJobsReopened:
     case E::kSweepEnded:
       return apply_sweep(event, changes);
     case E::kWorkerJoined:
@@ -104,6 +106,12 @@ Status Projector::apply_sweep(const event::Event& event, Changes& changes) {
   } else if (event.has_sweep_cancel_requested()) {
     sweep = event.sweep_cancel_requested().sweep();
     FATHOM_TRY(cancel_sweep(event));
+  } else if (event.has_sweep_changed()) {
+    sweep = event.sweep_changed().sweep();
+    FATHOM_TRY(change_sweep(event));
+  } else if (event.has_jobs_reopened()) {
+    sweep = event.jobs_reopened().sweep();
+    FATHOM_TRY(reopen(event));
   } else {
     sweep = event.sweep_ended().sweep();
     FATHOM_TRY(run("UPDATE sweeps SET state = ?, ended = ?, changed = ? WHERE number = ?",
@@ -131,10 +139,7 @@ Status Projector::cancel_sweep(const event::Event& event) {
       run("INSERT INTO job_events SELECT number, ?1, ?2, 'sweep_cancel_requested', ?3 FROM jobs "
           "WHERE sweep = ?4 AND changed = ?1",
           seq, I{event.wall_ms()}, e.cause(), sweep));
-  FATHOM_TRY(run("DELETE FROM counts WHERE sweep = ?", sweep));
-  FATHOM_TRY(
-      run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
-          sweep));
+  FATHOM_TRY(count_again(sweep));
   return run("UPDATE sweeps SET cause = ?, changed = ? WHERE number = ?", e.cause(), seq, sweep);
 }
 

@@ -32,6 +32,9 @@ class Projector {
 
   Status submit(const event::Event& event);  // projector_submit.cpp
   Status cancel_sweep(const event::Event& event);
+  Status change_sweep(const event::Event& event);  // projector_change.cpp
+  Status reopen(const event::Event& event);
+  Status count_again(std::int64_t sweep);
   Status granted(const event::Event& event);
   Status started(const event::Event& event);
   Status finished(const event::Event& event);

@@ -36,6 +36,14 @@ nlohmann::json stages_json(const sweeps::Plan& plan) {
   return stages;
 }
 
+// As in the sweep object of docs/protocol.md: seconds; 0: no limit.
+nlohmann::json limits_json(const sweeps::Limits& limits) {
+  return {{"concurrency", limits.concurrency},
+          {"wall", limits.wall_seconds},
+          {"job_wall", limits.job_wall_seconds},
+          {"failed", limits.failed}};
+}
+
 // In the order of their first job, which is the file's.
 nlohmann::json tasks_json(const sweeps::Plan& plan) {
   std::vector<std::string> tasks;
@@ -70,9 +78,10 @@ Status Projector::submit(const event::Event& event) {
                              "differs (version {} in the log)",
                              e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sweep,
-                 e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
-                 I{plan.priority}, std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"),
+  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
+                 I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
+                 std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"),
                  tasks_json(plan).dump(), stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(),
                  e.resolved(), static_cast<I>(event.seq())));
   FATHOM_ASSIGN(
@@ -85,8 +94,7 @@ Status Projector::submit(const event::Event& event) {
   for (const sweeps::Job& job : plan.jobs) {
     FATHOM_TRY(insert_job(insert, settings, job, plan, number++, sweep, e.first_job()));
   }
-  return run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
-             sweep);
+  return count_again(sweep);
 }
 
 }  // namespace fathom::store

@@ -104,6 +104,10 @@ Result<std::string> explain(Database& database, const json& job, std::int64_t op
   if (state == "backoff") return fmt::format("waits before the next attempt: {}", cause);
   if (state == "leased") return std::string("given to a worker that has not begun yet");
   if (state != "ready") return cause;
+  FATHOM_ASSIGN(Statement sweep, database.prepare("SELECT state FROM sweeps WHERE id = ?"));
+  FATHOM_ASSIGN(const bool known, sweep.bind(1, job["sweep"].get<std::string>()).step());
+  if (known && sweep.text(0) == "paused")
+    return fmt::format("waits until its sweep is resumed: fathom resume {}", job["sweep"].get<std::string>());
   FATHOM_ASSIGN(const std::int64_t workers, database.integer("SELECT count(*) FROM workers WHERE state = 'ready'"));
   if (workers == 0) return std::string("waits for a worker: none is connected (start one with fathom-worker)");
   FATHOM_ASSIGN(const std::int64_t active,

@@ -10,7 +10,9 @@ namespace fathom::store::queries {
 namespace {
 
 constexpr const char* kSelectSweep =
-    "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal FROM "
+    "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal, limits, "
+    "weight "
+    "FROM "
     "sweeps";
 
 using Counts = std::map<std::string, nlohmann::json>;  // by stage; "" = of the whole sweep
@@ -37,14 +39,22 @@ Result<nlohmann::json> sweep_object(Database& database, const Statement& row) {
     const auto found = counts.find(stage.value("name", std::string{}));
     stage["counts"] = found == counts.end() ? nlohmann::json::object() : found->second;
   }
-  return nlohmann::json{
-      {"id", row.text(1)},           {"name", row.text(2)},
-      {"state", row.text(3)},        {"cause", row.text(10)},
-      {"created", row.integer(4)},   {"ended", row.is_null(5) ? nlohmann::json() : nlohmann::json(row.integer(5))},
-      {"jobs", row.integer(6)},      {"counts", counts[""]},
-      {"stages", std::move(stages)}, {"tasks", parse_or(row.text(8), "[]")},
-      {"priority", row.integer(9)},  {"file", row.text(11)},
-      {"goal", row.text(13)},        {"notes", parse_or(row.text(12), "[]")}};
+  return nlohmann::json{{"id", row.text(1)},
+                        {"name", row.text(2)},
+                        {"state", row.text(3)},
+                        {"cause", row.text(10)},
+                        {"created", row.integer(4)},
+                        {"ended", row.is_null(5) ? nlohmann::json() : nlohmann::json(row.integer(5))},
+                        {"jobs", row.integer(6)},
+                        {"counts", counts[""]},
+                        {"stages", std::move(stages)},
+                        {"tasks", parse_or(row.text(8), "[]")},
+                        {"priority", row.integer(9)},
+                        {"file", row.text(11)},
+                        {"goal", row.text(13)},
+                        {"notes", parse_or(row.text(12), "[]")},
+                        {"limits", parse_or(row.text(14), "{}")},
+                        {"weight", row.integer(15)}};
 }
 
 }  // namespace

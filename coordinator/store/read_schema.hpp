@@ -7,7 +7,7 @@
 namespace fathom::store {
 
 inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
-inline constexpr std::int64_t kReadModelVersion = 1;
+inline constexpr std::int64_t kReadModelVersion = 2;
 
 // jobs: what lists show, one row a job. `state` is the REST word. `changed` is the seq of the last event about the row
 // (0 for a job that only its submit made), so that a stream can go on from any seq. `set` and `drop` are SQL words,
@@ -16,7 +16,7 @@ inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file TEXT, state TEXT NOT NULL, cause TEXT,
-  created INTEGER, ended INTEGER, jobs INTEGER NOT NULL, first_job INTEGER NOT NULL, priority INTEGER, goal TEXT,
+  created INTEGER, ended INTEGER, jobs INTEGER NOT NULL, first_job INTEGER NOT NULL, priority INTEGER, weight INTEGER, limits TEXT, goal TEXT,
   tasks TEXT, stages TEXT, notes TEXT, yaml TEXT, resolved TEXT, changed INTEGER NOT NULL);
 CREATE INDEX sweeps_changed ON sweeps(changed);
 CREATE TABLE counts(sweep INTEGER, stage TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY(sweep, stage, state)) WITHOUT ROWID;

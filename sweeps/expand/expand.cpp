@@ -46,7 +46,8 @@ void read_header(Plan& plan, const json& sweep) {
                  limits.at("failed")};
   plan.retry = {sweep.at("retry").at("max"), sweep.at("retry").at("not_on").get<std::vector<std::string>>()};
   plan.priority = sweep.at("priority");
-  plan.ranks = sweep.value("ranks", 1U);  // sweeps of before ranks have none
+  plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
+  plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
   for (const json& stage : sweep.at("stages")) {
     Stage one;

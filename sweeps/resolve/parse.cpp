@@ -83,6 +83,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
                    {"cache", root.value("cache")},
                    {"priority", root.value("priority")},
+                   {"weight", root.value("weight")},
                    {"ranks", resources.value("ranks")},
                    {"warnings", warnings}};
   return {std::move(resolved), std::move(stages.marks)};

@@ -34,6 +34,7 @@ constexpr Key kRoot[] = {
     {.name = "checkpoint", .type = Type::section, .doc = "when and how many"},
     {.name = "cache", .type = Type::boolean, .fallback = "true", .doc = "take results of equal jobs that Succeeded before"},
     {.name = "priority", .type = Type::integer, .fallback = "50", .low = 0, .high = 100, .doc = "higher runs first"},
+    {.name = "weight", .type = Type::integer, .fallback = "1", .low = 1, .high = 1000, .doc = "of its share of the slots, beside sweeps of the same priority"},
     {.name = "notify", .available = false, .doc = "messages to other services"},
 };
 

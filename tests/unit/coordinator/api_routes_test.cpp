@@ -56,6 +56,63 @@ TEST_F(ApiTest, QueriesAreCheckedBeforeTheyAreUsed) {
   EXPECT_EQ(get("/api/v1/sweeps/tiny/jobs?limit=%zz").status, 400);
 }
 
+TEST_F(ApiTest, ASweepIsPausedChangedAndResumed) {
+  start();
+  ASSERT_EQ(submit(1).status, 201);
+  const auto change = [&](const json& body) { return post("/api/v1/sweeps/tiny/change", body); };
+  const json none = {{"concurrency", 0}, {"wall", 0}, {"job_wall", 0}, {"failed", 0}};
+  EXPECT_EQ(get_json("/api/v1/sweeps/tiny")["limits"], none);
+  json answer = json::parse(change({{"paused", true}, {"priority", 7}}).body);
+  EXPECT_EQ(answer["state"], "paused");
+  EXPECT_EQ(answer["priority"], 7);
+  const std::string job = get_json("/api/v1/sweeps/tiny/jobs")["items"][0]["id"];
+  const auto explained = [&] { return get_json("/api/v1/sweeps/tiny/jobs/" + job)["explain"].get<std::string>(); };
+  EXPECT_NE(explained().find("fathom resume tiny"), std::string::npos);
+  answer = json::parse(change({{"paused", false}, {"limits", {{"concurrency", 2}, {"wall", 3600}}}}).body);
+  EXPECT_EQ(answer["state"], "running");
+  EXPECT_EQ(answer["limits"]["concurrency"], 2);
+  EXPECT_EQ(answer["limits"]["wall"], 3600);
+  EXPECT_EQ(explained().find("fathom resume"), std::string::npos);
+  for (const json& wrong :
+       {json::object(), json::array(), json{{"paused", 1}}, json{{"priority", 101}}, json{{"limits", json::object()}},
+        json{{"limits", {{"concurrency", -1}}}}, json{{"limits", {{"walls", 3}}}}, json{{"weights", 3}},
+        json{{"limits", {{"failed", 18446744073709551615ULL}}}}})
+    EXPECT_EQ(change(wrong).status, 400) << wrong.dump();
+  EXPECT_EQ(post("/api/v1/sweeps/nothing/change", {{"paused", true}}).status, 404);
+  ASSERT_EQ(post("/api/v1/sweeps/tiny/cancel").status, 202);
+  EXPECT_EQ(change({{"paused", true}}).status, 409);
+}
+
+TEST_F(ApiTest, JobsThatHaveNoResultAreOpenedAgain) {
+  start();
+  ASSERT_EQ(submit(2).status, 201);
+  const std::string sweep = "/api/v1/sweeps/tiny";
+  const std::string id = get_json(sweep + "/jobs")["items"][0]["id"], job = sweep + "/jobs/" + id;
+  EXPECT_EQ(post(job + "/rerun").status, 409);  // has not ended
+  ASSERT_EQ(post(job + "/cancel").status, 202);
+  const net::Headers key = {{"Idempotency-Key", "k"}};
+  const json opened = json::parse(post(job + "/rerun", json::object(), key).body);
+  EXPECT_EQ(opened["reopened"], 1);
+  EXPECT_EQ(opened["state"], "ready");
+  EXPECT_EQ(opened["generation"], 2);
+  EXPECT_EQ(opened["cause"], "");
+  EXPECT_TRUE(opened["ended"].is_null());
+  EXPECT_EQ(get_json(job + "/events")["items"].back()["type"], "jobs_reopened");
+  EXPECT_EQ(json::parse(post(job + "/rerun", json::object(), key).body)["reopened"], 1);
+  EXPECT_EQ(get_json(job)["generation"], 2);
+  EXPECT_EQ(json::parse(post(sweep + "/retry").body)["reopened"], 0);
+  ASSERT_EQ(post(sweep + "/cancel").status, 202);
+  EXPECT_EQ(get_json(sweep)["state"], "cancelled");
+  ASSERT_EQ(post(job + "/rerun").status, 200);
+  const json after = get_json(sweep);
+  EXPECT_EQ(after["state"], "running");
+  EXPECT_TRUE(after["ended"].is_null());
+  EXPECT_EQ(after["counts"], (json{{"cancelled", 1}, {"ready", 1}}));
+  EXPECT_EQ(post(sweep + "/jobs/0000000000000000/rerun").status, 404);
+  EXPECT_EQ(post("/api/v1/sweeps/nothing/retry").status, 404);
+  EXPECT_EQ(post(sweep + "/retry", json::object(), {{"Idempotency-Key", std::string(201, 'k')}}).status, 400);
+}
+
 TEST_F(ApiTest, TheDocumentDescribesEveryRoute) {
   start();
   const json document = get_json("/api/v1/openapi.json");

@@ -1,6 +1,7 @@
 // Seeded random histories: workers that crash, come back, lie, repeat and reorder; coordinators that are killed; people
-// who cancel. After each step: invariants, and the state from the log's bytes equals the live one. At the end, with the
-// faults gone, everything that can end does (I8). A failing seed is named and reproduces.
+// who cancel, pause and change their minds. After each step: invariants, and the state from the log's bytes equals the
+// live one. At the end, with the faults gone, everything that can end does (I8). A failing seed is named and
+// reproduces.
 #include <random>
 
 #include "tests/unit/coordinator/core_rig.hpp"
@@ -30,6 +31,8 @@ class History {
   void submit();
   void work(FakeWorker& worker);
   void advance(FakeWorker& worker, JobNumber job);
+  void change();
+  void reopen();
   void disturb();
   void repeat();
 
@@ -118,9 +121,32 @@ void History::repeat() {
   rig_.give(again);
 }
 
+void History::change() {
+  ChangeSweep change{SweepNumber(static_cast<std::uint32_t>(1 + pick(rig_.state().sweeps.size())))};
+  if (chance(60)) change.paused = chance(50);
+  if (chance(30)) change.priority = static_cast<std::uint32_t>(pick(3)) * 50;
+  if (chance(30)) change.weight = static_cast<std::uint32_t>(1 + pick(4));
+  if (chance(30)) change.concurrency = static_cast<std::uint32_t>(pick(4));
+  if (chance(10)) change.wall_seconds = static_cast<std::int64_t>(pick(3)) * 100;
+  if (chance(20)) change.job_wall_seconds = static_cast<std::int64_t>(pick(3)) * 20;
+  if (chance(10)) change.failed = static_cast<std::uint32_t>(pick(4));
+  rig_.give(change);
+}
+
+// A job is opened again as often as somebody wishes, but ends once in each generation and never with two results.
+void History::reopen() {
+  const State& state = rig_.state();
+  const std::string key = chance(30) ? "k" + std::to_string(pick(3)) : "";
+  if (chance(50)) {
+    rig_.give(RetrySweep{SweepNumber(static_cast<std::uint32_t>(1 + pick(state.sweeps.size()))), key});
+  } else {
+    rig_.give(RerunJob{JobNumber(1 + pick(state.jobs.size())), key});
+  }
+}
+
 void History::disturb() {
   FakeWorker& worker = any_worker();
-  switch (pick(8)) {
+  switch (pick(10)) {
     case 0:
       worker.connected ? worker.gone() : worker.join();
       break;
@@ -145,6 +171,12 @@ void History::disturb() {
     case 6:
       if (worker.connected) worker.gone(true);
       break;
+    case 7:
+      if (!rig_.state().sweeps.empty()) change();
+      break;
+    case 8:
+      if (!rig_.state().sweeps.empty()) reopen();
+      break;
     default:
       repeat();
       break;
@@ -167,6 +199,8 @@ void History::step() {
 }
 
 void History::heal() {
+  const auto sweeps = static_cast<std::uint32_t>(rig_.state().sweeps.size());
+  for (std::uint32_t sweep = 1; sweep <= sweeps; ++sweep) rig_.give(ChangeSweep{SweepNumber(sweep), false});
   for (const auto& [uid, worker] : rig_.workers) {
     if (!worker->connected) worker->join();
   }

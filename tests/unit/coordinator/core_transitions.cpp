@@ -38,8 +38,14 @@ TEST(CoreTransitions, EveryPhaseIsOneOfWaitingActiveTerminal) {
   }
 }
 
-TEST(CoreTransitions, TerminalStatesAreLeftByNothing) {
-  for (const Phase phase : kAll) EXPECT_EQ(moves_from(phase).empty(), is_terminal(phase)) << name_of(phase);
+TEST(CoreTransitions, TerminalStatesAreLeftByANewGenerationOnlyAndResultsByNothing) {
+  for (const Phase phase : kAll) {
+    std::set<Move> moves = moves_from(phase);
+    EXPECT_EQ(may_reopen(phase), moves.contains(Move::reopen) || moves.contains(Move::reblock)) << name_of(phase);
+    moves.erase(Move::reopen), moves.erase(Move::reblock);
+    EXPECT_EQ(moves.empty(), is_terminal(phase)) << name_of(phase);
+  }
+  for (const Phase phase : {Phase::succeeded, Phase::stopped}) EXPECT_TRUE(moves_from(phase).empty()) << name_of(phase);
 }
 
 TEST(CoreTransitions, CancelIsPossibleFromEveryStateThatHasNotEndedOrBeenCancelled) {

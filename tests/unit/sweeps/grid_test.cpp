@@ -112,7 +112,8 @@ TEST(Identity, NamesAndExecutionChangeNoId) {
   const Plan other = planned(
       "version: 1\nname: other\nnotes: hello\nmodel: {path: models/m}\ntasks:\n  a: {path: data/a}\n  b: {path: "
       "data/b}\n"
-      "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: 1\n"
+      "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: "
+      "1\nweight: 9\n"
       "checkpoint: {keep: {latest: 3}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, "
       "eta: 2}}\n");
   ASSERT_EQ(plain.jobs.size(), other.jobs.size());

@@ -210,9 +210,9 @@ TEST(Set, MistakesPointIntoTheOverride) {
 }
 
 TEST(Header, LimitsRetryAndPriority) {
-  const Plan plan =
-      planned(file_with("objective: {metric: mse, goal: minimize}\nlimits: {concurrency: 4, wall: 1h30m, job_wall: "
-                        "45s, failed: 2}\nretry: {max: 1, not_on: [oom]}\npriority: 7\nstages:\n  adapter: {}\n"));
+  const Plan plan = planned(
+      file_with("objective: {metric: mse, goal: minimize}\nlimits: {concurrency: 4, wall: 1h30m, job_wall: "
+                "45s, failed: 2}\nretry: {max: 1, not_on: [oom]}\npriority: 7\nweight: 3\nstages:\n  adapter: {}\n"));
   EXPECT_EQ(plan.limits.concurrency, 4u);
   EXPECT_EQ(plan.limits.wall_seconds, 5400);
   EXPECT_EQ(plan.limits.job_wall_seconds, 45);
@@ -220,6 +220,7 @@ TEST(Header, LimitsRetryAndPriority) {
   EXPECT_EQ(plan.retry.max, 1u);
   EXPECT_THAT(plan.retry.not_on, ElementsAre("oom"));
   EXPECT_EQ(plan.priority, 7u);
+  EXPECT_EQ(plan.weight, 3u);
   EXPECT_EQ(plan.goal, Goal::minimize);
 }
 

@@ -1,0 +1,161 @@
+// Operations on sweeps: POST /api/v1/sweeps/{sweep}/change, …/retry and …/jobs/{job}/rerun.
+#include <algorithm>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "coordinator/api/http/problem.hpp"
+#include "coordinator/api/routes.hpp"
+#include "coordinator/store/read_model.hpp"
+
+namespace fathom::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMostJobs = 1'000'000'000;             // of concurrency and failed
+constexpr std::int64_t kMostSeconds = 1000LL * 366 * 86'400;  // of wall and job_wall
+
+Error bad(const std::string& text) { return {Errc::invalid_argument, text}; }
+
+// A body of these keys and no others, each at most once looked at, at least one.
+Status check_keys(const json& body, const std::string& where, const std::vector<std::string>& known) {
+  std::string all;
+  for (const std::string& key : known) all += (all.empty() ? "" : ", ") + key;
+  if (!body.is_object() || body.empty()) return bad(where + " must be a JSON object with some of: " + all);
+  for (const auto& [key, value] : body.items()) {
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return bad(where + " has an unknown key \"" + key + "\"; known: " + all);
+  }
+  return success();
+}
+
+// Into `to` where the body has the key.
+template <class T>
+Status read_whole(const json& body, const char* key, std::int64_t most, std::optional<T>& to) {
+  const auto found = body.find(key);
+  if (found == body.end()) return success();
+  // An unsigned number beyond what is signed is too large as well.
+  const bool whole = found->is_number_integer() && *found >= 0 && *found <= most;
+  if (!whole) return bad("\"" + std::string(key) + "\" must be a whole number from 0 to " + std::to_string(most));
+  to = found->get<T>();
+  return success();
+}
+
+Result<core::ChangeSweep> change_of(const std::string& text) {
+  const json body = json::parse(text, nullptr, false);
+  FATHOM_TRY(check_keys(body, "the body", {"paused", "priority", "weight", "limits"}));
+  core::ChangeSweep change;
+  if (const auto paused = body.find("paused"); paused != body.end()) {
+    if (!paused->is_boolean()) return bad("\"paused\" must be true or false");
+    change.paused = paused->get<bool>();
+  }
+  FATHOM_TRY(read_whole(body, "priority", 100, change.priority));
+  FATHOM_TRY(read_whole(body, "weight", 1000, change.weight));
+  const auto limits = body.find("limits");
+  if (limits == body.end()) return change;
+  FATHOM_TRY(check_keys(*limits, "\"limits\"", {"concurrency", "wall", "job_wall", "failed"}));
+  FATHOM_TRY(read_whole(*limits, "concurrency", kMostJobs, change.concurrency));
+  FATHOM_TRY(read_whole(*limits, "wall", kMostSeconds, change.wall_seconds));
+  FATHOM_TRY(read_whole(*limits, "job_wall", kMostSeconds, change.job_wall_seconds));
+  FATHOM_TRY(read_whole(*limits, "failed", kMostJobs, change.failed));
+  return change;
+}
+
+void change_sweep(Services& services, const Request& request, const Respond& respond) {
+  const auto change = change_of(request.body);
+  if (!change) return respond(problem(change.error()));
+  const std::string id = request.parameters[0];
+  const auto make = [id, change = *change](const core::State& state) -> Result<core::Command> {
+    const core::Sweep* sweep = state.find_sweep(id);
+    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
+    core::ChangeSweep command = change;
+    command.sweep = sweep->number;
+    return core::Command(command);
+  };
+  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond,
+                         [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id)); });
+  });
+}
+
+// What a retry or rerun opened again, beside the sweep or job as it is then.
+Answer reopened(Result<json> object, const Applied& applied) {
+  if (!object) return problem(object.error());
+  (*object)["reopened"] = std::get<core::Reopened>(applied.answer).jobs;
+  return json_answer(*object);
+}
+
+constexpr std::size_t kLongestKey = 200;  // as of a submit
+
+void retry_sweep(Services& services, const Request& request, const Respond& respond) {
+  const std::string id = request.parameters[0], key = request.header("idempotency-key");
+  if (key.size() > kLongestKey) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
+  const auto make = [id, key](const core::State& state) -> Result<core::Command> {
+    const core::Sweep* sweep = state.find_sweep(id);
+    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
+    return core::Command(core::RetrySweep{sweep->number, key});
+  };
+  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond,
+                         [&services, id](const Applied& done) { return reopened(services.read.sweep(id), done); });
+  });
+}
+
+void rerun_job(Services& services, const Request& request, const Respond& respond) {
+  const std::string sweep = request.parameters[0], id = request.parameters[1], key = request.header("idempotency-key");
+  if (key.size() > kLongestKey) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
+  const auto make = [sweep, id, key](const core::State& state) -> Result<core::Command> {
+    const core::Sweep* in = state.find_sweep(sweep);
+    const core::Job* job = in == nullptr ? nullptr : state.find_job(*in, id);
+    if (job == nullptr) return Error{Errc::not_found, "there is no job \"" + id + "\" in sweep \"" + sweep + "\""};
+    return core::Command(core::RerunJob{job->number, key});
+  };
+  services.runtime.apply(Runtime::Make(make), [&services, respond, sweep, id](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond, [&services, sweep, id](const Applied& done) {
+      return reopened(services.read.job(sweep, id), done);
+    });
+  });
+}
+
+using Handle = void (*)(Services&, const Request&, const Respond&);
+
+Route post(const std::string& pattern, const std::string& summary, Services& services, Handle handle) {
+  Route route;
+  route.method = "POST";
+  route.access = Access::submitter;
+  route.pattern = pattern;
+  route.summary = summary;
+  route.failures = {409};
+  route.handle = [&services, handle](const Request& request, const Respond& respond) {
+    handle(services, request, respond);
+  };
+  return route;
+}
+
+const std::vector<Parameter> kKey = {{"Idempotency-Key", "The same key opens nothing twice", true, false}};
+
+}  // namespace
+
+void add_change_routes(std::vector<Route>& routes, Services& services) {
+  const std::string sweep = "/api/v1/sweeps/{sweep}";
+  Route change = post(sweep + "/change", "Pause or resume the sweep, change its priority, weight or limits (0: none)",
+                      services, change_sweep);
+  change.body = R"({"type": "object", "minProperties": 1, "additionalProperties": false, "properties": {
+    "paused": {"type": "boolean"}, "priority": {"type": "integer", "minimum": 0, "maximum": 100},
+    "weight": {"type": "integer", "minimum": 1, "maximum": 1000},
+    "limits": {"type": "object", "minProperties": 1, "additionalProperties": false, "properties": {
+      "concurrency": {"type": "integer", "minimum": 0, "maximum": 1000000000},
+      "wall": {"type": "integer", "minimum": 0, "maximum": 31622400000, "description": "seconds"},
+      "job_wall": {"type": "integer", "minimum": 0, "maximum": 31622400000, "description": "seconds"},
+      "failed": {"type": "integer", "minimum": 0, "maximum": 1000000000}}}}})";
+  routes.push_back(std::move(change));
+  routes.push_back(post(sweep + "/retry", "A new generation of what failed, and of what was skipped for its sake",
+                        services, retry_sweep));
+  routes.back().parameters = kKey;
+  routes.push_back(
+      post(sweep + "/jobs/{job}/rerun", "A new generation of a job that has no result", services, rerun_job));
+  routes.back().parameters = kKey;
+}
+
+}  // namespace fathom::api
