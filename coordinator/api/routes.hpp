@@ -59,9 +59,23 @@ void add_token_routes(std::vector<Route>& routes, Services& services);
 void add_worker_routes(std::vector<Route>& routes, Services& services);
 void add_browser_routes(std::vector<Route>& routes, Services& services);
 
+using Handle = std::function<void(const Request&, Respond)>;
+
+// A route with what every one has; the rest is set where it is made.
+Route route_of(const std::string& method, const std::string& pattern, Access access, const std::string& summary,
+               Handle handle);
+
 // A whole number of the query between low and high, `otherwise` where the query has none.
 Result<std::uint64_t> number_of(const Request& request, const std::string& name, std::uint64_t otherwise,
                                 std::uint64_t low, std::uint64_t high);
+
+// The Idempotency-Key of a request, "" where it has none. invalid_argument: it is longer than 200 characters.
+Result<std::string> idempotency_key(const Request& request);
+
+// Gives the command that `make` makes of the sweep `id`, and answers from `answer` when the read model shows it.
+// Answers 404 where there is no such sweep.
+void apply_to_sweep(Services& services, const std::string& id, std::function<core::Command(const core::Sweep&)> make,
+                    Respond respond, std::function<Answer(const Applied&)> answer);
 
 // Answers from `make` once the read model shows what `applied` stored (or five seconds have passed).
 void respond_when_visible(Services& services, const Result<Applied>& applied, Respond respond,

@@ -33,55 +33,36 @@ void login(Services& services, const Request& request, const Respond& respond) {
 }
 
 Route file_route(const std::string& pattern, const std::string& summary) {
-  Route route;
-  route.method = "GET";
-  route.pattern = pattern;
-  route.summary = summary;
-  route.access = Access::open;
-  route.type = "text/html";
-  route.handle = [](const Request& request, const Respond& respond) {
+  Route route = route_of("GET", pattern, Access::open, summary, [](const Request& request, const Respond& respond) {
     respond(dashboard_file(request.parameters.empty() ? "index.html" : request.parameters[0], request));
-  };
+  });
+  route.type = "text/html";
   return route;
 }
 
 }  // namespace
 
 void add_browser_routes(std::vector<Route>& routes, Services& services) {
-  Route logins;
-  logins.method = "POST";
-  logins.access = Access::viewer;  // of the role of whoever asks
-  logins.pattern = "/api/v1/logins";
-  logins.summary = "A one-time login for a browser";
-  logins.success = 201;
-  logins.handle = [&services](const Request& request, const Respond& respond) {
-    make_login(services, request, respond);
-  };
-  routes.push_back(std::move(logins));
+  // The login is of the role of whoever asks.
+  routes.push_back(route_of(
+      "POST", "/api/v1/logins", Access::viewer, "A one-time login for a browser",
+      [&services](const Request& request, const Respond& respond) { make_login(services, request, respond); }));
+  routes.back().success = 201;
 
-  Route redeem;
-  redeem.method = "GET";
-  redeem.pattern = "/login";
-  redeem.access = Access::open;
-  redeem.summary = "Trades a one-time code for the cookie";
-  redeem.parameters = {{"code", "of POST /api/v1/logins", false, false}};
-  redeem.success = 303;
-  redeem.type = "text/plain";
-  redeem.failures = {403};
-  redeem.handle = [&services](const Request& request, const Respond& respond) { login(services, request, respond); };
-  routes.push_back(std::move(redeem));
+  routes.push_back(
+      route_of("GET", "/login", Access::open, "Trades a one-time code for the cookie",
+               [&services](const Request& request, const Respond& respond) { login(services, request, respond); }));
+  routes.back().parameters = {{"code", "of POST /api/v1/logins", false, false}};
+  routes.back().success = 303;
+  routes.back().type = "text/plain";
+  routes.back().failures = {403};
 
   // The files hold no data: a browser that is not logged in sees the page, which says how to log in.
   routes.push_back(file_route("/", "The dashboard"));
   routes.push_back(file_route("/static/{file...}", "The dashboard's files"));
   routes.back().type = "*/*";
 
-  Route openapi;
-  openapi.method = "GET";
-  openapi.access = Access::viewer;
-  openapi.pattern = "/api/v1/openapi.json";
-  openapi.summary = "This document";
-  routes.push_back(openapi);
+  routes.push_back(route_of("GET", "/api/v1/openapi.json", Access::viewer, "This document", {}));
   // Made last, so that it describes every route, itself included.
   auto document = std::make_shared<const nlohmann::json>(openapi_document(routes, services.version));
   routes.back().handle = [document](const Request&, const Respond& respond) { respond(json_answer(*document)); };

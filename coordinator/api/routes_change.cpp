@@ -66,17 +66,13 @@ void change_sweep(Services& services, const Request& request, const Respond& res
   const auto change = change_of(request.body);
   if (!change) return respond(problem(change.error()));
   const std::string id = request.parameters[0];
-  const auto make = [id, change = *change](const core::State& state) -> Result<core::Command> {
-    const core::Sweep* sweep = state.find_sweep(id);
-    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
+  const auto make = [change = *change](const core::Sweep& sweep) {
     core::ChangeSweep command = change;
-    command.sweep = sweep->number;
-    return core::Command(command);
+    command.sweep = sweep.number;
+    return command;
   };
-  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
-    respond_when_visible(services, applied, respond,
-                         [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id)); });
-  });
+  apply_to_sweep(services, id, make, respond,
+                 [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id)); });
 }
 
 // What a retry or rerun opened again, beside the sweep or job as it is then.
@@ -86,26 +82,23 @@ Answer reopened(Result<json> object, const Applied& applied) {
   return json_answer(*object);
 }
 
-constexpr std::size_t kLongestKey = 200;  // as of a submit
-
 void retry_sweep(Services& services, const Request& request, const Respond& respond) {
-  const std::string id = request.parameters[0], key = request.header("idempotency-key");
-  if (key.size() > kLongestKey) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
-  const auto make = [id, key](const core::State& state) -> Result<core::Command> {
-    const core::Sweep* sweep = state.find_sweep(id);
-    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
-    return core::Command(core::RetrySweep{sweep->number, key});
-  };
-  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
-    respond_when_visible(services, applied, respond,
-                         [&services, id](const Applied& done) { return reopened(services.read.sweep(id), done); });
-  });
+  const std::string id = request.parameters[0];
+  const auto key = idempotency_key(request);
+  if (!key) return respond(problem(key.error()));
+  apply_to_sweep(
+      services, id,
+      [key = *key](const core::Sweep& sweep) {
+        return core::RetrySweep{sweep.number, key};
+      },
+      respond, [&services, id](const Applied& done) { return reopened(services.read.sweep(id), done); });
 }
 
 void rerun_job(Services& services, const Request& request, const Respond& respond) {
-  const std::string sweep = request.parameters[0], id = request.parameters[1], key = request.header("idempotency-key");
-  if (key.size() > kLongestKey) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
-  const auto make = [sweep, id, key](const core::State& state) -> Result<core::Command> {
+  const std::string sweep = request.parameters[0], id = request.parameters[1];
+  const auto key = idempotency_key(request);
+  if (!key) return respond(problem(key.error()));
+  const auto make = [sweep, id, key = *key](const core::State& state) -> Result<core::Command> {
     const core::Sweep* in = state.find_sweep(sweep);
     const core::Job* job = in == nullptr ? nullptr : state.find_job(*in, id);
     if (job == nullptr) return Error{Errc::not_found, "there is no job \"" + id + "\" in sweep \"" + sweep + "\""};
@@ -118,18 +111,12 @@ void rerun_job(Services& services, const Request& request, const Respond& respon
   });
 }
 
-using Handle = void (*)(Services&, const Request&, const Respond&);
-
-Route post(const std::string& pattern, const std::string& summary, Services& services, Handle handle) {
-  Route route;
-  route.method = "POST";
-  route.access = Access::submitter;
-  route.pattern = pattern;
-  route.summary = summary;
+Route post(const std::string& pattern, const std::string& summary, Services& services,
+           void (*handle)(Services&, const Request&, const Respond&)) {
+  Route route = route_of(
+      "POST", pattern, Access::submitter, summary,
+      [&services, handle](const Request& request, const Respond& respond) { handle(services, request, respond); });
   route.failures = {409};
-  route.handle = [&services, handle](const Request& request, const Respond& respond) {
-    handle(services, request, respond);
-  };
   return route;
 }
 

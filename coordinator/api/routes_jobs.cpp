@@ -13,15 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-Route make(const char* method, const std::string& rest, const std::string& summary,
-           std::function<void(const Request&, Respond)> handle) {
-  Route route;
-  route.method = method;
-  route.access = route.method == "GET" ? Access::viewer : Access::submitter;
-  route.pattern = "/api/v1/sweeps/{sweep}/jobs/{job}" + rest;
-  route.summary = summary;
-  route.handle = std::move(handle);
-  return route;
+Route make(const std::string& method, const std::string& rest, const std::string& summary, Handle handle) {
+  return route_of(method, "/api/v1/sweeps/{sweep}/jobs/{job}" + rest,
+                  method == "GET" ? Access::viewer : Access::submitter, summary, std::move(handle));
 }
 
 const core::Job* job_in(const core::State& state, const std::string& sweep, const std::string& job) {
@@ -36,10 +30,9 @@ void show(Services& services, const Request& request, const Respond& respond) {
   services.runtime.inspect([&services, respond, sweep, id](const core::State& state) {
     const core::Job* job = job_in(state, sweep, id);
     std::string explained = job == nullptr ? std::string() : core::explain(state, *job);
-    const auto slow = services.runtime.stragglers();
-    if (const auto found = job == nullptr ? slow.end() : slow.find(job->number); found != slow.end()) {
-      explained += " It is slow: its epoch takes " + std::to_string(found->second.epoch.count() / 1000) +
-                   " s, those of its peers " + std::to_string(found->second.median.count()) + " ms (median).";
+    if (const auto slow = job == nullptr ? std::nullopt : services.runtime.straggler(*job)) {
+      explained += " It is slow: its epoch takes " + std::to_string(slow->epoch.count() / 1000) +
+                   " s, those of its peers " + std::to_string(slow->median.count()) + " ms (median).";
     }
     services.pool([&services, respond, sweep, id, explained] {
       auto object = services.read.job(sweep, id);

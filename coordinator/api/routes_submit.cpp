@@ -103,8 +103,8 @@ void submit(Services& services, const Request& request, Respond respond) {
   if (auto admitted = services.events.admit(); !admitted) return respond(problem(admitted.error()));
   auto submission = read_submission(request);
   if (!submission) return respond(problem(submission.error()));
-  const std::string& key = request.header("idempotency-key");
-  if (key.size() > 200) return respond(problem(400, "an Idempotency-Key has at most 200 characters"));
+  const auto key = idempotency_key(request);
+  if (!key) return respond(problem(key.error()));
 
   auto parsed = sweeps::parse(submission->yaml, submission->options);
   if (!parsed.errors.empty()) return respond(mistakes(parsed.errors));
@@ -120,7 +120,7 @@ void submit(Services& services, const Request& request, Respond respond) {
   command.yaml = std::move(submission->yaml);
   command.name = std::move(submission->name);
   command.file = submission->options.file;
-  command.idempotency_key = key;
+  command.idempotency_key = *key;
   command.expander_version = sweeps::kExpanderVersion;
   command.plan = std::make_shared<const sweeps::Plan>(std::move(*plan));
   services.runtime.apply(core::Command(command),
@@ -133,11 +133,9 @@ void submit(Services& services, const Request& request, Respond respond) {
 }  // namespace
 
 void add_submit_route(std::vector<Route>& routes, Services& services) {
-  Route route;
-  route.method = "POST";
-  route.access = Access::submitter;
-  route.pattern = "/api/v1/sweeps";
-  route.summary = "Submit a sweep file; answered when it is durable";
+  Route route =
+      route_of("POST", "/api/v1/sweeps", Access::submitter, "Submit a sweep file; answered when it is durable",
+               [&services](const Request& request, Respond respond) { submit(services, request, std::move(respond)); });
   route.parameters = {{"Idempotency-Key", "The same key gets the same answer and makes no second sweep", true, false}};
   route.success = 201;
   route.body = R"({"type": "object", "required": ["yaml"], "additionalProperties": false, "properties": {
@@ -145,9 +143,6 @@ void add_submit_route(std::vector<Route>& routes, Services& services) {
     "set": {"type": ["array", "null"], "items": {"type": "string"}},
     "includes": {"type": ["object", "null"], "additionalProperties": {"type": "string"}}}})";
   route.failures = {409, 422};
-  route.handle = [&services](const Request& request, Respond respond) {
-    submit(services, request, std::move(respond));
-  };
   routes.push_back(std::move(route));
 }
 

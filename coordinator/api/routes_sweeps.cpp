@@ -40,15 +40,11 @@ using Ask = std::function<Result<json>(Services&, const Request&)>;
 
 Route get(const std::string& pattern, const std::string& summary, std::vector<Parameter> parameters, Services& services,
           Ask ask) {
-  Route route;
-  route.method = "GET";
-  route.access = Access::viewer;
-  route.pattern = pattern;
-  route.summary = summary;
+  Route route = route_of("GET", pattern, Access::viewer, summary,
+                         [&services, ask = std::move(ask)](const Request& request, const Respond& respond) {
+                           respond(json_or_problem(ask(services, request)));
+                         });
   route.parameters = std::move(parameters);
-  route.handle = [&services, ask = std::move(ask)](const Request& request, const Respond& respond) {
-    respond(json_or_problem(ask(services, request)));
-  };
   return route;
 }
 
@@ -102,57 +98,34 @@ Result<json> list_curves(Services& services, const Request& request) {
 
 void cancel_sweep(Services& services, const Request& request, const Respond& respond) {
   const std::string id = request.parameters[0];
-  const auto make = [id](const core::State& state) -> Result<core::Command> {
-    const core::Sweep* sweep = state.find_sweep(id);
-    if (sweep == nullptr) return Error{Errc::not_found, "there is no sweep \"" + id + "\""};
-    return core::Command(core::CancelSweep{sweep->number});
-  };
-  services.runtime.apply(Runtime::Make(make), [&services, respond, id](const Result<Applied>& applied) {
-    respond_when_visible(services, applied, respond,
-                         [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id), 202); });
-  });
+  apply_to_sweep(
+      services, id, [](const core::Sweep& sweep) { return core::CancelSweep{sweep.number}; }, respond,
+      [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id), 202); });
 }
 
 // With the jobs that are slow, which only the runtime knows.
-Route sweep_route(Services& services) {
-  Route route;
-  route.method = "GET";
-  route.access = Access::viewer;
-  route.pattern = "/api/v1/sweeps/{sweep}";
-  route.summary = "One sweep with its counts";
-  route.handle = [&services](const Request& request, const Respond& respond) {
-    services.runtime.inspect([&services, respond, id = request.parameters[0]](const core::State& state) {
-      json slow = json::array();
-      const core::Sweep* sweep = state.find_sweep(id);
-      for (const auto& [number, straggler] : services.runtime.stragglers()) {
-        const core::Job& job = *state.job(number);
-        if (sweep == nullptr || job.sweep != sweep->number) continue;
-        slow.push_back({{"job", state.planned(job).id},
-                        {"epoch_ms", straggler.epoch.count()},
-                        {"median_ms", straggler.median.count()}});
-      }
-      services.pool([&services, respond, id, slow] {
-        auto object = services.read.sweep(id);
-        if (object) (*object)["stragglers"] = slow;
-        respond(json_or_problem(object));
-      });
+void show_sweep(Services& services, const Request& request, const Respond& respond) {
+  services.runtime.inspect([&services, respond, id = request.parameters[0]](const core::State& state) {
+    json slow = json::array();
+    const core::Sweep* sweep = state.find_sweep(id);
+    for (const auto& [number, straggler] : services.runtime.stragglers()) {
+      const core::Job& job = *state.job(number);
+      if (sweep == nullptr || job.sweep != sweep->number) continue;
+      slow.push_back({{"job", state.planned(job).id},
+                      {"epoch_ms", straggler.epoch.count()},
+                      {"median_ms", straggler.median.count()}});
+    }
+    services.pool([&services, respond, id, slow] {
+      auto object = services.read.sweep(id);
+      if (object) (*object)["stragglers"] = slow;
+      respond(json_or_problem(object));
     });
-  };
-  return route;
+  });
 }
 
-Route yaml_route(Services& services) {
-  Route route;
-  route.method = "GET";
-  route.access = Access::viewer;
-  route.pattern = "/api/v1/sweeps/{sweep}/yaml";
-  route.summary = "The file as submitted";
-  route.type = "application/yaml";
-  route.handle = [&services](const Request& request, const Respond& respond) {
-    auto text = services.read.sweep_yaml(request.parameters[0]);
-    respond(text ? text_answer(std::move(*text), "application/yaml; charset=utf-8") : problem(text.error()));
-  };
-  return route;
+void show_yaml(Services& services, const Request& request, const Respond& respond) {
+  auto text = services.read.sweep_yaml(request.parameters[0]);
+  respond(text ? text_answer(std::move(*text), "application/yaml; charset=utf-8") : problem(text.error()));
 }
 
 // The whole log again from its first event, whatever the sweep: its decisions depend on slots that others held.
@@ -194,8 +167,12 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                                           {"sort", "a column of the job object", false, false},
                                           {"order", "of the sorted column", false, false, 0, 0, "^(asc|desc)$"}};
   routes.push_back(get("/api/v1/sweeps", "All sweeps", kPaging, services, list_sweeps));
-  routes.push_back(sweep_route(services));
-  routes.push_back(yaml_route(services));
+  const auto with = [&services](void (*handle)(Services&, const Request&, const Respond&)) -> Handle {
+    return [&services, handle](const Request& request, const Respond& respond) { handle(services, request, respond); };
+  };
+  routes.push_back(route_of("GET", sweep, Access::viewer, "One sweep with its counts", with(show_sweep)));
+  routes.push_back(route_of("GET", sweep + "/yaml", Access::viewer, "The file as submitted", with(show_yaml)));
+  routes.back().type = "application/yaml";
   routes.push_back(
       get(sweep + "/resolved", "The resolved sweep", {}, services,
           [](Services& s, const Request& request) { return s.read.sweep_resolved(request.parameters[0]); }));
@@ -212,17 +189,10 @@ void add_sweep_routes(std::vector<Route>& routes, Services& services) {
                         {"limit", "most curves", false, true, 1, 1000},
                         {"max", "most points of a curve", false, true, 4, 2000}},
                        services, list_curves));
-  Route cancel;
-  cancel.method = "POST";
-  cancel.access = Access::submitter;
-  cancel.pattern = sweep + "/cancel";
-  cancel.summary = "Cancel every job that has not ended";
-  cancel.success = 202;
-  cancel.failures = {409};
-  cancel.handle = [&services](const Request& request, const Respond& respond) {
-    cancel_sweep(services, request, respond);
-  };
-  routes.push_back(std::move(cancel));
+  routes.push_back(route_of("POST", sweep + "/cancel", Access::submitter, "Cancel every job that has not ended",
+                            with(cancel_sweep)));
+  routes.back().success = 202;
+  routes.back().failures = {409};
 }
 
 }  // namespace fathom::api

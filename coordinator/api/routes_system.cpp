@@ -39,14 +39,8 @@ class ArtifactSource final : public BodySource {
   std::uint64_t offset_ = 0;
 };
 
-Route get(const std::string& pattern, const std::string& summary, std::function<void(const Request&, Respond)> handle) {
-  Route route;
-  route.method = "GET";
-  route.access = Access::viewer;
-  route.pattern = pattern;
-  route.summary = summary;
-  route.handle = std::move(handle);
-  return route;
+Route get(const std::string& pattern, const std::string& summary, Handle handle) {
+  return route_of("GET", pattern, Access::viewer, summary, std::move(handle));
 }
 
 void artifact(Services& services, const Request& request, const Respond& respond) {

@@ -46,43 +46,31 @@ Result<json> create(Services& services, const Request& request) {
   return Error{Errc::not_found, "the token was revoked meanwhile"};
 }
 
-Route route_of(const std::string& method, const std::string& pattern, const std::string& summary) {
-  Route route;
-  route.method = method;
-  route.pattern = pattern;
-  route.summary = summary;
-  route.access = Access::admin;
-  return route;
-}
-
 }  // namespace
 
 void add_token_routes(std::vector<Route>& routes, Services& services) {
-  Route made = route_of("POST", "/api/v1/tokens", "Make a token; its secret is shown this once");
-  made.body = R"({"type": "object", "required": ["name", "role"], "additionalProperties": false, "properties": {
+  routes.push_back(route_of("POST", "/api/v1/tokens", Access::admin, "Make a token; its secret is shown this once",
+                            [&services](const Request& request, const Respond& respond) {
+                              respond(json_or_problem(create(services, request), 201));
+                            }));
+  routes.back().body =
+      R"({"type": "object", "required": ["name", "role"], "additionalProperties": false, "properties": {
     "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}, "role": {"enum": ["viewer", "submitter", "admin"]},
     "days": {"type": "integer", "minimum": 0, "maximum": 3650}}})";
-  made.failures = {409};
-  made.success = 201;
-  made.handle = [&services](const Request& request, const Respond& respond) {
-    respond(json_or_problem(create(services, request), 201));
-  };
-  routes.push_back(std::move(made));
-
-  Route listed = route_of("GET", "/api/v1/tokens", "The tokens, without their secrets");
-  listed.handle = [&services](const Request&, const Respond& respond) {
-    json items = json::array();
-    for (const TokenInfo& token : services.tokens.list()) items.push_back(shown(token));
-    respond(json_answer({{"items", items}, {"total", items.size()}, {"next", nullptr}}));
-  };
-  routes.push_back(std::move(listed));
-
-  Route revoked = route_of("DELETE", "/api/v1/tokens/{name}", "Revoke a token and end its browsers' sessions");
-  revoked.handle = [&services](const Request& request, const Respond& respond) {
-    const Status done = services.tokens.revoke(request.parameters[0]);
-    respond(done ? json_answer({{"revoked", request.parameters[0]}}) : problem(done.error()));
-  };
-  routes.push_back(std::move(revoked));
+  routes.back().failures = {409};
+  routes.back().success = 201;
+  routes.push_back(route_of("GET", "/api/v1/tokens", Access::admin, "The tokens, without their secrets",
+                            [&services](const Request&, const Respond& respond) {
+                              json items = json::array();
+                              for (const TokenInfo& token : services.tokens.list()) items.push_back(shown(token));
+                              respond(json_answer({{"items", items}, {"total", items.size()}, {"next", nullptr}}));
+                            }));
+  routes.push_back(route_of("DELETE", "/api/v1/tokens/{name}", Access::admin,
+                            "Revoke a token and end its browsers' sessions",
+                            [&services](const Request& request, const Respond& respond) {
+                              const Status done = services.tokens.revoke(request.parameters[0]);
+                              respond(done ? json_answer({{"revoked", request.parameters[0]}}) : problem(done.error()));
+                            }));
 }
 
 }  // namespace fathom::api

@@ -17,17 +17,6 @@ using nlohmann::json;
 constexpr std::int64_t kHour = 3600LL * 1000;
 constexpr std::int64_t kMostHours = 30 * 24;
 
-Route route_of(const std::string& method, const std::string& pattern, Access access, const std::string& summary,
-               std::function<void(const Request&, Respond)> handle) {
-  Route route;
-  route.method = method;
-  route.pattern = pattern;
-  route.access = access;
-  route.summary = summary;
-  route.handle = std::move(handle);
-  return route;
-}
-
 // What the read model does not have: a worker's line and clock to the moment, what it says of itself, which devices
 // are excluded.
 json live(const core::State& state, const std::map<WorkerNumber, Runtime::Connected>& connected) {

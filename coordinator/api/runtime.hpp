@@ -96,7 +96,7 @@ class Runtime {
   void leave(LinkPtr link, bool drained);
   // The worker with this uid may not stay: its link is told and heard no more. Nothing when it is not connected.
   void expel(const std::string& uid);
-  // `clock`: the worker's own, Unix ms; 0: it did not say.
+  // `clock_ms`: the worker's own, Unix ms; 0: it did not say.
   void heartbeat(LinkPtr link, core::Heartbeat heartbeat, std::int64_t clock_ms);
   // `done` after all are durable; a missing file dismisses the link and drops the rest.
   void items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done);
@@ -109,9 +109,12 @@ class Runtime {
     ClockSkew skew{};
   };
   [[nodiscard]] const std::map<WorkerNumber, Connected>& connected() const { return connected_; }
-  // Jobs that are slow beside their peers. On the strand only.
+  // Jobs that are slow beside their peers, or one of them. On the strand only.
   [[nodiscard]] std::map<JobNumber, core::Straggler> stragglers() const {
     return core_.paces().stragglers(core_.state(), clock_.now());
+  }
+  [[nodiscard]] std::optional<core::Straggler> straggler(const core::Job& job) const {
+    return core_.paces().straggler(core_.state(), job, clock_.now());
   }
 
   // What is due by the clock.
