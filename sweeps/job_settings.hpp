@@ -22,16 +22,15 @@ class JobSettings {
   // Sorted by key.
   using Members = std::vector<std::shared_ptr<const Member>>;
 
+  // Empty: jobs of a plan without identities (expander.hpp).
   JobSettings() = default;
   // Of an object that no other job has.
   explicit JobSettings(const nlohmann::json& object);
-  JobSettings(std::shared_ptr<const Members> shared) : shared_(std::move(shared)) {}
+  explicit JobSettings(std::shared_ptr<const Members> shared) : shared_(std::move(shared)) {}
 
   // A member of this job alone; `key` is not among the others.
   void add(std::string key, const nlohmann::json& value);
 
-  // Nothing has been set: jobs without identities (expander.hpp).
-  [[nodiscard]] bool empty() const { return !shared_ && own_.empty(); }
   // The value of one member, null where there is none.
   [[nodiscard]] nlohmann::json member(std::string_view key) const;
   // The whole object as RFC 8785 text: what a job's id hashes and what the trainer is given.

@@ -27,8 +27,7 @@ std::vector<std::string> device_names(const std::string& names) {
   return out;
 }
 
-// The places of the devices that a lease names. Empty: it does not have one, or
-// one has no free slot.
+// The places of the devices that a lease names. Empty: it does not have one, or one has no free slot.
 std::vector<std::uint32_t> free_places(const Worker& worker, const std::string& names) {
   std::vector<std::uint32_t> places;
   for (const std::string& name : device_names(names)) {

@@ -184,7 +184,8 @@ class Simulation {
 
   // train.patience is the trainer's own rule.
   [[nodiscard]] bool patience_is_over(const sweeps::Job& job, JobNumber number) const {
-    const json patience = job.settings.member("train").value("patience", json());
+    const json train = job.settings.member("train");
+    const json patience = train.is_object() ? train.value("patience", json()) : json();
     return patience.is_number() && since_best_.at(number) >= patience.get<std::uint32_t>();
   }
 

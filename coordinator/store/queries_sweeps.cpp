@@ -11,9 +11,7 @@ namespace {
 
 constexpr const char* kSelectSweep =
     "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal, limits, "
-    "weight "
-    "FROM "
-    "sweeps";
+    "weight FROM sweeps";
 
 using Counts = std::map<std::string, nlohmann::json>;  // by stage; "" = of the whole sweep
 
