@@ -188,9 +188,9 @@ void SimTrainer::finish(const Fence& fence, Run& run) {
 
 // A step and its checkpoint take a while, and the job may end by itself meanwhile.
 void SimTrainer::stop(const Fence& fence) {
-  const auto found = runs_.find(fence);
-  if (found == runs_.end()) return;
-  world_.scheduler.after(world_.random.millis(10, 400), found->second.life, [this, fence] { stop_now(fence); });
+  if (!runs_.contains(fence)) return;
+  // Of the trainer's life, not the job's: both may be over when the step is.
+  world_.scheduler.after(world_.random.millis(10, 400), life_, [this, fence] { stop_now(fence); });
 }
 
 void SimTrainer::stop_now(const Fence& fence) {

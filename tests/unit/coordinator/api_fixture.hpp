@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
 #include <memory>
@@ -121,6 +122,14 @@ class ApiTest : public ::testing::Test {
     net::Headers headers;
     if (!key.empty()) headers["Idempotency-Key"] = key;
     return post("/api/v1/sweeps", {{"yaml", sweep_yaml(jobs, name)}, {"file", name + ".yaml"}}, headers);
+  }
+
+  // The lines of the audit log so far: none before the first is written, which is after the answer it is about.
+  [[nodiscard]] std::vector<json> audit() const {
+    std::vector<json> lines;
+    std::ifstream file(settings_.state + "/coordinator/audit.jsonl");
+    for (std::string line; std::getline(file, line) && !file.eof();) lines.push_back(json::parse(line));
+    return lines;
   }
 
   TempFolder folder_;
@@ -292,13 +301,6 @@ class WorkerApiTest : public ApiTest {
     if (!identities_.contains(uid)) identities_[uid] = enroll(uid, join_token());
     return line(identities_[uid]);
   }
-  [[nodiscard]] std::vector<json> audit() const {
-    std::vector<json> lines;
-    std::istringstream text(must(read_file(settings_.state + "/coordinator/audit.jsonl")));
-    for (std::string one; std::getline(text, one);) lines.push_back(json::parse(one));
-    return lines;
-  }
-
   std::map<std::string, WorkerIdentity> identities_;
 };
 

@@ -17,12 +17,6 @@ class TokensTest : public ApiTest {
     EXPECT_EQ(made.status, 201) << made.body;
     return std::make_unique<net::HttpsClient>(client_options(json::parse(made.body)["token"]));
   }
-  [[nodiscard]] std::vector<json> audit() const {
-    std::vector<json> lines;
-    std::istringstream text(must(read_file(settings_.state + "/coordinator/audit.jsonl")));
-    for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
-    return lines;
-  }
 };
 
 // The table of who may do what. A route that is not in it fails here, one that forgets its role is the admin's.
