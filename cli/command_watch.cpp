@@ -36,7 +36,7 @@ std::string progress(const json& sweep, double seconds) {
   const auto filled = static_cast<std::size_t>(20 * ended / all);
   std::string text =
       fmt::format("[{}{}] {}/{} jobs", std::string(filled, '#'), std::string(20 - filled, '.'), ended, all);
-  for (const char* state : {"running", "stopped", "backoff", "failed", "diverged", "cancelled", "skipped"}) {
+  for (const char* state : {"running", "stopped", "paused", "backoff", "failed", "diverged", "cancelled", "skipped"}) {
     if (count(counts, state) > 0) text += fmt::format(", {} {}", count(counts, state), state);
   }
   return text + "  " + duration_text(seconds);

@@ -61,7 +61,9 @@ struct Job {
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method = "asha";  // asha | hyperband | median | percentile | threshold | patience
+  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience
+  bool promote = false;         // asha: pause at each rung, and promote the best of it
+  bool round_up = false;        // halving: settings that go on, n / eta rounded up
   std::uint32_t eta = 4;
   std::uint32_t min = 1;  // first rung; of the other methods the first epoch that is judged
   std::uint32_t max = 0;  // epochs; 0: tasks differ, a group takes Job::epochs of its jobs

@@ -34,6 +34,10 @@ std::uint64_t subject(const event::Event& e) {
       return e.job_started().fence().job();
     case event::Event::kReportRecorded:
       return e.report_recorded().fence().job();
+    case event::Event::kJobResumed:
+      return e.job_resumed().job();
+    case event::Event::kPauseWished:
+      return e.pause_wished().fence().job();
     case event::Event::kStopWished:
       return e.stop_wished().fence().job();
     case event::Event::kCheckpointCommitted:

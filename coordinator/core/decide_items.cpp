@@ -217,6 +217,12 @@ bool decide_what(const Arrived& in, const item::Stopped& stopped, Decision& deci
     event->set_best_epoch(head.epoch);
     return true;
   }
+  if (in.phase() == Phase::pausing) {
+    auto* event = decision.events.emplace_back().mutable_lease_released();
+    in.fence(event->mutable_fence());
+    event->set_why(std::get<Pausing>(in.job.state).text);
+    return true;
+  }
   // Nobody wished it: the worker hands the job back because it shuts down. First it gets no more jobs, else this one
   // would go straight back to it.
   if (in.context.state.worker(in.worker)->state == WorkerState::ready) {

@@ -82,6 +82,8 @@ struct AddState {
   void operator()(const Stopped& s) const { to(s.outcome, s.text); }
   void operator()(const Cancelled& s) const { to(s.cause); }
   void operator()(const Skipped& s) const { to(s.why); }
+  void operator()(const Paused&) const {}
+  void operator()(const Pausing& s) const { to(s.lease, s.text); }
 };
 
 // Every member, so that a new one that is forgotten in evolve() on replay shows; keep it in step with job.hpp.
@@ -110,7 +112,8 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
   for (const StopGroup& group : sweep.groups) {
     for (const sweeps::Stopper::Entry& entry : group.stopper.entries())
       to(entry.job, entry.rung, entry.value, entry.keep_going, entry.held);
-    for (const auto& [first, setting] : group.settings) to(first, setting.jobs, setting.judged, setting.stopped);
+    for (const auto& [first, setting] : group.settings)
+      to(first, setting.jobs, setting.judged, setting.stopped, setting.waiting);
   }
 }
 
@@ -137,6 +140,7 @@ std::string digest(const State& state) {
   to(uses, state.free.all);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
   to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
+  to(state.pending.pause, state.pending.resume);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(to.value()));
   return text;

@@ -71,10 +71,11 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
 // Only to a worker that is there; one that comes back is told when it joins.
 void add_stop(const State& state, const Job& job, std::vector<Effect>& out) {
   const Phase phase = phase_of(job);
-  if (phase != Phase::stopping && phase != Phase::limiting && phase != Phase::cancelling) return;
+  if (phase == Phase::leased || phase == Phase::running || !is_active(phase)) return;
   if (state.worker(job.worker)->state == WorkerState::gone) return;
   // The trainer has no limits of its own: for it a job over its limit is cancelled.
-  out.emplace_back(SendStop{job.worker, fence_of(job), phase == Phase::stopping ? "search" : "cancel"});
+  const char* cause = phase == Phase::stopping ? "search" : phase == Phase::pausing ? "pause" : "cancel";
+  out.emplace_back(SendStop{job.worker, fence_of(job), cause});
 }
 
 void add_stops(const State& state, const event::SweepCancelRequested& event, std::vector<Effect>& out) {
@@ -106,6 +107,9 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
       break;
     case event::Event::kStopWished:
       add_stop(after, *after.job(JobNumber(event.stop_wished().fence().job())), out);
+      break;
+    case event::Event::kPauseWished:
+      add_stop(after, *after.job(JobNumber(event.pause_wished().fence().job())), out);
       break;
     case event::Event::kJobCancelRequested:
       if (const Job& job = *after.job(JobNumber(event.job_cancel_requested().job())); is_active(phase_of(job))) {

@@ -149,14 +149,15 @@ Status on(State& state, const event::JobReady& event, At) {
 Status on(State& state, const event::RungEntered& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event));
   Sweep& sweep = *state.sweep(job->sweep);
-  if (sweep.group_of.empty() || sweep.group_of[job->index] == kNoGroup) return corrupt("the job is in no group");
+  if (!is_grouped(sweep, *job)) return corrupt("the job is in no group");
   // I9: a verdict is given once, and in the order of the rungs.
   const std::uint32_t number = sweep.group_of[job->index];
   StopGroup& group = sweep.groups[number];
   const auto setting = group.settings.find(job->index);
   const bool known = setting != group.settings.end();
   const bool fits = known && (event.decided() ? setting->second.judged > event.rung()
-                                              : setting->second.judged == event.rung() && !setting->second.stopped);
+                                              : setting->second.judged == event.rung() && !setting->second.stopped &&
+                                                    !setting->second.waiting);
   if (!fits) {
     return corrupt("rung " + std::to_string(event.rung()) + " of job " + std::to_string(event.job()) +
                    " is judged once");
@@ -167,6 +168,7 @@ Status on(State& state, const event::RungEntered& event, At) {
   }
   if (!event.decided()) setting->second.judged = event.rung() + 1;
   setting->second.stopped = setting->second.stopped || !event.keep_going();
+  setting->second.waiting = event.held() && group.stopper.pauses();
   mark_setting(state, sweep, group, job->index);
   mark_overdue(state, sweep, number);
   return success();
@@ -177,6 +179,16 @@ Status on(State& state, const event::StopWished& event, At) {
   // One that waits for its next attempt ends here with the best that was seen.
   const Move move = event.cause() == "limit" ? Move::wish_limit : Move::wish_stop;
   return move_job(state, *job, move, {.text = event.text(), .outcome = {job->best, job->best_epoch, false, {}}});
+}
+
+Status on(State& state, const event::PauseWished& event, At) {
+  FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  return move_job(state, *job, Move::wish_pause, {.text = event.text()});
+}
+
+Status on(State& state, const event::JobResumed& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  return move_job(state, *job, Move::resume);
 }
 
 Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr plan) {
@@ -237,6 +249,10 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.rung_entered(), at);
     case event::Event::kStopWished:
       return on(state, event.stop_wished(), at);
+    case event::Event::kPauseWished:
+      return on(state, event.pause_wished(), at);
+    case event::Event::kJobResumed:
+      return on(state, event.job_resumed(), at);
     case event::Event::kCheckpointCommitted:
       return on(state, event.checkpoint_committed(), at);
     case event::Event::kJobFinished:

@@ -40,25 +40,12 @@ void forget_strikes(State& state, const Job& job) {
 
 // The value at a rung is that of the first report at or after it (rule 7); one report may cross several.
 void cross_rungs(State& state, const Sweep& sweep, Job& job, std::uint32_t epoch, double value) {
-  if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return;
+  if (!is_grouped(sweep, job)) return;
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   const auto& rungs = group.stopper.rungs(sweep.setting_of[job.index]);
   while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= epoch)
     job.rung_values.push_back(value);
   mark_setting(state, sweep, group, sweep.setting_of[job.index]);
-}
-
-// A setting whose seeds all Succeeded is one to compare with, however early train.patience ended it.
-void complete_setting(State& state, const Job& job) {
-  Sweep& sweep = *state.sweep(job.sweep);
-  if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return;
-  StopGroup& group = sweep.groups[sweep.group_of[job.index]];
-  const sweeps::JobIndex first = sweep.setting_of[job.index];
-  const auto& jobs = group.settings.at(first).jobs;
-  const bool all = std::ranges::all_of(jobs, [&](sweeps::JobIndex index) {
-    return phase_of(state.jobs[sweep.first.value() - 1 + index]) == Phase::succeeded;
-  });
-  if (all) group.stopper.complete(first);
 }
 
 // What a job that ends without a final tree leaves: the best value that was seen.
@@ -124,7 +111,6 @@ Status on(State& state, const event::JobFinished& event, At) {
   forget_strikes(state, *job);
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));
   count_item(*job, event.fence());
-  complete_setting(state, *job);
   return success();
 }
 

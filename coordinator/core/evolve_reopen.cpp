@@ -65,8 +65,7 @@ Status on(State& state, const event::JobsReopened& event, At at) {
       blocked->open = open_inputs(state, job);
       if (blocked->open == 0) state.pending.resolve.insert(number);
     }
-    if (sweep->group_of.empty() || sweep->group_of[job.index] == kNoGroup) continue;
-    mark_setting(state, *sweep, sweep->groups[sweep->group_of[job.index]], sweep->setting_of[job.index]);
+    open_in_group(state, *sweep, job);
   }
   if (!event.key().empty()) sweep->reopened[event.key()] = static_cast<std::uint32_t>(opened.size());
   mark_sweep(state, *sweep);

@@ -1,4 +1,5 @@
 // Why a job is where it is, in words: what a person needs to know to do something about it.
+#include <cctype>
 #include <string>
 
 #include "coordinator/core/inspect.hpp"
@@ -95,6 +96,17 @@ std::string explain_ready(const State& state, const Job& job) {
   return explain_no_slot(state) + queue;
 }
 
+std::string explain_paused(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const sweeps::JobIndex first = sweep.setting_of[job.index];
+  const Setting& setting = group.settings.at(first);
+  if (!setting.waiting) return "Paused until all seeds of its setting have come as far.";
+  std::string text = sweeps::describe_rest(group.stopper, first, setting.judged - 1);
+  text[0] = static_cast<char>(std::toupper(text[0]));
+  return text + ".";
+}
+
 struct Explain {
   const State& state;
   const Job& job;
@@ -120,6 +132,8 @@ struct Explain {
   std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text + "."; }
   std::string operator()(const Cancelled& s) const { return "Cancelled: " + s.cause + "."; }
   std::string operator()(const Skipped& s) const { return "Skipped: " + s.why + "."; }
+  std::string operator()(const Paused&) const { return explain_paused(state, job); }
+  std::string operator()(const Pausing& s) const { return "Asked to pause (" + s.text + "); waiting for its worker."; }
 };
 
 }  // namespace

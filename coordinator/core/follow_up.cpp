@@ -5,6 +5,7 @@
 
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/machine.hpp"
 #include "sweeps/select.hpp"
 
 namespace fathom::core {
@@ -102,6 +103,25 @@ event::Event stop(const State& state, const Job& job) {
   return event;
 }
 
+// Its setting rests: the slot is free for others meanwhile.
+event::Event pause(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const sweeps::JobIndex first = sweep.setting_of[job.index];
+  const Setting& setting = group.settings.at(first);
+  event::Event event;
+  auto* wish = event.mutable_pause_wished();
+  write_fence(fence_of(job), 0, wish->mutable_fence());
+  wish->set_text(sweeps::describe_rest(group.stopper, first, setting.judged - (setting.waiting ? 1 : 0)));
+  return event;
+}
+
+event::Event resume(const Job& job) {
+  event::Event event;
+  event.mutable_job_resumed()->set_job(job.number.value());
+  return event;
+}
+
 // Ended well: Succeeded, Stopped by a search, or Skipped because of one that ended otherwise (docs/protocol.md).
 std::string outcome_of(const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
@@ -114,9 +134,7 @@ std::string outcome_of(const Sweep& sweep) {
 event::Event close(const Sweep& sweep) {
   event::Event event;
   const std::uint32_t failed = sweep.counts[static_cast<std::size_t>(Phase::failed)];
-  std::size_t ended = 0;
-  for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
-  if (ended == sweep.plan->jobs.size()) {
+  if (ended_jobs(sweep) == sweep.plan->jobs.size()) {
     event.mutable_sweep_ended()->set_sweep(sweep.number.value());
     event.mutable_sweep_ended()->set_outcome(outcome_of(sweep));
     return event;
@@ -143,6 +161,8 @@ std::optional<event::Event> follow_up(const State& state) {
     return judge(state, *state.sweep(sweep), first);
   }
   if (!pending.stop.empty()) return stop(state, *state.job(*pending.stop.begin()));
+  if (!pending.pause.empty()) return pause(state, *state.job(*pending.pause.begin()));
+  if (!pending.resume.empty()) return resume(*state.job(*pending.resume.begin()));
   if (!pending.check.empty()) return close(*state.sweep(*pending.check.begin()));
   return std::nullopt;
 }

@@ -71,8 +71,13 @@ struct Cancelled {
 struct Skipped {
   std::string why;
 };
+struct Paused {};
+struct Pausing {
+  LeaseId lease;
+  std::string text;
+};
 using JobState = std::variant<Blocked, Ready, Leased, Running, Stopping, Limiting, Cancelling, Backoff, Succeeded,
-                              Failed, Diverged, Stopped, Cancelled, Skipped>;
+                              Failed, Diverged, Stopped, Cancelled, Skipped, Paused, Pausing>;
 
 // The last late item of an older attempt that is in the log; repeats are acknowledged without another event.
 struct LateMark {

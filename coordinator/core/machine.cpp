@@ -49,6 +49,10 @@ JobState make_state(Phase to, const Job& job, Arrival& in) {
       return Cancelled{reason()};
     case Phase::skipped:
       return Skipped{std::move(in.text)};
+    case Phase::paused:
+      return Paused{};
+    case Phase::pausing:
+      return Pausing{job.lease, std::move(in.text)};
   }
   throw std::logic_error("a job has no such phase");
 }
@@ -102,7 +106,9 @@ void enter(State& state, Sweep& sweep, Job& job, Phase to) {
   }
   if (is_active(to)) sweep.active.insert(job.index);
   if (!next(to, Move::wish_stop)) state.pending.stop.erase(job.number);
+  mark_pause(state, sweep, job);
   if (!is_terminal(to)) return;
+  end_in_group(state, sweep, job);
   drop_unneeded_files(job);
   tell_dependents(state, sweep, job);
   if (!may_reopen(to)) let_inputs_go(state, sweep, job);
@@ -130,41 +136,20 @@ Status move_job(State& state, Job& job, Move move, Arrival arrival) {
   return success();
 }
 
-void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex first) {
-  const Setting& setting = group.settings.at(first);
-  const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return state.jobs[sweep.first.value() - 1 + index]; };
-  // All seeds have passed the next rung: only then is there a mean to judge.
-  const bool judge = !setting.stopped && std::ranges::all_of(setting.jobs, [&](sweeps::JobIndex index) {
-    return job_at(index).rung_values.size() > setting.judged;
-  });
-  if (judge) {
-    state.pending.judge.emplace(sweep.number, first);
-  } else {
-    state.pending.judge.erase({sweep.number, first});
-  }
-  if (!setting.stopped) return;
-  for (const sweeps::JobIndex index : setting.jobs) {
-    if (next(phase_of(job_at(index)), Move::wish_stop)) state.pending.stop.insert(job_at(index).number);
-  }
-}
-
-void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group) {
-  if (sweep.groups[group].stopper.overdue().empty()) {
-    state.pending.overdue.erase({sweep.number, group});
-  } else {
-    state.pending.overdue.emplace(sweep.number, group);
-  }
+std::size_t ended_jobs(const Sweep& sweep) {
+  std::size_t ended = 0;
+  for (auto i = static_cast<std::size_t>(Phase::succeeded); i <= static_cast<std::size_t>(Phase::skipped); ++i)
+    ended += sweep.counts[i];
+  return ended;
 }
 
 // O(1): from the counters, after each end of a job.
 void mark_sweep(State& state, const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
-  std::size_t ended = 0;
-  for (std::size_t i = static_cast<std::size_t>(Phase::succeeded); i < kPhases; ++i) ended += sweep.counts[i];
   // Diverged jobs are what a search over learning rates expects; they do not count toward the limit.
   const std::uint32_t limit = sweep.limits.failed;
   const bool too_many = limit != 0 && count(Phase::failed) > limit && !sweep.cancel_cause;
-  const bool over = ended == sweep.plan->jobs.size();
+  const bool over = ended_jobs(sweep) == sweep.plan->jobs.size();
   if (sweep.outcome.empty() && (over || too_many)) {
     state.pending.check.insert(sweep.number);
   } else {

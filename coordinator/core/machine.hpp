@@ -45,8 +45,18 @@ void index_worker(State& state, const Worker& worker);
 void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex setting);
 // …and whether verdicts of the group that were held are due.
 void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group);
+// …whether the job has to pause, or may go on.
+void mark_pause(State& state, const Sweep& sweep, const Job& job);
+// …after a job of a group has ended, and after it was opened again. For jobs without a group nothing happens.
+void end_in_group(State& state, Sweep& sweep, const Job& job);
+void open_in_group(State& state, Sweep& sweep, const Job& job);
 // …and after a job ended.
 void mark_sweep(State& state, const Sweep& sweep);
+
+// A stopping method judges the job.
+bool is_grouped(const Sweep& sweep, const Job& job);
+// Jobs of the sweep that have ended, in whatever way.
+std::size_t ended_jobs(const Sweep& sweep);
 
 // "model\ntask": the key under which a device that holds both is found.
 std::string warm_key(const std::string& model, const std::string& task);

@@ -12,6 +12,8 @@ bool is_decision(const event::Event& event) {
     case event::Event::kRungEntered:
     case event::Event::kLeaseGranted:
     case event::Event::kSweepEnded:
+    case event::Event::kPauseWished:
+    case event::Event::kJobResumed:
       return true;
     case event::Event::kStopWished:
       return event.stop_wished().cause() == "search";

@@ -56,6 +56,10 @@ JobState state_of(const snapshot::Job& in) {
       return Cancelled{in.text()};
     case Phase::skipped:
       return Skipped{in.text()};
+    case Phase::paused:
+      return Paused{};
+    case Phase::pausing:
+      return Pausing{lease, in.text()};
   }
   return Skipped{};  // the phase was checked
 }
@@ -91,15 +95,12 @@ void move_index(State& state, Sweep& sweep, const Job& job, Phase from) {
   if (is_active(to)) sweep.active.insert(job.index);
 }
 
-// As on(JobFinished) does when the last seed of a setting has Succeeded.
-void complete_settings(const State& state, Sweep& sweep) {
-  const auto succeeded = [&](sweeps::JobIndex index) {
-    return phase_of(state.jobs[sweep.first.value() - 1 + index]) == Phase::succeeded;
-  };
-  for (StopGroup& group : sweep.groups) {
-    for (const auto& [first, setting] : group.settings) {
-      if (std::ranges::all_of(setting.jobs, succeeded)) group.stopper.complete(first);
-    }
+// As the end of each job did.
+void end_settings(State& state, Sweep& sweep) {
+  if (sweep.group_of.empty()) return;
+  for (sweeps::JobIndex index = 0; index < sweep.plan->jobs.size(); ++index) {
+    if (sweep.group_of[index] != kNoGroup && sweep.setting_of[index] == index)
+      end_in_group(state, sweep, state.jobs[sweep.first.value() - 1 + index]);
   }
 }
 
@@ -169,6 +170,7 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
     group.stopper.restore({entry.job(), entry.rung(), entry.value(), entry.keep_going(), entry.held()});
     setting->second.judged = entry.rung() + 1;
     setting->second.stopped = setting->second.stopped || !entry.keep_going();
+    setting->second.waiting = entry.held() && group.stopper.pauses();
   }
   return success();
 }
@@ -236,6 +238,8 @@ void Restorer::take_pending(const snapshot::Pending& in) {
   for (const snapshot::Group& group : in.overdue())
     state_.pending.overdue.emplace(SweepNumber(group.sweep()), group.group());
   for (const std::uint64_t job : in.stop()) state_.pending.stop.emplace(job);
+  for (const std::uint64_t job : in.pause()) state_.pending.pause.emplace(job);
+  for (const std::uint64_t job : in.resume()) state_.pending.resume.emplace(job);
   for (const std::uint32_t sweep : in.check()) state_.pending.check.emplace(sweep);
 }
 
@@ -243,7 +247,7 @@ Result<State> Restorer::finish() {
   if (digest_.empty() || !pending_ || jobs_ != state_.jobs.size() || jobs_ != head_.jobs())
     return damaged("it is not whole");
   for (const Worker& worker : state_.workers) index_worker(state_, worker);
-  for (Sweep& sweep : state_.sweeps) complete_settings(state_, sweep);
+  for (Sweep& sweep : state_.sweeps) end_settings(state_, sweep);
   return std::move(state_);
 }
 

@@ -48,6 +48,8 @@ struct PutState {
   void operator()(const Stopped& s) const { put(s.outcome, *out.mutable_outcome()), out.set_text(s.text); }
   void operator()(const Cancelled& s) const { out.set_text(s.cause); }
   void operator()(const Skipped& s) const { out.set_text(s.why); }
+  void operator()(const Paused&) const {}
+  void operator()(const Pausing& s) const { out.set_text(s.text); }
 };
 
 void put(const Job& job, snapshot::Job& out) {
@@ -135,6 +137,8 @@ void put(const Pending& pending, snapshot::Pending& out) {
     overdue.set_sweep(sweep.value()), overdue.set_group(group);
   }
   for (const JobNumber job : pending.stop) out.add_stop(job.value());
+  for (const JobNumber job : pending.pause) out.add_pause(job.value());
+  for (const JobNumber job : pending.resume) out.add_resume(job.value());
   for (const SweepNumber sweep : pending.check) out.add_check(sweep.value());
 }
 

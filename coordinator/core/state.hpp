@@ -38,6 +38,7 @@ struct Setting {
   std::vector<sweeps::JobIndex> jobs;
   std::uint32_t judged = 0;  // rungs with a verdict
   bool stopped = false;      // the last verdict
+  bool waiting = false;      // the method pauses, and the verdict at the last of them is not given yet
 };
 
 // A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
@@ -128,6 +129,7 @@ struct Pending {
   std::set<std::pair<SweepNumber, sweeps::JobIndex>> judge;  // settings with a value at their next rung
   std::set<std::pair<SweepNumber, std::uint32_t>> overdue;   // groups with verdicts that were held and are due
   std::set<JobNumber> stop;                                  // their setting has the verdict stop
+  std::set<JobNumber> pause, resume;                         // at a rung without a verdict; Paused, and it is given
   std::set<SweepNumber> check;                               // every job ended, or more failed than limits.failed
 };
 

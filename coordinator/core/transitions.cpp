@@ -18,6 +18,7 @@ constexpr Transition kTable[] = {
     {ready, Move::grant, leased},
     {ready, Move::wish_stop, stopped},  // a verdict over all seeds reaches one that waits for its next attempt
     {ready, Move::wish_cancel, cancelled},
+    {ready, Move::wish_pause, paused},
 
     // A trainer may fail, or even finish, without a word before: Started is news, not a condition.
     {leased, Move::start, running},
@@ -29,6 +30,7 @@ constexpr Transition kTable[] = {
     {leased, Move::finish, succeeded},
     {leased, Move::wish_stop, stopping},
     {leased, Move::wish_cancel, cancelling},
+    {leased, Move::wish_pause, pausing},
 
     {running, Move::report, running},
     {running, Move::release, ready},
@@ -40,6 +42,24 @@ constexpr Transition kTable[] = {
     {running, Move::wish_stop, stopping},
     {running, Move::wish_limit, limiting},
     {running, Move::wish_cancel, cancelling},
+    {running, Move::wish_pause, pausing},
+
+    // It will run again: what goes wrong meanwhile is a failed attempt like any other.
+    {pausing, Move::start, pausing},
+    {pausing, Move::report, pausing},
+    {pausing, Move::release, paused},
+    {pausing, Move::expire, backoff},
+    {pausing, Move::back_off, backoff},
+    {pausing, Move::fail, failed},
+    {pausing, Move::diverge, diverged},
+    {pausing, Move::finish, succeeded},
+    {pausing, Move::wish_stop, stopping},
+    {pausing, Move::wish_limit, limiting},
+    {pausing, Move::wish_cancel, cancelling},
+
+    {paused, Move::resume, ready},
+    {paused, Move::wish_stop, stopped},
+    {paused, Move::wish_cancel, cancelled},
 
     // The items that were on their way when the wish was sent are taken; however it ends, it ends as was wished.
     {stopping, Move::start, stopping},
@@ -85,12 +105,13 @@ constexpr Transition kTable[] = {
     {skipped, Move::reblock, blocked},
 };
 
-constexpr const char* kPhaseNames[kPhases] = {"unknown",  "blocked",  "ready",    "leased",    "running",
-                                              "stopping", "stopping", "stopping", "backoff",   "succeeded",
-                                              "failed",   "diverged", "stopped",  "cancelled", "skipped"};
-constexpr const char* kMoveNames[] = {
-    "resolve", "skip",   "fail_need", "miss", "grant",  "start", "report",  "wish_stop", "wish_limit", "wish_cancel",
-    "release", "expire", "back_off",  "wake", "finish", "fail",  "diverge", "stop",      "reopen",     "reblock"};
+constexpr const char* kPhaseNames[kPhases] = {"unknown",  "blocked",   "ready",   "leased",    "running", "stopping",
+                                              "stopping", "stopping",  "backoff", "succeeded", "failed",  "diverged",
+                                              "stopped",  "cancelled", "skipped", "paused",    "stopping"};
+constexpr const char* kMoveNames[] = {"resolve",  "skip",      "fail_need",  "miss",        "grant",   "start",
+                                      "report",   "wish_stop", "wish_limit", "wish_cancel", "release", "expire",
+                                      "back_off", "wake",      "finish",     "fail",        "diverge", "stop",
+                                      "reopen",   "reblock",   "wish_pause", "resume"};
 
 }  // namespace
 
@@ -107,9 +128,9 @@ std::optional<Phase> next(Phase from, Move move) {
 const char* name_of(Phase phase) { return kPhaseNames[static_cast<std::size_t>(phase)]; }
 const char* name_of(Move move) { return kMoveNames[static_cast<std::size_t>(move)]; }
 
-bool is_terminal(Phase phase) { return phase >= succeeded; }
-bool is_active(Phase phase) { return phase >= leased && phase <= cancelling; }
+bool is_terminal(Phase phase) { return phase >= succeeded && phase <= skipped; }
+bool is_active(Phase phase) { return (phase >= leased && phase <= cancelling) || phase == pausing; }
 bool may_reopen(Phase phase) { return is_terminal(phase) && (next(phase, Move::reopen) || next(phase, Move::reblock)); }
-bool is_waiting(Phase phase) { return phase == blocked || phase == ready || phase == backoff; }
+bool is_waiting(Phase phase) { return phase == blocked || phase == ready || phase == backoff || phase == paused; }
 
 }  // namespace fathom::core

@@ -27,8 +27,10 @@ enum class Phase : std::uint8_t {
   stopped,
   cancelled,
   skipped,
+  paused,   // at a rung, without a lease, until its search lets it go on
+  pausing,  // leased or running, and asked to pause
 };
-inline constexpr std::size_t kPhases = 15;  // for arrays that a Phase indexes
+inline constexpr std::size_t kPhases = 17;  // for arrays that a Phase indexes
 
 // What can happen to a job. Each event of the log is one move of one job (a sweep's cancel: one for each job).
 enum class Move : std::uint8_t {
@@ -47,11 +49,13 @@ enum class Move : std::uint8_t {
   back_off,  // the attempt failed, another one follows
   wake,      // the wait is over
   finish,
-  fail,     // the attempt failed, it was the last
-  diverge,  // NaN or Inf, for good
-  stop,     // the holder stopped as wished
-  reopen,   // a new generation of a job that ended without a result, with the inputs it had or needs none
-  reblock,  // …whose inputs were never chosen
+  fail,        // the attempt failed, it was the last
+  diverge,     // NaN or Inf, for good
+  stop,        // the holder stopped as wished
+  reopen,      // a new generation of a job that ended without a result, with the inputs it had or needs none
+  reblock,     // …whose inputs were never chosen
+  wish_pause,  // at a rung without a verdict
+  resume,      // the verdict is to go on
 };
 
 struct Transition {
@@ -65,7 +69,8 @@ std::span<const Transition> transitions();
 // Where `move` leads from `from`; nullopt: refused.
 std::optional<Phase> next(Phase from, Move move);
 
-// Lower case, as in REST: stopping, limiting and cancelling are all "stopping" there.
+// Lower case, as in REST: stopping, limiting, cancelling and pausing are all "stopping"
+// there.
 const char* name_of(Phase phase);
 const char* name_of(Move move);
 bool is_terminal(Phase phase);

@@ -70,7 +70,8 @@ ordered_json group_json(const std::string& name, const Group& group, sweeps::Goa
       chosen == nullptr ? ordered_json() : ordered_json{{"parameters", chosen->parameters}, {"value", mean(*chosen)}};
   out["regret"] =
       best == nullptr || chosen == nullptr ? ordered_json() : ordered_json(std::abs(mean(*best) - mean(*chosen)));
-  out["kept"] = best != nullptr && best == chosen;
+  // Another setting of the same value is as good.
+  out["kept"] = best != nullptr && chosen != nullptr && mean(*best) == mean(*chosen);
   return out;
 }
 

@@ -104,8 +104,9 @@ class Simulation {
       curve = *std::move(found);
     }
     Hand& hand = hands_[assign.fence.job];
-    hand = {assign.fence, std::move(curve), 0, 0, clock_};
-    give(item(hand, core::item::Started{"cpu:0", "", "", 0}));
+    // One that was paused goes on where it was: epochs end in checkpoints.
+    hand = {assign.fence, std::move(curve), 0, out_.jobs[index_of(assign.fence.job)].epochs, clock_};
+    give(item(hand, core::item::Started{"cpu:0", "", "", hand.epoch}));
     schedule(hand);
   }
 

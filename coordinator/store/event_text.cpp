@@ -18,6 +18,8 @@ std::string seconds(std::int64_t ms) {
 
 std::string where(const event::Event& event) {
   switch (event.phase()) {
+    case event::PAUSED:
+      return "pauses";
     case event::READY:
       return "waits for a slot again";
     case event::BACKOFF:
@@ -123,6 +125,10 @@ std::string text_of(const event::Event& event, const EventNames& names) {
       return rung(event.rung_entered());
     case E::kStopWished:
       return fmt::format("asked to stop: {}", event.stop_wished().text());
+    case E::kPauseWished:
+      return event.pause_wished().text();
+    case E::kJobResumed:
+      return "its setting goes on: waits for a slot";
     case E::kCheckpointCommitted:
       return fmt::format("checkpoint after epoch {} stored{}", event.checkpoint_committed().epoch(),
                          event.checkpoint_committed().best() ? ", the best so far" : "");

@@ -257,6 +257,10 @@ Status Projector::apply_progress(const event::Event& event) {
       return set_cause(job, event.stop_wished().text());
     case E::kJobCancelRequested:
       return set_cause(job, event.job_cancel_requested().cause());
+    case E::kPauseWished:
+      return set_cause(job, event.pause_wished().text());
+    case E::kJobResumed:
+      return set_cause(job, "");
     case E::kNeedsResolved: {
       nlohmann::json chosen = nlohmann::json::array();
       for (const auto& input : event.needs_resolved().inputs())

@@ -23,6 +23,8 @@ std::optional<StopRule> stop_of(const json& stage) {
   rule.min = found->at("min");
   rule.max = found->at("max");
   rule.ties_continue = found->value("ties", "continue") == "continue";
+  rule.promote = found->value("variant", "stop") == "promote";
+  rule.round_up = found->value("rounding", "down") == "up";
   rule.bootstrap = found->value("bootstrap", rule.bootstrap);
   rule.brackets = found->value("brackets", rule.brackets);
   rule.rungs = found->value("rungs", rule.rungs);

@@ -16,12 +16,13 @@ struct Rule {
   const char* needed = "";
 };
 constexpr std::array kRules = {
-    Rule{"eta", "|asha|hyperband|"},
+    Rule{"eta", "|asha|hyperband|halving|"},
     Rule{"ties", "|asha|hyperband|"},
     Rule{"variant", "|asha|"},
     Rule{"bootstrap", "|asha|hyperband|"},
-    Rule{"brackets", "|asha|"},
-    Rule{"rungs", "|asha|hyperband|"},
+    Rule{"brackets", "|asha|halving|"},
+    Rule{"rungs", "|asha|hyperband|halving|"},
+    Rule{"rounding", "|halving|"},
     Rule{"every", "|median|percentile|threshold|patience|"},
     Rule{"startup", "|median|percentile|"},
     Rule{"among", "|median|percentile|"},
@@ -54,6 +55,14 @@ void add_options(json& out, const Fields& fields, const std::string& method, Rep
     } else if (fields.given(rule.key)) {
       report.error(fields.mark(rule.key),
                    std::string(rule.key) + ": it belongs to " + spoken(rule.methods) + ", not to method " + method);
+    }
+  }
+  if (method == "asha" && fields.value("variant") == "promote") {
+    for (const char* key : {"ties", "bootstrap"}) {
+      if (fields.given(key))
+        report.error(fields.mark(key), std::string(key) +
+                                           ": it belongs to variant stop; promote orders equal values by arrival and "
+                                           "waits for eta entries by itself");
     }
   }
   if (fields.has("rungs") && fields.given("min"))

@@ -144,17 +144,18 @@ constexpr Key kDrop[] = {
 };
 
 constexpr Key kStop[] = {
-    {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|median|percentile|threshold|patience|!sha|!pbt", .doc = "how settings are judged: see Early stopping"},
-    {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "asha, hyperband: one of eta goes on at each rung"},
-    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "asha, hyperband: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
+    {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|halving|median|percentile|threshold|patience|!pbt", .doc = "how settings are judged: see Early stopping"},
+    {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "asha, hyperband, halving: one of eta goes on at each rung"},
+    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "asha, hyperband, halving: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
     {.name = "max", .type = Type::integer, .low = 1, .high = 100000, .doc = "train.epochs, which it has to equal"},
     {.name = "per", .type = Type::words, .words = "task|drop|set|seed", .doc = "columns whose jobs are compared among themselves; absent: [task, drop, set], and a setting is judged by its mean over seeds"},
     {.name = "unit", .type = Type::word, .fallback = "\"epoch\"", .words = "epoch|!step", .doc = "of rungs"},
-    {.name = "ties", .type = Type::word, .fallback = "\"continue\"", .words = "continue|first", .doc = "asha, hyperband. `continue`: a value as good as the last kept one goes on; `first`: the earlier arrivals"},
-    {.name = "variant", .type = Type::word, .fallback = "\"stop\"", .words = "stop|!promote", .doc = "asha: stop, or pause and promote"},
-    {.name = "bootstrap", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "asha, hyperband: entries a rung must have before it stops anything; until then verdicts wait and settings run on"},
-    {.name = "brackets", .type = Type::integer, .fallback = "1", .low = 1, .high = 100, .doc = "asha: how many; bracket i starts at rung i. hyperband: as many as there are rungs"},
-    {.name = "rungs", .type = Type::integer, .fallback = "0", .low = 0, .high = 100, .doc = "asha, hyperband: so many rungs, counted down from train.epochs (epochs / eta^k, rounded down), instead of up from min"},
+    {.name = "ties", .type = Type::word, .fallback = "\"continue\"", .words = "continue|first", .doc = "asha that stops, hyperband. `continue`: a value as good as the last kept one goes on; `first`: the earlier arrivals"},
+    {.name = "variant", .type = Type::word, .fallback = "\"stop\"", .words = "stop|promote", .doc = "asha. `stop`: what is behind at a rung stops; `promote`: all pause there, and the best go on when there are enough to compare with"},
+    {.name = "bootstrap", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "asha that stops, hyperband: entries a rung must have before it stops anything; until then verdicts wait and settings run on"},
+    {.name = "brackets", .type = Type::integer, .fallback = "1", .low = 1, .high = 100, .doc = "asha, halving: how many; bracket i starts at rung i. hyperband: as many as there are rungs"},
+    {.name = "rungs", .type = Type::integer, .fallback = "0", .low = 0, .high = 100, .doc = "asha, hyperband, halving: so many rungs, counted down from train.epochs (epochs / eta^k, rounded down), instead of up from min"},
+    {.name = "rounding", .type = Type::word, .fallback = "\"down\"", .words = "down|up", .doc = "halving: of the number of settings that go on, n / eta"},
     {.name = "every", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "median, percentile, threshold, patience: epochs between judgements"},
     {.name = "startup", .type = Type::integer, .fallback = "3", .low = 1, .high = 100000, .doc = "median, percentile: settings to compare with that have to be there"},
     {.name = "among", .type = Type::word, .fallback = "\"completed\"", .words = "completed|all", .doc = "median, percentile: compare with settings at full budget, or with all that came as far"},
@@ -201,7 +202,7 @@ constexpr Key kCheckpoint[] = {
 
 constexpr Key kKeep[] = {
     {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the best epoch, which becomes the final checkpoint"},
-    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1000, .doc = "for resuming"},
+    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the newest, for resuming; the one before it stays too, should that one turn out to be damaged"},
 };
 // clang-format on
 

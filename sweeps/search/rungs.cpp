@@ -58,7 +58,11 @@ std::vector<std::uint32_t> spread(const std::vector<std::uint32_t>& counts) {
   return out;
 }
 
-std::vector<Bracket> hyperband_brackets(std::uint32_t min, std::uint32_t max, std::uint32_t eta) {
+std::uint32_t kept_of(std::uint32_t entries, std::uint32_t eta, bool round_up) {
+  return entries / eta + (round_up && entries % eta != 0 ? 1 : 0);
+}
+
+std::vector<Bracket> hyperband_brackets(std::uint32_t min, std::uint32_t max, std::uint32_t eta, bool round_up) {
   std::vector<std::uint64_t> powers = {1};  // eta^0 … eta^s_max, the last one that fits max / min
   while (powers.back() * eta * std::max(min, 1U) <= max) powers.push_back(powers.back() * eta);
   const std::uint64_t s_max = powers.size() - 1;
@@ -67,7 +71,8 @@ std::vector<Bracket> hyperband_brackets(std::uint32_t min, std::uint32_t max, st
     Bracket bracket;
     bracket.first = static_cast<std::uint32_t>(max / powers[s]);
     auto left = static_cast<std::uint32_t>(((s_max + 1) * powers[s] + s) / (s + 1));  // rounded up
-    for (std::uint64_t rung = 0; rung <= s; ++rung, left /= eta) bracket.settings.push_back(left);
+    for (std::uint64_t rung = 0; rung <= s; ++rung, left = kept_of(left, eta, round_up))
+      bracket.settings.push_back(left);
     out.push_back(std::move(bracket));
   }
   return out;

@@ -23,11 +23,15 @@ std::vector<std::uint32_t> split_settings(std::uint32_t settings, std::uint32_t 
 std::vector<std::uint32_t> spread(const std::vector<std::uint32_t>& counts);
 
 // Hyperband as published (Li et al., JMLR 2018, algorithm 1): bracket s = s_max … 0 starts with
-// ceil((s_max + 1)·eta^s / (s + 1)) settings at max / eta^s.
+// ceil((s_max + 1)·eta^s / (s + 1)) settings at max / eta^s, and n / eta of them go on, rounded down as published, or
+// up as Ray and Katib do.
 struct Bracket {
   std::uint32_t first = 0;              // epochs of its first rung
-  std::vector<std::uint32_t> settings;  // that start, then those that are left at each later rung (rounded down)
+  std::vector<std::uint32_t> settings;  // that start, then those that are left at each later rung
 };
-std::vector<Bracket> hyperband_brackets(std::uint32_t min, std::uint32_t max, std::uint32_t eta);
+std::vector<Bracket> hyperband_brackets(std::uint32_t min, std::uint32_t max, std::uint32_t eta, bool round_up = false);
+
+// Of n entries at a rung so many go on: n / eta, rounded as asked.
+std::uint32_t kept_of(std::uint32_t entries, std::uint32_t eta, bool round_up);
 
 }  // namespace fathom::sweeps

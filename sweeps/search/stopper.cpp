@@ -102,7 +102,9 @@ Stopper::Entry Stopper::judge(JobIndex setting, std::uint32_t rung, double value
   const Track& own = track(setting);
   Entry entry{setting, rung, value, true, false};
   const bool last = rung + 1 >= rungs_[own.bracket].size();
-  if (halving() && !last && values_[own.bracket][rung].size() + 1 < rule_.bootstrap) {
+  if (pauses()) {
+    entry.held = !last;
+  } else if (halving() && !last && values_[own.bracket][rung].size() + 1 < rule_.bootstrap) {
     entry.held = true;
   } else {
     entry.keep_going = goes_on(setting, rung, value);
@@ -111,6 +113,7 @@ Stopper::Entry Stopper::judge(JobIndex setting, std::uint32_t rung, double value
 }
 
 std::vector<Stopper::Entry> Stopper::overdue() const {
+  if (pauses()) return rule_.promote ? promotions() : halved();
   std::vector<Entry> out;
   if (rule_.bootstrap == 0) return out;
   for (const Entry& entry : entries_) {
@@ -146,6 +149,7 @@ void Stopper::restore(const Entry& entry) {
     own.values.push_back(entry.value);
     own.completed = own.completed || entry.rung + 1 == rungs_[own.bracket].size();
   }
+  own.waiting = entry.held && pauses();
   own.stopped = own.stopped || !entry.keep_going;
 }
 
@@ -154,17 +158,21 @@ void Stopper::complete(JobIndex setting) {
   completed_.push_back(setting);
 }
 
+void Stopper::withdraw(JobIndex setting) { tracks_[setting].withdrawn = true; }
+
+void Stopper::readmit(JobIndex setting) { tracks_[setting].withdrawn = false; }
+
 std::vector<Stopper::Entry> Stopper::report(JobIndex setting, std::uint32_t epoch, double value) {
   std::vector<Entry> news;
   if (!std::isfinite(value)) return news;
-  while (!track(setting).stopped) {
+  while (!track(setting).stopped && !track(setting).waiting) {
     const auto rung = static_cast<std::uint32_t>(track(setting).values.size());
     if (rung >= rungs(setting).size() || rungs(setting)[rung] > epoch) break;
     news.push_back(judge(setting, rung, value));
     restore(news.back());
-    for (const Entry& given : overdue()) {
-      news.push_back(given);
-      restore(given);
+    for (auto due = overdue(); !due.empty(); due = overdue()) {
+      for (const Entry& given : due) restore(given);
+      news.insert(news.end(), due.begin(), due.end());
     }
   }
   return news;
@@ -174,7 +182,11 @@ json Stopper::snapshot() const {
   json entries = json::array();
   for (const Entry& entry : entries_)
     entries.push_back({entry.job, entry.rung, entry.value, entry.keep_going, entry.held});
-  return {{"settings", admitted_}, {"entries", entries}, {"completed", completed_}};
+  json withdrawn = json::array();
+  for (const auto& [setting, track] : tracks_) {
+    if (track.withdrawn) withdrawn.push_back(setting);
+  }
+  return {{"settings", admitted_}, {"entries", entries}, {"completed", completed_}, {"withdrawn", withdrawn}};
 }
 
 Stopper Stopper::from_snapshot(StopRule rule, Goal goal, const json& snapshot) {
@@ -184,13 +196,16 @@ Stopper Stopper::from_snapshot(StopRule rule, Goal goal, const json& snapshot) {
   for (const json& entry : snapshot.at("entries"))
     out.restore({entry.at(0), entry.at(1), entry.at(2), entry.at(3), entry.at(4)});
   for (const json& setting : snapshot.at("completed")) out.complete(setting);
+  for (const json& setting : snapshot.at("withdrawn")) out.withdraw(setting);
   return out;
 }
 
 std::string describe(const StopRule& rule) {
   const auto number = [](double value) { return json(value).dump(); };
   std::string out = rule.method;
-  if (rule.method == "asha" || rule.method == "hyperband") out += ", eta " + std::to_string(rule.eta);
+  if (rule.promote) out += " that promotes";
+  if (rule.method == "asha" || rule.method == "hyperband" || rule.method == "halving")
+    out += ", eta " + std::to_string(rule.eta);
   if (rule.method == "percentile") out += " " + number(rule.percentile);
   if (rule.method == "patience") out += " " + std::to_string(rule.patience);
   if (rule.lower) out += ", from " + number(*rule.lower);

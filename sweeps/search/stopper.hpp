@@ -27,7 +27,7 @@ class Stopper {
     std::uint32_t rung = 0;  // index into rungs(job)
     double value = 0;
     bool keep_going = true;
-    // It runs on, and the verdict waits until the rung has `bootstrap` entries; overdue() gives it then.
+    // The verdict waits; overdue() gives it. With `bootstrap` the setting runs on meanwhile, else it rests (pauses()).
     bool held = false;
     bool operator==(const Entry&) const = default;
   };
@@ -47,9 +47,18 @@ class Stopper {
   // The setting Succeeded, maybe before its last rung (train.patience).
   void complete(JobIndex setting);
 
+  // A seed of it Failed, Diverged or was cancelled: it enters no rung any more. Where it has entered it counts as the
+  // worst, so that another one may go on in its place. readmit(): it was opened again.
+  void withdraw(JobIndex setting);
+  void readmit(JobIndex setting);
+  [[nodiscard]] bool withdrawn(JobIndex setting) const { return track(setting).withdrawn; }
+
+  // asha with `promote`, halving: a setting rests at each rung but the last from its entry to its verdict.
+  [[nodiscard]] bool pauses() const { return rule_.promote || rule_.method == "halving"; }
+
   // judge and restore for one report after `epoch` epochs: enters every rung with epoch >= rung that the setting has
-  // not entered, with this value, until a verdict is stop; then gives the verdicts that were held. Nothing enters with
-  // a value that is not finite, nor after a stop.
+  // not entered, with this value, until a verdict is stop or it rests; then gives the verdicts that were held. Nothing
+  // enters with a value that is not finite, nor after a stop.
   std::vector<Entry> report(JobIndex setting, std::uint32_t epoch, double value);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }  // in order of arrival
@@ -67,6 +76,8 @@ class Stopper {
     double best = 0;
     bool stopped = false;
     bool completed = false;
+    bool waiting = false;  // rests at the rung that it entered last
+    bool withdrawn = false;
   };
 
   [[nodiscard]] const Track& track(JobIndex setting) const;
@@ -76,7 +87,14 @@ class Stopper {
   [[nodiscard]] bool goes_on(JobIndex setting, std::uint32_t rung, double value) const;
   // The mean of the newest `window` values up to a rung.
   [[nodiscard]] double average(const Track& track, std::uint32_t rung) const;
-  [[nodiscard]] bool halving() const { return rule_.method == "asha" || rule_.method == "hyperband"; }
+  [[nodiscard]] bool halving() const {
+    return rule_.method == "asha" || rule_.method == "hyperband" || rule_.method == "halving";
+  }
+  // pausing.cpp: the verdicts of methods that pause.
+  [[nodiscard]] std::vector<const Entry*> ranked(std::uint32_t bracket, std::uint32_t rung) const;
+  [[nodiscard]] bool to_come(std::uint32_t bracket, std::uint32_t rung) const;
+  [[nodiscard]] std::vector<Entry> promotions() const;
+  [[nodiscard]] std::vector<Entry> halved() const;
 
   StopRule rule_;
   Goal goal_;
@@ -88,6 +106,8 @@ class Stopper {
   std::vector<Entry> entries_;
 };
 
+// "paused at rung 2 of 3 (epoch 3), waits for promotion": why a setting rests at a rung, by its index. For people.
+std::string describe_rest(const Stopper& stopper, JobIndex setting, std::uint32_t rung);
 // "asha, eta 3, from epoch 1": for people.
 std::string describe(const StopRule& rule);
 

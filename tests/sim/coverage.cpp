@@ -44,8 +44,8 @@ void Coverage::add(const Coverage& other) {
 }
 
 std::string Coverage::table() const {
-  static constexpr const char* kPhases[] = {"blocked",  "ready",    "leased",     "running",
-                                            "stopping", "limiting", "cancelling", "backoff"};
+  static constexpr const char* kPhases[] = {"blocked",  "ready",      "leased",  "running", "stopping",
+                                            "limiting", "cancelling", "backoff", "pausing", "paused"};
   std::string text = fmt::format("{:<28}{:>8}", "fault", "times");
   for (const char* phase : kPhases) text += fmt::format("{:>11}", phase);
   for (const auto& [name, row] : faults) {

@@ -54,6 +54,9 @@ void History::submit() {
   make.plan.limits.wall_seconds = chance(10) ? 200 : 0;
   make.stage("adapter", Kind::adapter);
   if (chance(60)) make.stop(2, 1, 4);
+  if (auto& stop = make.plan.stages.back().stop; stop && chance(60)) {
+    chance(50) ? static_cast<void>(stop->promote = true) : static_cast<void>(stop->method = "halving");
+  }
   const auto seeds = 1 + pick(2);
   std::vector<sweeps::JobIndex> first, second;
   for (std::size_t i = 0; i < 2 + pick(3); ++i) {

@@ -129,9 +129,10 @@ Step FakeWorker::fail(JobNumber job, const std::string& error_class, bool alone,
 }
 
 Step FakeWorker::stopped(JobNumber job, double objective) {
-  Step step = send(job, item::Stopped{1, 10, result_json(objective), tree(std::to_string(job.value()))});
-  held.erase(job);
-  return step;
+  const Hand hand = held.at(job);
+  held.erase(job);  // first: a paused one may be assigned again in the same step
+  return rig_.give(ItemReceived{number, hand.fence, hand.sequence + 1,
+                                item::Stopped{1, 10, result_json(objective), tree(std::to_string(job.value()))}});
 }
 
 std::vector<JobNumber> FakeWorker::jobs() const {
@@ -184,7 +185,8 @@ void Rig::deliver(const Step& step) {
   }
   for (const Effect& effect : step.effects) {
     if (const auto* assign = std::get_if<SendAssign>(&effect)) {
-      if (FakeWorker* to = worker_of(assign->worker)) to->held[assign->fence.job] = {assign->fence, *assign, 0};
+      if (FakeWorker* to = worker_of(assign->worker))
+        to->held[assign->fence.job] = {assign->fence, *assign, 0}, to->stops.erase(assign->fence.job);
     } else if (const auto* stop = std::get_if<SendStop>(&effect)) {
       FakeWorker* to = worker_of(stop->worker);
       if (to == nullptr) continue;

@@ -12,9 +12,10 @@
 namespace fathom::core {
 namespace {
 
-constexpr Phase kAll[] = {Phase::blocked,  Phase::ready,      Phase::leased,    Phase::running,   Phase::stopping,
-                          Phase::limiting, Phase::cancelling, Phase::backoff,   Phase::succeeded, Phase::failed,
-                          Phase::diverged, Phase::stopped,    Phase::cancelled, Phase::skipped};
+constexpr Phase kAll[] = {Phase::blocked,   Phase::ready,    Phase::leased,     Phase::running,
+                          Phase::stopping,  Phase::limiting, Phase::cancelling, Phase::backoff,
+                          Phase::succeeded, Phase::failed,   Phase::diverged,   Phase::stopped,
+                          Phase::cancelled, Phase::skipped,  Phase::paused,     Phase::pausing};
 
 std::set<Move> moves_from(Phase phase) {
   std::set<Move> out;
@@ -101,7 +102,7 @@ TEST(CoreTransitions, NumbersAreThoseOfTheLog) {
     ASSERT_FALSE(logged.empty());
     std::string lower;
     for (const char c : logged) lower += static_cast<char>(std::tolower(c));
-    const bool stop_like = phase == Phase::limiting || phase == Phase::cancelling;
+    const bool stop_like = phase == Phase::limiting || phase == Phase::cancelling || phase == Phase::pausing;
     EXPECT_EQ(stop_like ? "stopping" : lower, name_of(phase));
   }
 }

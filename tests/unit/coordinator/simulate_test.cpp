@@ -77,6 +77,17 @@ TEST(Simulate, VerdictsStopJobsAndTheComparisonSaysWhatItCost) {
   EXPECT_NE(text_of(comparison).find("5 of 8 epochs, 38 % saved"), std::string::npos) << text_of(comparison);
 }
 
+TEST(Simulate, APausedJobGoesOnWhereItWas) {
+  const PlanPtr plan = planned(kThree, {"stages.adapter.stop.variant=promote"});
+  const auto done = run(plan, curves(three_curves()), 1).value();
+  EXPECT_EQ(done.jobs[0].state, "succeeded");  // promoted when the second had come: 0.5 before 0.4
+  EXPECT_EQ(done.jobs[0].epochs, 3u);
+  EXPECT_DOUBLE_EQ(done.jobs[0].seconds, 30);
+  EXPECT_EQ(done.jobs[1].state, "stopped");
+  EXPECT_EQ(done.jobs[1].epochs, 1u);
+  EXPECT_EQ(done.outcome, "succeeded");
+}
+
 TEST(Simulate, TrainPatienceEndsAJobAsSucceeded) {
   const PlanPtr plan = without_stop(planned(kThree, {"train.patience=1"}));
   json file = three_curves();
@@ -116,7 +127,8 @@ TEST(Simulate, MethodsOnTheSameCurvesSaveWhatTheyShouldAndKeepGoodSettings) {
     double saved = 0, regret = 0;
   };
   std::map<std::string, Measured> methods;
-  for (const char* stop : {"{method: asha, eta: 3}", "{method: hyperband, eta: 3}", "{method: median}", ""}) {
+  for (const char* stop : {"{method: asha, eta: 3}", "{method: asha, eta: 3, variant: promote}",
+                           "{method: halving, eta: 3}", "{method: hyperband, eta: 3}", "{method: median}", ""}) {
     for (int seed = 0; seed < 5; ++seed) {
       const PlanPtr plan = planned(kMany, *stop ? std::vector<std::string>{std::string("stages.adapter.stop=") + stop}
                                                 : std::vector<std::string>{});
@@ -131,6 +143,9 @@ TEST(Simulate, MethodsOnTheSameCurvesSaveWhatTheyShouldAndKeepGoodSettings) {
               << ", regret " << measured.regret << "\n";
   EXPECT_EQ(methods[""].saved, 0);
   EXPECT_GT(methods["{method: asha, eta: 3}"].saved, 0.5);
+  // What pauses spends nothing on early arrivals.
+  EXPECT_GT(methods["{method: asha, eta: 3, variant: promote}"].saved, methods["{method: asha, eta: 3}"].saved);
+  EXPECT_GT(methods["{method: halving, eta: 3}"].saved, methods["{method: asha, eta: 3}"].saved);
   EXPECT_GT(methods["{method: asha, eta: 3}"].saved, methods["{method: hyperband, eta: 3}"].saved);
   EXPECT_GT(methods["{method: hyperband, eta: 3}"].saved, 0.2);
   EXPECT_GT(methods["{method: median}"].saved, 0.05);

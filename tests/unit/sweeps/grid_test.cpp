@@ -114,7 +114,7 @@ TEST(Identity, NamesAndExecutionChangeNoId) {
       "data/b}\n"
       "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: "
       "1\nweight: 9\n"
-      "checkpoint: {keep: {latest: 3}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, "
+      "checkpoint: {keep: {latest: 1}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, "
       "eta: 2}}\n");
   ASSERT_EQ(plain.jobs.size(), other.jobs.size());
   for (std::size_t i = 0; i < plain.jobs.size(); ++i) EXPECT_EQ(plain.jobs[i].id, other.jobs[i].id);
