@@ -177,7 +177,7 @@ class NoopTrainer {
     wire::Stopped& message = *item.mutable_stopped();
     message.set_epoch(job.epoch);
     message.set_step(job.epoch * kStepsPerEpoch);
-    if (job.epoch > 0) {
+    if (job.epoch > 0 && job.stop != "pause") {  // one that pauses comes back
       message.set_result(result_of(job));
       if (!write_final(job, message.result())) message.clear_result();
     }

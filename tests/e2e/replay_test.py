@@ -9,9 +9,9 @@ from harness import BIN, Cluster, expect, run_tests, wait_until
 RATES = ("1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2")
 
 
-def stopping(name):
+def stopping(name, method="asha"):
     text = noop_sweep.sweep(name, rates=RATES, seeds=1, epochs=9)
-    return text.replace("specialized: [2]}}", "specialized: [2]}, stop: {method: asha, eta: 3}}")
+    return text.replace("specialized: [2]}}", "specialized: [2]}, stop: {method: " + method + ", eta: 3}}")
 
 
 def replay(state, sweep, code):
@@ -25,15 +25,21 @@ def a_sweep_that_was_killed_in_between_is_replayed_identically():
         cluster.start_coordinator()
         cluster.start_worker()
         sweep = cluster.submit(stopping("first"))["id"]
-        other = cluster.submit(stopping("second"))["id"]
+        other = cluster.submit(stopping("second", "asha, variant: promote"))["id"]
+        third = cluster.submit(stopping("third", "halving"))["id"]
         wait_until("jobs end", lambda: cluster.api("GET", f"/api/v1/sweeps/{sweep}")["counts"].get("succeeded", 0) > 2, 60)
         cluster.kill("coordinator")
         cluster.start_coordinator()
-        for one in (sweep, other):
+        for one in (sweep, other, third):
             wait_until(f"{one} ends", lambda one=one: cluster.api("GET", f"/api/v1/sweeps/{one}")["state"] == "succeeded", 120)
         counts = cluster.api("GET", f"/api/v1/sweeps/{sweep}")["counts"]
         expect(counts.get("stopped", 0) > 0, f"nothing was stopped: {counts}")
-        for one in (sweep, other):
+        for one in (other, third):
+            jobs = cluster.items(f"/api/v1/sweeps/{one}/jobs")
+            whole = [job for job in jobs if job["kind"] == "adapter" and job["state"] == "succeeded"]
+            expect(any(job["attempts"] > 1 for job in whole), f"{one}: no job was paused and came back")
+            expect(all(job["epoch"] == 9 for job in whole), f"{one}: a job that succeeded did not train to its end")
+        for one in (sweep, other, third):
             text = replay(cluster.state, one, 0)
             expect(text.startswith("identical: ") and int(text.split()[1]) > 60, text)
         expect("no sweep" in subprocess.run([BIN / "fathom", "--state", cluster.state, "replay", "nothing"], capture_output=True,

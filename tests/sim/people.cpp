@@ -12,7 +12,8 @@
 namespace fathom::sim {
 namespace {
 
-// 20 jobs of 10 epochs: 8 adapters, 8 more that ASHA compares, 2 fusions of both tasks' best, 2 evaluations.
+// 20 jobs of 10 epochs: 8 adapters, 8 more that a search compares (each sweep by another method), 2 fusions of both
+// tasks' best, 2 evaluations.
 constexpr const char* kSweep = R"(version: 1
 name: sweep-{0}
 model: {{path: models/minilm}}
@@ -29,7 +30,7 @@ stages:
     kind: adapter
     drop: {{standard: true}}
     parameters: {{lr: [1e-4, 2e-4, 3e-4, 4e-4]}}
-    stop: {{method: asha, eta: 2, min: 1}}
+    stop: {{{2}, eta: 2, min: 1}}
   fusion:
     needs: {{from: adapter}}
     sets: [all]
@@ -44,7 +45,10 @@ const core::SubmitSweep& sweep_of(std::uint32_t number) {
   static std::map<std::uint32_t, core::SubmitSweep> made;
   const auto found = made.find(number);
   if (found != made.end()) return found->second;
-  const std::string yaml = fmt::format(kSweep, number, number == 3 ? kLimits : "");
+  const char* method = number == 1   ? "method: asha"
+                       : number == 2 ? "method: asha, variant: promote"
+                                     : "method: halving";
+  const std::string yaml = fmt::format(kSweep, number, number == 3 ? kLimits : "", method);
   const sweeps::ParseResult parsed = sweeps::parse(yaml, {});
   if (!parsed.errors.empty()) throw std::logic_error(sweeps::render(parsed.errors.front()));
   auto plan = sweeps::expand(parsed.sweep);

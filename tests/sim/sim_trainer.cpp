@@ -63,7 +63,7 @@ Status SimTrainer::send(const wire::Envelope& envelope) {
   world_.scheduler.after(Millis(1), life_, [this, envelope] {
     if (exited_) return;
     if (envelope.has_trainer_job()) begin(envelope.trainer_job());
-    if (envelope.has_stop()) stop(from_wire(envelope.stop().fence()));
+    if (envelope.has_stop()) stop(from_wire(envelope.stop().fence()), envelope.stop().cause() != "pause");
     if (envelope.has_shutdown()) shut_down();
   });
   return success();
@@ -187,13 +187,14 @@ void SimTrainer::finish(const Fence& fence, Run& run) {
 }
 
 // A step and its checkpoint take a while, and the job may end by itself meanwhile.
-void SimTrainer::stop(const Fence& fence) {
+void SimTrainer::stop(const Fence& fence, bool keep_best) {
   if (!runs_.contains(fence)) return;
   // Of the trainer's life, not the job's: both may be over when the step is.
-  world_.scheduler.after(world_.random.millis(10, 400), life_, [this, fence] { stop_now(fence); });
+  world_.scheduler.after(world_.random.millis(10, 400), life_,
+                         [this, fence, keep_best] { stop_now(fence, keep_best); });
 }
 
-void SimTrainer::stop_now(const Fence& fence) {
+void SimTrainer::stop_now(const Fence& fence, bool keep_best) {
   const auto found = runs_.find(fence);
   if (found == runs_.end() || stuck_) return;
   found->second.life.end();
@@ -203,7 +204,7 @@ void SimTrainer::stop_now(const Fence& fence) {
   wire::Stopped& stopped = *item.mutable_stopped();
   stopped.set_epoch(run.epoch);
   stopped.set_step(run.epoch * kSteps);
-  if (run.epoch > 0) {
+  if (run.epoch > 0 && keep_best) {
     stopped.set_result(result_text(run.best, run.value));
     write_final(run);
   }

@@ -45,8 +45,8 @@ class SimTrainer final : public worker::Trainer {
   void resume(Run& run);
   void next_epoch(const Fence& fence);
   void finish(const Fence& fence, Run& run);
-  void stop(const Fence& fence);  // obeyed after the step it is in
-  void stop_now(const Fence& fence);
+  void stop(const Fence& fence, bool keep_best);  // obeyed after the step it is in
+  void stop_now(const Fence& fence, bool keep_best);
   void shut_down();
   void alive();
   void write_checkpoint(Run& run, bool best);
