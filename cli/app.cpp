@@ -30,6 +30,7 @@ struct Parsed {
   std::string worker;
   std::string job;
   std::uint64_t tail = 16384;
+  bool no_cache = false;
   bool print = false;
   bool failed = false;
   std::function<ExitCode()> action;
@@ -182,15 +183,23 @@ void add_operations(CLI::App& app, Parsed& p) {
   retry->add_flag("--failed", p.failed, "What failed: all that there is to retry");
   auto* rerun = command(app, p, "rerun", "Run a job once more that failed, diverged or was cancelled",
                         [&p] { return cli::retry(p.context, p.sweep, p.job); });
-  for (CLI::App* with_sweep : {cancel, pause, resume, set, retry, rerun})
+  auto* pin = command(app, p, "pin", "Let sweeps take a job's result however old it is",
+                      [&p] { return cli::pin(p.context, p.sweep, p.job, true); });
+  auto* unpin = command(app, p, "unpin", "Let a pinned result age again",
+                        [&p] { return cli::pin(p.context, p.sweep, p.job, false); });
+  for (CLI::App* with_sweep : {cancel, pause, resume, set, retry, rerun, pin, unpin})
     with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
   cancel->add_option("JOB", p.job, "The job's id, or its first digits");
-  rerun->add_option("JOB", p.job, "The job's id, or its first digits")->required();
+  for (CLI::App* with_job : {rerun, pin, unpin})
+    with_job->add_option("JOB", p.job, "The job's id, or its first digits")->required();
 }
 
 void add_sweeps(CLI::App& app, Parsed& p) {
-  auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator",
-                         [&p] { return cli::submit(p.context, p.file); });
+  auto* submit = command(app, p, "submit", "Give a sweep file to the coordinator", [&p] {
+    if (p.no_cache) p.file.set.emplace_back("cache=false");
+    return cli::submit(p.context, p.file);
+  });
+  submit->add_flag("--no-cache", p.no_cache, "Train every job, also where an equal one has a result");
   file_flags(*submit, p.file);
   submit->add_option("--name", p.file.name, "The sweep's name (default: the file's)");
   command(app, p, "list", "List the sweeps", [&p] { return list(p.context); });

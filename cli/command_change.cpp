@@ -1,4 +1,4 @@
-// pause, resume and set: how a sweep runs; retry and rerun: what begins again.
+// pause, resume and set: how a sweep runs; retry and rerun: what begins again; pin: what is taken for ever.
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -79,6 +79,20 @@ ExitCode retry(const Context& context, const std::string& sweep, const std::stri
   } else {
     fmt::print("{}: {} job{} again{}\n", sweep, jobs, jobs == 1 ? " runs" : "s run",
                jobs == 0 ? ": nothing failed" : "");
+  }
+  return 0;
+}
+
+ExitCode pin(const Context& context, const std::string& sweep, const std::string& job, bool pinned) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const std::string id, full_job_id(client, sweep, job));
+  FATHOM_ASSIGN(const json answer,
+                client.post("/api/v1/sweeps/" + encode(sweep) + "/jobs/" + encode(id) + (pinned ? "/pin" : "/unpin"),
+                            json::object()));
+  if (context.json) {
+    fmt::print("{}\n", answer.dump());
+  } else {
+    fmt::print("{} of {} is {}pinned\n", id, sweep, pinned ? "" : "not ");
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// data, validate, plan, predict: what needs no coordinator.
+// data, validate, plan, predict: what needs no coordinator (plan asks one what it has, where there is one).
 #include <cerrno>
 #include <map>
 
@@ -11,6 +11,7 @@
 #include "cli/commands.hpp"
 #include "cli/estimate.hpp"
 #include "cli/plan_graph.hpp"
+#include "cli/reuse.hpp"
 #include "cli/sweep_file.hpp"
 #include "cli/text_table.hpp"
 #include "common/files.hpp"
@@ -216,6 +217,8 @@ ExitCode plan(const Context& context, const SweepFile& options, const PlanOption
     return 0;
   }
   ordered_json out = context.json ? plan_json(checked.plan) : ordered_json();
+  const Reuse reuse = ask_reuse(context, checked.plan);
+  out["cache"] = {{"known", reuse.known ? ordered_json(*reuse.known) : ordered_json()}, {"why", reuse.why}};
   std::string time;
   if (!how.timing.empty()) {
     FATHOM_ASSIGN(const Rates rates, read_rates(how.timing));
@@ -234,6 +237,7 @@ ExitCode plan(const Context& context, const SweepFile& options, const PlanOption
     return 0;
   }
   print_plan(checked.plan);
+  fmt::print("{}\n", describe(reuse, checked.plan));
   if (!time.empty()) fmt::print("{}\n", time);
   return 0;
 }

@@ -66,15 +66,16 @@ void print_jobs(const json& jobs) {
     if (!shown(job, "set").empty()) drop += (drop.empty() ? "" : " ") + shown(job, "set");
     if (number(job, "keep") > 0) drop += fmt::format(" keep {}", number(job, "keep"));
     table.row({shown(job, "id"), shown(job, "stage"), shown(job, "task"), drop, parameters_text(job),
-               shown(job, "seed"), shown(job, "state"), shown(job, "epoch"), shown(job, "objective"),
-               shown(job, "cause").substr(0, 60)});
+               shown(job, "seed"), shown(job, "state") + (shown(job, "cached") == "true" ? " (reused)" : ""),
+               shown(job, "epoch"), shown(job, "objective"), shown(job, "cause").substr(0, 60)});
   }
   fmt::print("{}", table.text());
 }
 
 void print_sweep(const json& sweep) {
-  fmt::print("{}: {} ({} jobs: {})\n", shown(sweep, "id"), shown(sweep, "state"), number(sweep, "jobs"),
-             counts_text(sweep.value("counts", json::object())));
+  const auto reused = number(sweep, "reused");
+  fmt::print("{}: {} ({} jobs: {}{})\n", shown(sweep, "id"), shown(sweep, "state"), number(sweep, "jobs"),
+             counts_text(sweep.value("counts", json::object())), reused > 0 ? fmt::format("; {} reused", reused) : "");
   TextTable table({"stage", "kind", ">jobs", "states"});
   for (const json& stage : sweep.value("stages", json::array())) {
     table.row({shown(stage, "name"), shown(stage, "kind"), shown(stage, "jobs"),
@@ -93,6 +94,9 @@ void print_job(const json& job) {
     if (const std::string text = shown(job, key); !text.empty() && text != "0") fmt::print("{:<11}{}\n", key, text);
   }
   if (const std::string text = parameters_text(job); !text.empty()) fmt::print("{:<11}{}\n", "parameters", text);
+  if (const std::string from = shown(job, "source"); !from.empty())
+    fmt::print("{:<11}not trained: the result of this job in sweep {}{}\n", "reused", from,
+               shown(job, "pinned") == "true" ? ", pinned" : "");
   const json attempts = job.value("attempts", json());
   if (!attempts.is_array() || attempts.empty()) return;
   TextTable table({"attempt", "worker", "device", "outcome", "started", "message"});

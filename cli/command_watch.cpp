@@ -39,6 +39,7 @@ std::string progress(const json& sweep, double seconds) {
   for (const char* state : {"running", "stopped", "paused", "backoff", "failed", "diverged", "cancelled", "skipped"}) {
     if (count(counts, state) > 0) text += fmt::format(", {} {}", count(counts, state), state);
   }
+  if (count(sweep, "reused") > 0) text += fmt::format(", {} reused", count(sweep, "reused"));
   return text + "  " + duration_text(seconds);
 }
 

@@ -96,6 +96,8 @@ struct ChangeOptions {
 ExitCode change(const Context& context, const std::string& sweep, const ChangeOptions& options);
 // A new generation: without a job of all that failed and what was skipped for their sake, else of that one.
 ExitCode retry(const Context& context, const std::string& sweep, const std::string& job);
+// A pinned result is taken whatever its age.
+ExitCode pin(const Context& context, const std::string& sweep, const std::string& job, bool pinned);
 // Without a sweep: the ends of the coordinator's and the worker's logs.
 ExitCode logs(const Context& context, const std::string& sweep, const std::string& job, std::uint64_t tail);
 ExitCode workers(const Context& context);

@@ -101,6 +101,12 @@ struct Retry {
   std::vector<std::string> not_on = {"config", "diverged"};
 };
 
+// Whether results of equal jobs that Succeeded before are taken, and how old they may be.
+struct Cache {
+  bool use = true;
+  std::int64_t ttl_seconds = 0;  // 0: of any age
+};
+
 struct Plan {
   std::string name;
   Goal goal = Goal::maximize;
@@ -108,6 +114,7 @@ struct Plan {
   std::vector<Job> jobs;
   Limits limits;
   Retry retry;
+  Cache cache;
   std::uint32_t priority = 50;     // 0..100, higher runs first
   std::uint32_t weight = 1;        // 1..1000, of its share beside sweeps of its priority
   std::uint32_t ranks = 1;         // processes that train a job together

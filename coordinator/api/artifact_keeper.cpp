@@ -28,6 +28,7 @@ std::string packed_hash(const std::string& hex) {
 void each_final_file(const event::Event& event, const std::function<void(const std::string&)>& each) {
   for (const auto& file : event.job_finished().files()) each(file.sha256());
   for (const auto& file : event.job_stopped().files()) each(file.sha256());
+  for (const auto& file : event.job_reused().files()) each(file.sha256());
 }
 
 void ArtifactKeeper::observe(const event::Event& event) {

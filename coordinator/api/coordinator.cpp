@@ -165,6 +165,7 @@ class Coordinator::Impl {
       if (replayed_) count(event);
     };
     hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
+    hooks.background = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
     hooks.tick = [this](const core::State& state) {
       const auto in_use = [&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); };
       keeper_->remove_due(in_use);
@@ -177,6 +178,7 @@ class Coordinator::Impl {
 
   void count(const event::Event& event) {
     if (event.has_lease_expired()) telemetry_.lease_expired();
+    if (event.has_job_reused()) telemetry_.result_reused();
     if (event.job() != 0 && core::is_terminal(static_cast<core::Phase>(event.phase()))) {
       telemetry_.job_ended(core::name_of(static_cast<core::Phase>(event.phase())));
     }

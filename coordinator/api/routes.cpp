@@ -18,6 +18,7 @@ std::vector<Route> make_routes(Services& services) {
   add_sweep_routes(routes, services);
   add_change_routes(routes, services);
   add_job_routes(routes, services);
+  add_cache_routes(routes, services);
   add_system_routes(routes, services);
   add_token_routes(routes, services);
   add_worker_routes(routes, services);

@@ -53,6 +53,7 @@ std::vector<Route> make_routes(Services& services);
 void add_sweep_routes(std::vector<Route>& routes, Services& services);
 void add_change_routes(std::vector<Route>& routes, Services& services);
 void add_submit_route(std::vector<Route>& routes, Services& services);
+void add_cache_routes(std::vector<Route>& routes, Services& services);
 void add_job_routes(std::vector<Route>& routes, Services& services);
 void add_system_routes(std::vector<Route>& routes, Services& services);
 void add_token_routes(std::vector<Route>& routes, Services& services);

@@ -1,4 +1,4 @@
-// Operations on sweeps: POST /api/v1/sweeps/{sweep}/change, …/retry and …/jobs/{job}/rerun.
+// Operations on sweeps: POST /api/v1/sweeps/{sweep}/change, …/retry, and …/jobs/{job}/rerun, pin and unpin.
 #include <algorithm>
 #include <optional>
 
@@ -111,6 +111,21 @@ void rerun_job(Services& services, const Request& request, const Respond& respon
   });
 }
 
+void pin_result(Services& services, const Request& request, const Respond& respond, bool pinned) {
+  const std::string sweep = request.parameters[0], id = request.parameters[1];
+  const auto make = [sweep, id, pinned](const core::State& state) -> Result<core::Command> {
+    const core::Sweep* in = state.find_sweep(sweep);
+    const core::Job* job = in == nullptr ? nullptr : state.find_job(*in, id);
+    if (job == nullptr) return Error{Errc::not_found, "there is no job \"" + id + "\" in sweep \"" + sweep + "\""};
+    return core::Command(core::PinResult{job->number, pinned});
+  };
+  services.runtime.apply(Runtime::Make(make), [&services, respond, sweep, id](const Result<Applied>& applied) {
+    respond_when_visible(services, applied, respond, [&services, sweep, id](const Applied&) {
+      return json_or_problem(services.read.job(sweep, id));
+    });
+  });
+}
+
 Route post(const std::string& pattern, const std::string& summary, Services& services,
            void (*handle)(Services&, const Request&, const Respond&)) {
   Route route = route_of(
@@ -143,6 +158,12 @@ void add_change_routes(std::vector<Route>& routes, Services& services) {
   routes.push_back(
       post(sweep + "/jobs/{job}/rerun", "A new generation of a job that has no result", services, rerun_job));
   routes.back().parameters = kKey;
+  routes.push_back(
+      post(sweep + "/jobs/{job}/pin", "Let sweeps take the job's result however old it is", services,
+           [](Services& s, const Request& request, const Respond& respond) { pin_result(s, request, respond, true); }));
+  routes.push_back(post(
+      sweep + "/jobs/{job}/unpin", "The job's result ages again (`cache.ttl`)", services,
+      [](Services& s, const Request& request, const Respond& respond) { pin_result(s, request, respond, false); }));
 }
 
 }  // namespace fathom::api

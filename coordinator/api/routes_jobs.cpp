@@ -49,7 +49,7 @@ json points_of(const std::vector<store::SeriesPoint>& points) {
 }
 
 Result<json> metrics(Services& services, const Request& request) {
-  FATHOM_ASSIGN(const JobNumber number, services.read.job_number(request.parameters[0], request.parameters[1]));
+  FATHOM_ASSIGN(const JobNumber number, services.read.trained_job(request.parameters[0], request.parameters[1]));
   FATHOM_ASSIGN(const std::uint64_t most, number_of(request, "max", 1000, 4, 100'000));
   store::SeriesQuery query;
   query.name = request.value("name");
@@ -65,7 +65,7 @@ Result<json> metrics(Services& services, const Request& request) {
 }
 
 Result<std::string> log_text(Services& services, const Request& request) {
-  FATHOM_ASSIGN(const JobNumber number, services.read.job_number(request.parameters[0], request.parameters[1]));
+  FATHOM_ASSIGN(const JobNumber number, services.read.trained_job(request.parameters[0], request.parameters[1]));
   FATHOM_ASSIGN(const std::uint64_t tail, number_of(request, "tail", 64 * 1024, 1, 16U << 20));
   return services.logs.tail(number, tail);
 }

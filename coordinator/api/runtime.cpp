@@ -151,12 +151,34 @@ void Runtime::release() {
 void Runtime::deliver(const core::Effect& effect) {
   if (const auto* released = std::get_if<core::ReleaseArtifact>(&effect))
     return hooks_.release_artifact(released->sha256);
+  if (const auto* wanted = std::get_if<core::ReadResults>(&effect)) return read_results(*wanted);
   const auto worker_of = [](const auto& one) {
     if constexpr (requires { one.worker; }) return one.worker;
     return WorkerNumber{};
   };
   const auto found = connected_.find(std::visit(worker_of, effect));
   if (found != connected_.end() && found->second.welcomed) found->second.link->deliver(effect);
+}
+
+// Whatever happens it is answered: the core asks for no other results meanwhile.
+void Runtime::read_results(const core::ReadResults& wanted) {
+  auto work = [this, wanted] {
+    std::vector<std::uint64_t> seqs;
+    for (const auto& one : wanted.wanted) seqs.push_back(one.seq);
+    std::map<std::uint64_t, event::Event> found;
+    const Status read = store_->read(seqs, [&](const store::EventRecord& record) {
+      if (!found[record.seq].ParseFromString(record.bytes)) found.erase(record.seq);
+    });
+    if (!read) spdlog::warn("results cannot be read error=\"{}\"", read.error().message);
+    core::ResultsRead answer;
+    for (const auto& one : wanted.wanted) {
+      const auto end = found.find(one.seq);
+      answer.results.push_back(core::result_in(one, end == found.end() ? nullptr : &end->second));
+    }
+    apply(core::Command(std::move(answer)), {});
+  };
+  if (hooks_.background) return hooks_.background(std::move(work));
+  work();
 }
 
 void Runtime::tick() {

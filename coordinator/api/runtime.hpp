@@ -62,6 +62,8 @@ class Runtime {
     std::function<void(const event::Event&)> event;  // every event, replayed and new, before it is durable
     std::function<void(const std::string&)> release_artifact;
     std::function<void(const core::State&)> tick;  // a few times a second
+    // Runs what waits for the disk elsewhere; empty: on the strand.
+    std::function<void(std::function<void()>)> background;
   };
   struct Options {
     core::Options core;
@@ -145,6 +147,7 @@ class Runtime {
   void on_durable(std::uint64_t seq, const Status& status);
   void release();
   void deliver(const core::Effect& effect);
+  void read_results(const core::ReadResults& wanted);
   void schedule_tick();
   [[nodiscard]] bool is_current(const LinkPtr& link, WorkerNumber worker);
   bool take_item(const LinkPtr& link, ReceivedItem& item);

@@ -60,6 +60,12 @@ struct RerunJob {
   JobNumber job;
   std::string idempotency_key{};
 };
+// A result that is taken whatever its age (`cache.ttl`). Only of a job that Succeeded; one that took its result from
+// another pins that one's. Nothing that differs: success without an event.
+struct PinResult {
+  JobNumber job;
+  bool pinned = true;
+};
 struct CancelJob {
   JobNumber job;
   std::string cause = "cancelled by a person";
@@ -130,12 +136,27 @@ struct ItemReceived {
   Item what;
 };
 
+// The answer to a ReadResults (effect.hpp), one for each that was wanted.
+struct ResultRead {
+  JobNumber job, source;
+  std::string problem{};  // why it cannot be read; empty: the rest is what the source's end says
+  std::string result{};
+  std::vector<File> files{};
+  std::optional<double> objective{};
+  std::uint32_t epoch = 0;
+  std::uint32_t source_generation = 0;
+  std::int64_t made_ms = 0;
+};
+struct ResultsRead {
+  std::vector<ResultRead> results;
+};
+
 // Time passed: leases that expired, waits that are over, limits. Give it at Core::next_deadline() at the latest; more
 // often does no harm.
 struct Tick {};
 
-using Command = std::variant<Start, SubmitSweep, CancelSweep, ChangeSweep, RetrySweep, RerunJob, CancelJob, WorkerHello,
-                             WorkerGone, Heartbeat, ItemReceived, Tick>;
+using Command = std::variant<Start, SubmitSweep, CancelSweep, ChangeSweep, RetrySweep, RerunJob, PinResult, CancelJob,
+                             WorkerHello, WorkerGone, Heartbeat, ItemReceived, ResultsRead, Tick>;
 
 // Answers, to be given when the step is durable.
 struct Submitted {

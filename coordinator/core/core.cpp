@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "sweeps/plan.hpp"
 
@@ -52,6 +53,12 @@ std::uint64_t subject(const event::Event& e) {
       return e.job_stopped().fence().job();
     case event::Event::kLateItem:
       return e.late_item().fence().job();
+    case event::Event::kJobReused:
+      return e.job_reused().job();
+    case event::Event::kReuseRefused:
+      return e.reuse_refused().job();
+    case event::Event::kResultPinned:
+      return e.result_pinned().job();
     default:
       return 0;
   }
@@ -90,6 +97,8 @@ Step Core::handle(const Command& command, Now now) {
   renew(command, now);
   // Without an event nothing has changed that could make anything follow.
   if (!step.events.empty()) settle(now, step);
+  if (std::holds_alternative<ResultsRead>(command)) reading_ = false;
+  read_results(step);
   std::ranges::move(decision.replies, std::back_inserter(step.effects));
   return step;
 }
@@ -114,6 +123,21 @@ void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
   paces_.observe(state_, event, now.mono);
   std::ranges::move(effects(state_, event), std::back_inserter(step.effects));
   step.events.push_back(std::move(event));
+}
+
+// One batch at a time, so that a large sweep of known results does not fill a queue.
+void Core::read_results(Step& step) {
+  if (reading_ || state_.pending.recall.empty()) return;
+  ReadResults read;
+  for (const JobNumber number : state_.pending.recall) {
+    if (read.wanted.size() == kResultsAtOnce) break;
+    const Job& job = *state_.job(number);
+    const Job* source = known_result(state_, job, result_key(state_, job));
+    const JobNumber from = source == nullptr ? JobNumber() : source->number;  // too old meanwhile: refused
+    read.wanted.push_back({number, from, source == nullptr ? 0 : std::get<Succeeded>(source->state).mark.seq});
+  }
+  reading_ = true;
+  step.effects.emplace_back(std::move(read));
 }
 
 // Outside the log: a renewal is a promise of this process to itself.

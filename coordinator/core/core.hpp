@@ -34,6 +34,9 @@ inline constexpr std::uint32_t kEventVersion = 1;
 // Losses in a row without a checkpoint after which a job runs alone: it may be what kills its workers.
 inline constexpr std::uint32_t kSuspectLosses = 3;
 
+// Results that one ReadResults asks for.
+inline constexpr std::size_t kResultsAtOnce = 256;
+
 struct Options {
   Millis lease{15'000};        // one term; a heartbeat renews
   Millis backoff_base{1'000};  // the wait after the first failure; doubles with each
@@ -65,6 +68,9 @@ Decision decide(const State& state, const Command& command, const Due& due, cons
 Status evolve(State& state, const event::Event& event, PlanPtr expanded = nullptr);
 // The plan of a submit, made again from the resolved text in it. unsupported: by another expander; corrupt: no JSON.
 Result<PlanPtr> expand_again(const event::SweepSubmitted& event);
+
+// What the event that ended a wanted source says; nullptr: it could not be read.
+ResultRead result_in(const ReadResults::Wanted& wanted, const event::Event* end);
 
 // `after`: the state right after this event.
 std::vector<Effect> effects(const State& after, const event::Event& event);
@@ -108,12 +114,14 @@ class Core {
  private:
   void apply(event::Event event, const PlanPtr& plan, Now now, Step& step);
   void settle(Now now, Step& step);             // follow-ups, then grants
+  void read_results(Step& step);                // of jobs whose result is known
   void renew(const Command& command, Now now);  // leases that a heartbeat or a hello names
 
   Options options_;
   State state_;
   Timers timers_;
   Paces paces_;
+  bool reading_ = false;  // a ReadResults was not answered yet
 };
 
 }  // namespace fathom::core

@@ -45,11 +45,13 @@ Decision decide(const State& state, const Command& command, const Due& due, cons
     Decision operator()(const ChangeSweep& c) const { return decide_change(context, c); }
     Decision operator()(const RetrySweep& c) const { return decide_retry(context, c); }
     Decision operator()(const RerunJob& c) const { return decide_rerun(context, c); }
+    Decision operator()(const PinResult& c) const { return decide_pin(context, c); }
     Decision operator()(const CancelJob& c) const { return decide_cancel(context, c); }
     Decision operator()(const WorkerHello& c) const { return decide_hello(context, c); }
     Decision operator()(const WorkerGone& c) const { return decide_gone(context, c); }
     Decision operator()(const Heartbeat& c) const { return decide_heartbeat(context, c); }
     Decision operator()(const ItemReceived& c) const { return decide_item(context, c); }
+    Decision operator()(const ResultsRead& c) const { return decide_reuse(context, c); }
     Decision operator()(const Tick&) const { return decide_due(context, due); }
   };
   return std::visit(Visitor{context, due}, command);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/planted.hpp"
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/deciders.hpp"
 
 namespace fathom::core {
@@ -179,6 +180,7 @@ bool decide_what(const Arrived& in, const item::Finished& finished, Decision& de
   event->set_has_objective(head.objective.has_value());
   event->set_objective(head.objective.value_or(0));
   event->set_epoch(head.epoch);
+  if (!in.job.foreign) event->set_key(result_key(in.context.state, in.job));
   return true;
 }
 

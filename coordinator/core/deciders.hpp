@@ -25,6 +25,9 @@ Decision decide_change(const Context& context, const ChangeSweep& command);
 // decide_reopen.cpp
 Decision decide_retry(const Context& context, const RetrySweep& command);
 Decision decide_rerun(const Context& context, const RerunJob& command);
+// decide_reuse.cpp
+Decision decide_reuse(const Context& context, const ResultsRead& command);
+Decision decide_pin(const Context& context, const PinResult& command);
 // decide_workers.cpp
 Decision decide_hello(const Context& context, const WorkerHello& command);
 Decision decide_gone(const Context& context, const WorkerGone& command);

@@ -58,6 +58,7 @@ class Digest {
   void add(const File& file) { (*this)(file.path, file.sha256, file.size); }
   void add(const Checkpoint& c) { (*this)(c.epoch, c.step, c.file, c.objective, c.best); }
   void add(const Outcome& o) { (*this)(o.objective, o.epoch, o.has_files, o.files); }
+  void add(const ResultMark& m) { (*this)(m.key, m.tree, m.seq, m.made_secs, m.source); }
   void add(const LateMark& mark) { (*this)(mark.generation, mark.attempt, mark.sequence); }
   void add(const FreeDevice& device) { (*this)(device.running, device.worker, device.device); }
   void add(const Fence& fence) { (*this)(fence.job, fence.generation, fence.attempt, fence.lease); }
@@ -76,7 +77,7 @@ struct AddState {
   void operator()(const Limiting& s) const { to(s.lease, s.text); }
   void operator()(const Cancelling& s) const { to(s.lease, s.cause); }
   void operator()(const Backoff& s) const { to(s.until_wall_ms, s.delay_ms, s.why); }
-  void operator()(const Succeeded& s) const { to(s.outcome); }
+  void operator()(const Succeeded& s) const { to(s.outcome, s.mark); }
   void operator()(const Failed& s) const { to(s.error_class, s.message); }
   void operator()(const Diverged& s) const { to(s.message); }
   void operator()(const Stopped& s) const { to(s.outcome, s.text); }
@@ -91,6 +92,7 @@ void add_job(Digest& to, const Job& job) {
   to(job.number, job.sweep, job.index, job.state.index());
   std::visit(AddState{to}, job.state);
   to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.inputs);
+  to(job.foreign, job.fresh);
   to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
   to(job.latest_checkpoint, job.best_checkpoint, job.older_checkpoint, job.late, job.started_ms, job.worker,
      job.device);
@@ -107,7 +109,8 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
   for (const Counts& counts : sweep.stage_counts) {
     for (const std::uint32_t count : counts) to(count);
   }
-  to(sweep.ready, sweep.ready_alone, sweep.active);
+  to(sweep.ready, sweep.ready_alone, sweep.aside, sweep.active, sweep.base_sha256);
+  for (const auto& [task, binding] : sweep.bindings) to(task, binding.data_sha256, binding.seekers);
   for (const sweeps::Job& job : sweep.plan->jobs) to(job.id);
   for (const StopGroup& group : sweep.groups) {
     for (const sweeps::Stopper::Entry& entry : group.stopper.entries())
@@ -129,7 +132,7 @@ void add_worker(Digest& to, const Worker& worker) {
 
 std::string digest(const State& state) {
   Digest to;
-  to(state.seq, state.epoch, state.next_lease, state.open_sweeps, state.grants);
+  to(state.seq, state.epoch, state.next_lease, state.open_sweeps, state.grants, state.wall_ms, state.pinned);
   for (const auto& [priority, turn] : state.share_clock) to(priority, turn);
   for (const Job& job : state.jobs) add_job(to, job);
   for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
@@ -141,6 +144,7 @@ std::string digest(const State& state) {
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
   to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
   to(state.pending.pause, state.pending.resume);
+  to(state.pending.withdraw, state.pending.recall);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(to.value()));
   return text;

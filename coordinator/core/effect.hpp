@@ -42,6 +42,15 @@ struct ReleaseArtifact {
   std::string sha256;
 };
 
-using Effect = std::variant<SendAssign, SendStop, SendAck, ReleaseArtifact>;
+// Results to be read from the log, each from the event that ended its source. Answered by one ResultsRead in any case.
+struct ReadResults {
+  struct Wanted {
+    JobNumber job, source;
+    std::uint64_t seq = 0;
+  };
+  std::vector<Wanted> wanted;
+};
+
+using Effect = std::variant<SendAssign, SendStop, SendAck, ReleaseArtifact, ReadResults>;
 
 }  // namespace fathom::core

@@ -90,9 +90,9 @@ void add_stops(const State& state, const event::WorkerJoined& event, std::vector
   }
 }
 
-// A worker that is there but silent: its trainer is to make room.
-void add_lost(const State& state, const event::LeaseExpired& event, std::vector<Effect>& out) {
-  const Job& job = *state.job(JobNumber(event.fence().job()));
+// A worker that is there, and was silent or has to give the job back: its trainer is to make room.
+void add_lost(const State& state, const event::Fence& fence, std::vector<Effect>& out) {
+  const Job& job = *state.job(JobNumber(fence.job()));
   if (state.worker(job.worker)->state != WorkerState::gone)
     out.emplace_back(SendStop{job.worker, fence_of(job), "lost"});
 }
@@ -123,7 +123,10 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
       add_stops(after, event.worker_joined(), out);
       break;
     case event::Event::kLeaseExpired:
-      add_lost(after, event.lease_expired(), out);
+      add_lost(after, event.lease_expired().fence(), out);
+      break;
+    case event::Event::kLeaseReleased:
+      if (event.lease_released().recalled()) add_lost(after, event.lease_released().fence(), out);
       break;
     case event::Event::kCheckpointCommitted:
       for (const std::string& hash : event.checkpoint_committed().released()) out.emplace_back(ReleaseArtifact{hash});

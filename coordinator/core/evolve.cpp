@@ -123,10 +123,10 @@ Status on(State& state, const event::NeedsResolved& event, At) {
   if (static_cast<std::size_t>(event.inputs_size()) != state.planned(*job).needs.size()) {
     return corrupt("job " + std::to_string(event.job()) + " has another number of needs");
   }
-  FATHOM_TRY(move_job(state, *job, Move::resolve));
+  // Before the move: where the job goes depends on what it is made from.
   job->inputs.clear();
   for (const event::Input& input : event.inputs()) job->inputs.emplace_back(input.job());
-  return success();
+  return move_job(state, *job, Move::resolve);
 }
 
 Status on(State& state, const event::JobSkipped& event, At) {
@@ -265,6 +265,12 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.job_stopped(), at);
     case event::Event::kLateItem:
       return on(state, event.late_item(), at);
+    case event::Event::kJobReused:
+      return on(state, event.job_reused(), at);
+    case event::Event::kReuseRefused:
+      return on(state, event.reuse_refused(), at);
+    case event::Event::kResultPinned:
+      return on(state, event.result_pinned(), at);
     default:
       return apply_to_sweeps(state, event, at, std::move(plan));
   }
@@ -293,7 +299,8 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
     return Error{Errc::unsupported,
                  where + "written by a newer fathom (format " + std::to_string(event.version()) + ")"};
   }
-  if (Status status = apply(state, event, {event.wall_ms()}, std::move(expanded)); !status) {
+  state.wall_ms = event.wall_ms();
+  if (Status status = apply(state, event, {event.wall_ms(), event.seq()}, std::move(expanded)); !status) {
     const Errc code = status.error().code == Errc::unsupported ? Errc::unsupported : Errc::corrupt;
     return Error{code, where + status.error().message};
   }

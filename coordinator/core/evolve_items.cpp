@@ -2,18 +2,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
 #include "sweeps/search/verdicts.hpp"
 
 namespace fathom::core {
 namespace {
-
-std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files) {
-  std::vector<File> out;
-  for (const event::File& file : files) out.push_back({file.path(), file.sha256(), file.size()});
-  return out;
-}
 
 // The item was applied: the same sequence again changes nothing.
 void count_item(Job& job, const event::Fence& fence) {
@@ -53,6 +48,12 @@ Outcome seen(const Job& job) { return {job.best, job.best_epoch, false, {}}; }
 
 }  // namespace
 
+std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files) {
+  std::vector<File> out;
+  for (const event::File& file : files) out.push_back({file.path(), file.sha256(), file.size()});
+  return out;
+}
+
 Result<Job*> attempt_of(State& state, const event::Fence& fence) {
   Job* job = state.job(JobNumber(fence.job()));
   if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(fence.job())};
@@ -70,6 +71,7 @@ Status on(State& state, const event::JobStarted& event, At at) {
   count_item(*job, event.fence());
   job->epoch = event.resumed_epoch();  // what is not in the checkpoint is done again
   job->started_ms = at.wall_ms;
+  bind(state, *job, event.base_sha256(), event.data_sha256());
   return success();
 }
 
@@ -103,13 +105,15 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
   return success();
 }
 
-Status on(State& state, const event::JobFinished& event, At) {
+Status on(State& state, const event::JobFinished& event, At at) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
   // has_objective tells 0 from none.
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   forget_strikes(state, *job);
-  FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome)}));
+  const ResultMark mark{event.key(), tree_hash(outcome.files), at.seq, static_cast<std::uint32_t>(at.wall_ms / 1000),
+                        0};
+  FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome), .mark = mark}));
   count_item(*job, event.fence());
   return success();
 }

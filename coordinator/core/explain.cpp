@@ -2,6 +2,7 @@
 #include <cctype>
 #include <string>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
 
@@ -67,9 +68,19 @@ std::string explain_no_slot(const State& state) {
                        : "The free slots are kept for a job that has to run alone on its device.";
 }
 
+// It stands aside for a result that another job has or makes.
+std::string explain_aside(const State& state, const Job& job) {
+  if (state.pending.recall.contains(job.number)) return "Its result is known and is being read.";
+  if (result_key(state, job) == 0)
+    return "A job that was asked for the same may have its result: known when a job of its task has started and said "
+           "which model and data there are.";
+  return "A job of another sweep that was asked for the same is running: its result will be taken.";
+}
+
 // The narrowest reason first: the sweep's own limit, then what the job itself asks for, then slots.
 std::string explain_ready(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
+  if (sweep.aside.contains(job.index)) return explain_aside(state, job);
   const std::uint32_t limit = sweep.limits.concurrency;
   // Its place in the sweep's own queue; other sweeps come in between by priority and share.
   const std::string queue = [&] {
@@ -126,7 +137,12 @@ struct Explain {
     return "Attempt " + std::to_string(job.attempt) + " ended (" + s.why + "); the next one follows after " +
            std::to_string((s.delay_ms + 999) / 1000) + " s.";
   }
-  std::string operator()(const Succeeded&) const { return "Succeeded."; }
+  std::string operator()(const Succeeded& s) const {
+    if (s.mark.source == 0) return "Succeeded.";
+    const Job& source = *state.job(JobNumber(s.mark.source));
+    return "Succeeded with the result of job " + state.planned(source).id + " of sweep " +
+           state.sweep(source.sweep)->id + ".";
+  }
   std::string operator()(const Failed& s) const { return "Failed (" + s.error_class + "): " + s.message; }
   std::string operator()(const Diverged& s) const { return "Diverged: " + s.message; }
   std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text + "."; }

@@ -122,6 +122,16 @@ event::Event resume(const Job& job) {
   return event;
 }
 
+// Started, and then it turned out that another job has or makes its result.
+event::Event withdraw(const Job& job) {
+  event::Event event;
+  auto* released = event.mutable_lease_released();
+  write_fence(fence_of(job), 0, released->mutable_fence());
+  released->set_why("another job has its result, or makes it");
+  released->set_recalled(true);
+  return event;
+}
+
 // Ended well: Succeeded, Stopped by a search, or Skipped because of one that ended otherwise (docs/protocol.md).
 std::string outcome_of(const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
@@ -160,6 +170,7 @@ std::optional<event::Event> follow_up(const State& state) {
     const auto& [sweep, first] = *pending.judge.begin();
     return judge(state, *state.sweep(sweep), first);
   }
+  if (!pending.withdraw.empty()) return withdraw(*state.job(*pending.withdraw.begin()));
   if (!pending.stop.empty()) return stop(state, *state.job(*pending.stop.begin()));
   if (!pending.pause.empty()) return pause(state, *state.job(*pending.pause.begin()));
   if (!pending.resume.empty()) return resume(*state.job(*pending.resume.begin()));

@@ -14,6 +14,7 @@ namespace fathom::core {
 // What every event carries beside its payload.
 struct At {
   std::int64_t wall_ms = 0;
+  std::uint64_t seq = 0;
 };
 
 // What attempts report (evolve_items.cpp).
@@ -36,8 +37,15 @@ Status on(State& state, const event::WorkerGone& event, At at);
 Status on(State& state, const event::WorkerFit& event, At at);
 Status on(State& state, const event::DeviceStruck& event, At at);
 
+// Results that other jobs have (evolve_reuse.cpp).
+Status on(State& state, const event::JobReused& event, At at);
+Status on(State& state, const event::ReuseRefused& event, At at);
+Status on(State& state, const event::ResultPinned& event, At at);
+
 // Jobs that ended and begin again (evolve_reopen.cpp).
 Status on(State& state, const event::JobsReopened& event, At at);
+
+std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files);
 
 // The job of a fence, if the fence is that of its newest attempt.
 Result<Job*> attempt_of(State& state, const event::Fence& fence);

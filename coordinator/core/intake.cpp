@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/core/machine.hpp"
 #include "sweeps/setting.hpp"
@@ -111,8 +112,7 @@ void add_job(State& state, Sweep& sweep, JobIndex index) {
     if (open == 0) state.pending.resolve.insert(job.number);  // nothing can ever meet it: follow_up() says so
   } else {
     job.state = Ready{};
-    auto& queue = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
-    queue.insert(queue.end(), index);  // indexes rise: no search
+    put_in(state, sweep, job);
   }
   const auto phase = static_cast<std::size_t>(phase_of(job));
   ++sweep.counts[phase];
@@ -148,6 +148,7 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   make_groups(sweep);
   sweep.by_id.reserve(sweep.plan->jobs.size());
   for (JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) add_job(state, sweep, i);
+  seek_bindings(state, sweep);
   state.sweep_by_id.emplace(sweep.id, sweep.number);
   if (!sweep.idempotency_key.empty()) state.sweep_by_key.emplace(sweep.idempotency_key, sweep.number);
   state.open_sweeps.insert(sweep.number);

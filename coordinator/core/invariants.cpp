@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
 
@@ -108,7 +109,8 @@ void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
       broken.push_back("I10: " + text_of(job) + " is not where its sweep has it");
     ++counts[static_cast<std::size_t>(phase)];
     ++stages[sweep.plan->jobs[i].stage][static_cast<std::size_t>(phase)];
-    if (phase == Phase::ready) (runs_alone(state, job) ? ready_alone : ready).insert(i);
+    if (phase == Phase::ready && !sweep.aside.contains(i)) (runs_alone(state, job) ? ready_alone : ready).insert(i);
+    if (phase != Phase::ready && sweep.aside.contains(i)) broken.push_back("I8: " + text_of(job) + " stands aside");
     if (is_active(phase)) active.insert(i);
     if (const auto* blocked = std::get_if<Blocked>(&job.state); blocked && blocked->open != open_inputs(state, job)) {
       broken.push_back("I8: " + text_of(job) + " waits for a wrong number of jobs");
@@ -162,6 +164,43 @@ void check_checkpoints(const State& state, Broken& broken) {
   if (uses != state.checkpoint_uses) broken.push_back("I5: the uses of checkpoints are counted wrongly");
 }
 
+// I11: what is known and made is what jobs say, and nobody stands aside for nothing.
+void check_cache(const State& state, Broken& broken) {
+  using Index = std::multimap<std::uint64_t, JobNumber>;
+  Index results, training;
+  for (const Job& job : state.jobs) {
+    const std::uint64_t id = cache_id(state.planned(job));
+    const auto* done = std::get_if<Succeeded>(&job.state);
+    if (done != nullptr && done->mark.key != 0 && done->mark.source == 0) results.emplace(id, job.number);
+    if (is_active(phase_of(job))) training.emplace(id, job.number);
+  }
+  const auto same = [](const Index& made, const std::unordered_multimap<std::uint64_t, JobNumber>& kept) {
+    const std::set<std::pair<std::uint64_t, JobNumber>> a(made.begin(), made.end()), b(kept.begin(), kept.end());
+    return a == b && made.size() == kept.size();
+  };
+  if (!same(results, state.results)) broken.push_back("I11: the index of results is wrong");
+  if (!same(training, state.training)) broken.push_back("I11: the index of jobs in training is wrong");
+  for (const Sweep& sweep : state.sweeps) {
+    std::map<std::string, std::uint32_t> seekers;
+    for (const auto* jobs : {&sweep.ready, &sweep.ready_alone, &sweep.active})
+      for (const sweeps::JobIndex index : *jobs) ++seekers[sweep.plan->jobs[index].task];
+    for (const auto& [task, binding] : sweep.bindings) {
+      if (binding.seekers != seekers[task]) broken.push_back("I11: jobs of task " + task + " are counted wrongly");
+    }
+    for (const sweeps::JobIndex index : sweep.aside) {
+      const Job& job = *state.job(JobNumber(sweep.first.value() + index));
+      const bool unbound = result_key(state, job) == 0 && seekers[sweep.plan->jobs[index].task] != 0;
+      const bool made = training.count(cache_id(state.planned(job))) != 0;
+      if (!unbound && !made && !state.pending.recall.contains(job.number))
+        broken.push_back("I11: " + text_of(job) + " stands aside for nothing");
+    }
+  }
+  for (const JobNumber job : state.pending.recall) {
+    const Job& wants = *state.job(job);
+    if (!state.sweep(wants.sweep)->aside.contains(wants.index)) broken.push_back("I11: a result is read for nobody");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> invariants(const State& state) {
@@ -173,6 +212,7 @@ std::vector<std::string> invariants(const State& state) {
     check_rungs(sweep, broken);
   }
   check_checkpoints(state, broken);
+  check_cache(state, broken);
   return broken;
 }
 

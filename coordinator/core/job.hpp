@@ -23,6 +23,15 @@ struct Outcome {
   std::vector<File> files{};  // of the final/ tree
 };
 
+// How a result is found again, by other jobs that ask for the same (cache.hpp).
+struct ResultMark {
+  std::uint64_t key = 0;        // 0: nobody takes it
+  std::uint64_t tree = 0;       // of the final tree
+  std::uint64_t seq = 0;        // of the event that has the result
+  std::uint32_t made_secs = 0;  // Unix seconds of that event
+  std::uint32_t source = 0;     // the job that was trained; 0: this one
+};
+
 // The states, in the order of Phase. A state that holds a lease names it; ended states say why.
 struct Blocked {
   std::uint32_t open = 0;  // jobs that its needs look at and that have not ended, counted per need
@@ -54,6 +63,7 @@ struct Backoff {
 };
 struct Succeeded {
   Outcome outcome;
+  ResultMark mark;
 };
 struct Failed {
   std::string error_class, message;
@@ -91,13 +101,15 @@ struct Job {
   sweeps::JobIndex index = 0;  // in the sweep's plan
   JobState state;
   std::uint32_t generation = 1;
-  std::uint32_t attempt = 0;          // the newest one that was leased; 0: none yet
-  LeaseId lease;                      // of that attempt, also after it ended
-  std::uint64_t sequence = 0;         // the newest item of that attempt that was applied
-  std::uint32_t failures = 0;         // that count toward retry.max
-  std::uint32_t losses = 0;           // leases lost since the last checkpoint: makes the wait longer
-  bool suspect = false;               // was in a trainer that crashed: runs alone next
-  std::vector<JobNumber> inputs;      // per need, once resolved
+  std::uint32_t attempt = 0;      // the newest one that was leased; 0: none yet
+  LeaseId lease;                  // of that attempt, also after it ended
+  std::uint64_t sequence = 0;     // the newest item of that attempt that was applied
+  std::uint32_t failures = 0;     // that count toward retry.max
+  std::uint32_t losses = 0;       // leases lost since the last checkpoint: makes the wait longer
+  bool suspect = false;           // was in a trainer that crashed: runs alone next
+  bool foreign = false;           // the newest attempt found another model or data than the sweep is bound to
+  bool fresh = false;             // its result was to be taken from another job and could not be read: it is trained
+  std::vector<JobNumber> inputs;  // per need, once resolved
   std::uint32_t open_dependents = 0;  // jobs that may still take this one's files
   std::uint32_t epoch = 0;            // of the newest report
   std::uint64_t step = 0;

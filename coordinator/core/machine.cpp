@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "coordinator/core/cache.hpp"
+
 namespace fathom::core {
 
 namespace {
@@ -37,7 +39,7 @@ JobState make_state(Phase to, const Job& job, Arrival& in) {
     case Phase::backoff:
       return Backoff{in.until_wall_ms, in.delay_ms, std::move(in.text)};
     case Phase::succeeded:
-      return Succeeded{std::move(in.outcome)};
+      return Succeeded{std::move(in.outcome), in.mark};
     case Phase::failed:
       if (phase_of(job) == Phase::limiting) return Failed{"job_wall", wish};
       return Failed{std::move(in.error_class), std::move(in.text)};
@@ -90,24 +92,30 @@ void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
 
 // Out of the queues of the old state; a lease ends where the states that hold one are left.
 void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
-  if (from == Phase::ready) sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
+  if (from == Phase::ready) take_out(state, sweep, job);
   if (from == Phase::blocked) state.pending.resolve.erase(job.number);
   if (is_active(from) && !is_active(to)) {
     end_lease(state, job.lease);
     sweep.active.erase(job.index);
+    stop_training(state, sweep, job);
   }
 }
 
 // Into the queues of the new one, and what its end means to others.
-void enter(State& state, Sweep& sweep, Job& job, Phase to) {
+void enter(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
   if (to == Phase::ready) {
     if (sweep.ready.empty() && sweep.ready_alone.empty()) sweep.passed_from = state.grants;  // nobody kept it waiting
-    (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
+    put_in(state, sweep, job);
   }
-  if (is_active(to)) sweep.active.insert(job.index);
   if (!next(to, Move::wish_stop)) state.pending.stop.erase(job.number);
   mark_pause(state, sweep, job);
+  if (to != Phase::leased && to != Phase::running) state.pending.withdraw.erase(job.number);  // it ends anyway
+  if (is_active(to) && !is_active(from)) {
+    sweep.active.insert(job.index);
+    begin_training(state, sweep, job);
+  }
   if (!is_terminal(to)) return;
+  if (to == Phase::succeeded) know_result(state, job);
   end_in_group(state, sweep, job);
   drop_unneeded_files(job);
   tell_dependents(state, sweep, job);
@@ -132,7 +140,9 @@ Status move_job(State& state, Job& job, Move move, Arrival arrival) {
   ++sweep.counts[static_cast<std::size_t>(*to)], ++stage[static_cast<std::size_t>(*to)];
   leave(state, sweep, job, from, *to);
   job.state = make_state(*to, job, arrival);
-  enter(state, sweep, job, *to);
+  enter(state, sweep, job, from, *to);
+  if (from == Phase::ready || is_active(from) || *to == Phase::ready) settle_binding(state, sweep, job);
+  if (is_active(from) != is_active(*to)) tell_twins(state, job);
   return success();
 }
 

@@ -22,6 +22,7 @@ struct Arrival {
   std::string error_class{}, text{};             // failed; text: cause, message or reason of every other
   std::int64_t until_wall_ms = 0, delay_ms = 0;  // backoff
   Outcome outcome{};                             // succeeded, stopped
+  ResultMark mark{};                             // succeeded
   std::uint32_t open = 0;                        // blocked: jobs that it waits for
 };
 

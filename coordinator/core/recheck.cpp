@@ -15,6 +15,8 @@ bool is_decision(const event::Event& event) {
     case event::Event::kPauseWished:
     case event::Event::kJobResumed:
       return true;
+    case event::Event::kLeaseReleased:
+      return event.lease_released().recalled();
     case event::Event::kStopWished:
       return event.stop_wished().cause() == "search";
     case event::Event::kSweepCancelRequested:

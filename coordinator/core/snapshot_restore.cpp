@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/snapshot.hpp"
@@ -45,7 +46,8 @@ JobState state_of(const snapshot::Job& in) {
     case Phase::backoff:
       return Backoff{in.until_wall_ms(), in.delay_ms(), in.text()};
     case Phase::succeeded:
-      return Succeeded{get(in.outcome())};
+      return Succeeded{get(in.outcome()),
+                       {in.mark().key(), in.mark().tree(), in.mark().seq(), in.mark().made_secs(), in.mark().source()}};
     case Phase::failed:
       return Failed{in.error_class(), in.text()};
     case Phase::diverged:
@@ -69,6 +71,7 @@ void get(const snapshot::Job& in, Job& job) {
   job.generation = in.generation(), job.attempt = in.attempt();
   job.lease = LeaseId(in.lease()), job.sequence = in.sequence();
   job.failures = in.failures(), job.losses = in.losses(), job.suspect = in.suspect();
+  job.foreign = in.foreign(), job.fresh = in.fresh();
   for (const std::uint64_t input : in.inputs()) job.inputs.emplace_back(input);
   job.open_dependents = in.open_dependents();
   job.epoch = in.epoch(), job.step = in.step();
@@ -85,14 +88,18 @@ void get(const snapshot::Job& in, Job& job) {
 }
 
 // From the queue and counter that add_sweep() put a new job in to those of its restored state.
-void move_index(State& state, Sweep& sweep, const Job& job, Phase from) {
+void move_index(State& state, Sweep& sweep, const Job& job, Phase from, bool aside) {
   const Phase to = phase_of(job);
   Counts& stage = sweep.stage_counts[sweep.plan->jobs[job.index].stage];
   --sweep.counts[static_cast<std::size_t>(from)], --stage[static_cast<std::size_t>(from)];
   ++sweep.counts[static_cast<std::size_t>(to)], ++stage[static_cast<std::size_t>(to)];
-  if (from == Phase::ready) sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
-  if (to == Phase::ready) (runs_alone(state, job) ? sweep.ready_alone : sweep.ready).insert(job.index);
-  if (is_active(to)) sweep.active.insert(job.index);
+  if (from == Phase::ready) take_out(state, sweep, job);
+  if (to == Phase::ready && aside) sweep.aside.insert(job.index);
+  if (to == Phase::ready && !aside) put_in_queue(state, sweep, job);
+  if (to == Phase::succeeded) know_result(state, job);
+  if (!is_active(to)) return;
+  sweep.active.insert(job.index);
+  begin_training(state, sweep, job);
 }
 
 // As the end of each job did.
@@ -137,7 +144,8 @@ Status Restorer::take_head(const snapshot::Head& head) {
   if (head.version() != kSnapshotVersion) return Error{Errc::unsupported, "a snapshot of another version"};
   head_ = head;
   state_.seq = head.seq(), state_.epoch = head.epoch(), state_.next_lease = head.next_lease();
-  state_.grants = head.grants();
+  state_.grants = head.grants(), state_.wall_ms = head.wall_ms();
+  for (const std::uint64_t job : head.pinned()) state_.pinned.emplace(job);
   for (const snapshot::ShareClock& clock : head.clocks()) state_.share_clock.emplace(clock.priority(), clock.turn());
   return success();
 }
@@ -161,6 +169,8 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
   sweep.weight = in.weight(), sweep.share = in.share(), sweep.passed_from = in.passed_from();
   for (const snapshot::Reopened& reopened : in.reopened()) sweep.reopened.emplace(reopened.key(), reopened.jobs());
   if (in.has_paused_ms()) sweep.paused_ms = in.paused_ms();
+  sweep.base_sha256 = in.base_sha256();
+  for (const snapshot::Binding& bound : in.bindings()) sweep.bindings[bound.task()].data_sha256 = bound.data_sha256();
   if (!sweep.outcome.empty()) state_.open_sweeps.erase(sweep.number);
   for (const snapshot::RungEntry& entry : in.rungs()) {
     if (entry.group() >= sweep.groups.size()) return damaged("a rung of no group");
@@ -183,7 +193,7 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     Job& job = state_.jobs[jobs_++];
     const Phase from = phase_of(job);
     get(saved, job);
-    move_index(state_, *state_.sweep(job.sweep), job, from);
+    move_index(state_, *state_.sweep(job.sweep), job, from, saved.aside());
     for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
       if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
   }
@@ -241,6 +251,8 @@ void Restorer::take_pending(const snapshot::Pending& in) {
   for (const std::uint64_t job : in.pause()) state_.pending.pause.emplace(job);
   for (const std::uint64_t job : in.resume()) state_.pending.resume.emplace(job);
   for (const std::uint32_t sweep : in.check()) state_.pending.check.emplace(sweep);
+  for (const std::uint64_t job : in.withdraw()) state_.pending.withdraw.emplace(job);
+  for (const std::uint64_t job : in.recall()) state_.pending.recall.emplace(job);
 }
 
 Result<State> Restorer::finish() {

@@ -42,7 +42,12 @@ struct PutState {
   void operator()(const Backoff& s) const {
     out.set_until_wall_ms(s.until_wall_ms), out.set_delay_ms(s.delay_ms), out.set_text(s.why);
   }
-  void operator()(const Succeeded& s) const { put(s.outcome, *out.mutable_outcome()); }
+  void operator()(const Succeeded& s) const {
+    put(s.outcome, *out.mutable_outcome());
+    snapshot::ResultMark& mark = *out.mutable_mark();
+    mark.set_key(s.mark.key), mark.set_tree(s.mark.tree), mark.set_seq(s.mark.seq);
+    mark.set_made_secs(s.mark.made_secs), mark.set_source(s.mark.source);
+  }
   void operator()(const Failed& s) const { out.set_error_class(s.error_class), out.set_text(s.message); }
   void operator()(const Diverged& s) const { out.set_text(s.message); }
   void operator()(const Stopped& s) const { put(s.outcome, *out.mutable_outcome()), out.set_text(s.text); }
@@ -58,6 +63,7 @@ void put(const Job& job, snapshot::Job& out) {
   out.set_generation(job.generation), out.set_attempt(job.attempt);
   out.set_lease(job.lease.value()), out.set_sequence(job.sequence);
   out.set_failures(job.failures), out.set_losses(job.losses), out.set_suspect(job.suspect);
+  out.set_foreign(job.foreign), out.set_fresh(job.fresh);
   for (const JobNumber input : job.inputs) out.add_inputs(input.value());
   out.set_open_dependents(job.open_dependents);
   out.set_epoch(job.epoch), out.set_step(job.step);
@@ -95,6 +101,11 @@ void put(const Sweep& sweep, snapshot::Sweep& out) {
     reopened.set_key(key), reopened.set_jobs(jobs);
   }
   if (sweep.paused_ms) out.set_paused_ms(*sweep.paused_ms);
+  out.set_base_sha256(sweep.base_sha256);
+  for (const auto& [task, binding] : sweep.bindings) {
+    snapshot::Binding& bound = *out.add_bindings();
+    bound.set_task(task), bound.set_data_sha256(binding.data_sha256);
+  }
   for (std::uint32_t group = 0; group < sweep.groups.size(); ++group) {
     for (const sweeps::Stopper::Entry& entry : sweep.groups[group].stopper.entries()) {
       snapshot::RungEntry& rung = *out.add_rungs();
@@ -140,13 +151,20 @@ void put(const Pending& pending, snapshot::Pending& out) {
   for (const JobNumber job : pending.pause) out.add_pause(job.value());
   for (const JobNumber job : pending.resume) out.add_resume(job.value());
   for (const SweepNumber sweep : pending.check) out.add_check(sweep.value());
+  for (const JobNumber job : pending.withdraw) out.add_withdraw(job.value());
+  for (const JobNumber job : pending.recall) out.add_recall(job.value());
 }
 
 Status save_jobs(const State& state, const RecordSink& sink) {
   for (std::size_t i = 0; i < state.jobs.size();) {
     snapshot::Record record;
     const std::size_t end = std::min(state.jobs.size(), i + kJobsInARecord);
-    for (; i < end; ++i) put(state.jobs[i], *record.mutable_jobs()->add_jobs());
+    for (; i < end; ++i) {
+      const Job& job = state.jobs[i];
+      snapshot::Job& out = *record.mutable_jobs()->add_jobs();
+      put(job, out);
+      out.set_aside(phase_of(job) == Phase::ready && state.sweep(job.sweep)->aside.contains(job.index));
+    }
     FATHOM_TRY(sink(record));
   }
   return success();
@@ -158,7 +176,8 @@ Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
   head.set_version(kSnapshotVersion);
   head.set_seq(state.seq), head.set_epoch(state.epoch), head.set_next_lease(state.next_lease);
   head.set_jobs(state.jobs.size());
-  head.set_grants(state.grants);
+  head.set_grants(state.grants), head.set_wall_ms(state.wall_ms);
+  for (const JobNumber job : state.pinned) head.add_pinned(job.value());
   for (const auto& [priority, turn] : state.share_clock) {
     snapshot::ShareClock& clock = *head.add_clocks();
     clock.set_priority(priority), clock.set_turn(turn);

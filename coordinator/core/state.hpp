@@ -48,6 +48,12 @@ struct StopGroup {
 };
 inline constexpr std::uint32_t kNoGroup = 0xffffffff;
 
+// What the first attempt that started says of a task's data: it binds the sweep.
+struct TaskBinding {
+  std::string data_sha256;    // empty: not known yet
+  std::uint32_t seekers = 0;  // jobs of the task that wait in a queue or have a lease: who will say it
+};
+
 struct Sweep {
   SweepNumber number;
   std::string id;  // name, made unique
@@ -73,7 +79,10 @@ struct Sweep {
   std::vector<Counts> stage_counts;
   std::set<sweeps::JobIndex> ready;        // those that share a device
   std::set<sweeps::JobIndex> ready_alone;  // suspects of a crash, and benchmarks
+  std::set<sweeps::JobIndex> aside;        // Ready, and in no queue: another job has or makes its result (cache.hpp)
   std::set<sweeps::JobIndex> active;       // with a lease
+  std::string base_sha256;                 // of the model, as the first attempt that started says; empty: not known
+  std::map<std::string, TaskBinding> bindings;  // by task
   Dependents dependents;
   std::vector<StopGroup> groups;
   std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
@@ -130,12 +139,15 @@ struct Pending {
   std::set<std::pair<SweepNumber, std::uint32_t>> overdue;   // groups with verdicts that were held and are due
   std::set<JobNumber> stop;                                  // their setting has the verdict stop
   std::set<JobNumber> pause, resume;                         // at a rung without a verdict; Paused, and it is given
+  std::set<JobNumber> withdraw;                              // have a lease, and another job has or makes their result
+  std::set<JobNumber> recall;                                // aside, and their result is known: to be read
   std::set<SweepNumber> check;                               // every job ended, or more failed than limits.failed
 };
 
 struct State {
   std::uint64_t seq = 0;        // of the last event
   std::uint64_t epoch = 0;      // of the coordinator
+  std::int64_t wall_ms = 0;     // of the last event, Unix ms
   std::vector<Job> jobs;        // job number n is jobs[n - 1]
   std::vector<Sweep> sweeps;    // sweep number n is sweeps[n - 1]
   std::vector<Worker> workers;  // worker number n is workers[n - 1]
@@ -147,6 +159,10 @@ struct State {
   std::unordered_map<std::string, SweepNumber> sweep_by_id, sweep_by_key;
   std::unordered_map<std::string, WorkerNumber> worker_by_uid;
   std::unordered_map<std::string, std::uint32_t> checkpoint_uses;  // by hash: jobs that keep it
+  std::unordered_multimap<std::uint64_t, JobNumber>
+      results;  // by cache_id(): Succeeded, with a result that others take
+  std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
+  std::set<JobNumber> pinned;                                  // their results have no age
   FreeDevices free;
   Pending pending;
 

@@ -16,6 +16,7 @@ constexpr Transition kTable[] = {
 
     // A wait ends at once whatever is wished: nobody has to be asked.
     {ready, Move::grant, leased},
+    {ready, Move::reuse, succeeded},
     {ready, Move::wish_stop, stopped},  // a verdict over all seeds reaches one that waits for its next attempt
     {ready, Move::wish_cancel, cancelled},
     {ready, Move::wish_pause, paused},
@@ -111,7 +112,7 @@ constexpr const char* kPhaseNames[kPhases] = {"unknown",  "blocked",   "ready", 
 constexpr const char* kMoveNames[] = {"resolve",  "skip",      "fail_need",  "miss",        "grant",   "start",
                                       "report",   "wish_stop", "wish_limit", "wish_cancel", "release", "expire",
                                       "back_off", "wake",      "finish",     "fail",        "diverge", "stop",
-                                      "reopen",   "reblock",   "wish_pause", "resume"};
+                                      "reopen",   "reblock",   "wish_pause", "resume",      "reuse"};
 
 }  // namespace
 

@@ -56,6 +56,7 @@ enum class Move : std::uint8_t {
   reblock,     // …whose inputs were never chosen
   wish_pause,  // at a rung without a verdict
   resume,      // the verdict is to go on
+  reuse,       // another job has its result
 };
 
 struct Transition {

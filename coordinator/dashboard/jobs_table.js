@@ -46,7 +46,7 @@ function row(job, sweep) {
   const href = `#/sweeps/${encodeURIComponent(sweep)}/jobs/${job.id}`;
   const settings = [job.set, job.keep ? `keep ${job.keep}` : '', parameters(job.parameters)].filter(Boolean).join(', ') || job.id.slice(0, 8);
   return h('tr', {}, h('td', {class: 'optional'}, job.stage), h('td', {}, job.task), h('td', {}, job.drop), h('td', {}, h('a', {href}, settings)),
-    h('td', {class: 'num optional'}, job.seed), h('td', {}, state(job.state)),
+    h('td', {class: 'num optional'}, job.seed), h('td', {}, state(job.state), job.cached ? h('span', {class: 'quiet', title: `of sweep ${job.source}`}, ' reused') : null),
     h('td', {class: 'num optional'}, job.epochs ? `${job.epoch ?? 0}/${job.epochs}` : ''), h('td', {class: 'num'}, number(job.objective)),
     h('td', {class: 'num optional'}, job.attempt || ''), h('td', {class: 'num optional'}, duration(job.started, job.ended)));
 }

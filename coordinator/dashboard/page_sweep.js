@@ -65,7 +65,7 @@ function header(sweep, {cancel, pause, retry}) {
       sweep.ended ? null : h('button', {class: 'plain danger', onclick: cancel}, 'Cancel sweep')),
     progress(sweep.counts),
     h('div', {class: 'facts'},
-      fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),
+      fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), sweep.reused ? fact(sweep.reused, 'reused') : null, fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),
       (sweep.stages || []).map((stage) => fact(`${done(stage.counts)} / ${stage.jobs}`, stage.name))),
   ];
 }

@@ -24,6 +24,7 @@ Status Replay::take(const store::EventRecord& record) {
   FATHOM_TRY(core_.replay(event));
   if (event.has_job_finished()) collect(event.job_finished(), final_files_);
   if (event.has_job_stopped()) collect(event.job_stopped(), final_files_);
+  if (event.has_job_reused()) collect(event.job_reused(), final_files_);
   const core::State& state = core_.state();
   events_ = event.seq();
   epoch_ = state.epoch;

@@ -65,6 +65,7 @@ class SqliteEventStore final : public EventStore {
 
   void append(std::vector<EventRecord> batch, Durable on_durable) override;
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;
+  Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) override;
   Status admit() override;
   [[nodiscard]] std::uint64_t last_durable() const override { return last_durable_; }
   [[nodiscard]] std::string id() const override { return id_; }
@@ -148,6 +149,21 @@ Status SqliteEventStore::load(std::uint64_t from, const std::function<Status(con
     if (!read) return read.error().code == Errc::corrupt ? damaged(file_, read.error().message) : read.error();
   } while (page.size() == kPage);
   return success();
+}
+
+Status SqliteEventStore::read(const std::vector<std::uint64_t>& seqs,
+                              const std::function<void(const EventRecord&)>& each) {
+  return commit_.read([&](Database& database) -> Status {
+    FATHOM_ASSIGN(Statement * select, database.cached("SELECT crc, bytes FROM events WHERE seq = ?"));
+    for (const std::uint64_t seq : seqs) {
+      FATHOM_ASSIGN(const bool row, select->bind(1, static_cast<std::int64_t>(seq)).step());
+      EventRecord record{seq, row ? select->text(1) : std::string()};
+      const bool sound = row && checksum(record) == static_cast<std::uint32_t>(select->integer(0));
+      select->reset();
+      if (sound) each(record);
+    }
+    return success();
+  });
 }
 
 Status SqliteEventStore::admit() {

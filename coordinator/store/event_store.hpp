@@ -64,6 +64,9 @@ class EventStore {
   // checksum is wrong or a gap, after every record before it was given; the message says which and what to do.
   virtual Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) = 0;
 
+  // Gives the durable records with these seq, in their order; those that are not there or damaged are left out.
+  virtual Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) = 0;
+
   // Whether new work (a submit) may be taken: resource_exhausted while the disk is full or nearly so.
   virtual Status admit() = 0;
 

@@ -132,6 +132,13 @@ std::string text_of(const event::Event& event, const EventNames& names) {
     case E::kCheckpointCommitted:
       return fmt::format("checkpoint after epoch {} stored{}", event.checkpoint_committed().epoch(),
                          event.checkpoint_committed().best() ? ", the best so far" : "");
+    case E::kJobReused:
+      return fmt::format("not trained: the result of {} is taken, made by generation {}",
+                         names.job(event.job_reused().source()), event.job_reused().source_generation());
+    case E::kReuseRefused:
+      return fmt::format("its result was known and cannot be taken ({}): trained", event.reuse_refused().why());
+    case E::kResultPinned:
+      return event.result_pinned().pinned() ? "its result is taken however old it is" : "its result ages again";
     case E::kJobFinished:
       return finished(event.job_finished());
     case E::kJobFailed:

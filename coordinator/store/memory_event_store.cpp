@@ -56,6 +56,14 @@ Status MemoryEventStore::load(std::uint64_t from, const std::function<Status(con
   return success();
 }
 
+Status MemoryEventStore::read(const std::vector<std::uint64_t>& seqs,
+                              const std::function<void(const EventRecord&)>& each) {
+  for (const std::uint64_t seq : seqs) {
+    if (seq >= 1 && seq <= durable_.size()) each(durable_[seq - 1]);
+  }
+  return success();
+}
+
 Status MemoryEventStore::admit() {
   if (!disk_full_) return success();
   return Error{Errc::resource_exhausted, "the disk is full: free some space and send this again"};

@@ -17,6 +17,7 @@ class MemoryEventStore final : public EventStore {
 
   void append(std::vector<EventRecord> batch, Durable on_durable) override;
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;
+  Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) override;
   Status admit() override;
   [[nodiscard]] std::uint64_t last_durable() const override { return durable_.size(); }
   [[nodiscard]] std::string id() const override { return "memory"; }

@@ -185,6 +185,7 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
     case E::kJobBackedOff:
     case E::kJobStopped:
     case E::kJobSkipped:
+    case E::kJobReused:
       FATHOM_TRY(apply_end(event));
       break;
     default:
@@ -255,6 +256,8 @@ Status Projector::apply_progress(const event::Event& event) {
     }
     case E::kStopWished:
       return set_cause(job, event.stop_wished().text());
+    case E::kResultPinned:
+      return run("UPDATE jobs SET pinned = ? WHERE number = ?", I{event.result_pinned().pinned() ? 1 : 0}, job);
     case E::kJobCancelRequested:
       return set_cause(job, event.job_cancel_requested().cause());
     case E::kPauseWished:
@@ -291,6 +294,8 @@ Status Projector::apply_end(const event::Event& event) {
       return set_cause(job, event.job_skipped().why());
     case E::kJobFinished:
       return finished(event);
+    case E::kJobReused:
+      return reused(event);
     case E::kJobStopped:
       return stopped(event);
     case E::kJobFailed: {
@@ -308,31 +313,50 @@ Status Projector::apply_end(const event::Event& event) {
 
 Status Projector::finished(const event::Event& event) {
   const auto& e = event.job_finished();
-  FATHOM_TRY(store_result(event, e.result(), files_json(e.files()), weights_of(e.files())));
+  FATHOM_TRY(store_result(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}, e.result(),
+                          files_json(e.files()), weights_of(e.files())));
   if (e.has_objective())
     FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
   FATHOM_TRY(set_cause(sql(event.job()), ""));
   return end_attempt(event, "succeeded", "");
 }
 
+// The result is kept whole with the job that took it: what it came from is in `source` (never a job that took one).
+Status Projector::reused(const event::Event& event) {
+  const auto& e = event.job_reused();
+  const I job = sql(event.job());
+  const I source = sql(e.source());
+  FATHOM_ASSIGN(Statement * select, database_.cached("SELECT attempt FROM job_results WHERE number = ?"));
+  FATHOM_ASSIGN(const bool known, select->bind(1, source).step());
+  const I attempt = known ? select->integer(0) : 0;
+  select->reset();
+  FATHOM_TRY(
+      store_result(job, I{e.source_generation()}, attempt, e.result(), files_json(e.files()), weights_of(e.files())));
+  FATHOM_TRY(
+      run("UPDATE jobs SET source = ?1, objective = s.objective, epoch = s.epoch, step = s.step, cause = '' "
+          "FROM (SELECT objective, epoch, step FROM jobs WHERE number = ?1) s WHERE number = ?2",
+          source, job));
+  return run("UPDATE sweeps SET reused = reused + 1 WHERE number = (SELECT sweep FROM jobs WHERE number = ?)", job);
+}
+
 Status Projector::stopped(const event::Event& event) {
   const auto& e = event.job_stopped();
   FATHOM_TRY(
       run("UPDATE jobs SET epoch = ?, step = ? WHERE number = ?", I{e.epoch()}, sql(e.step()), sql(event.job())));
-  if (!e.result().empty()) FATHOM_TRY(store_result(event, e.result(), files_json(e.files()), weights_of(e.files())));
+  if (!e.result().empty())
+    FATHOM_TRY(store_result(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}, e.result(),
+                            files_json(e.files()), weights_of(e.files())));
   if (e.has_objective())
     FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
   return end_attempt(event, "stopped", "");
 }
 
 // A new result of a job (another generation) replaces the old one whole.
-Status Projector::store_result(const event::Event& event, const std::string& text, const std::string& files,
+Status Projector::store_result(I job, I generation, I attempt, const std::string& text, const std::string& files,
                                const std::string& weights) {
-  const I job = sql(event.job());
   const auto result = nlohmann::json::parse(text, nullptr, false);
-  const auto& fence = event.has_job_finished() ? event.job_finished().fence() : event.job_stopped().fence();
-  FATHOM_TRY(run("INSERT OR REPLACE INTO job_results VALUES(?, ?, ?, ?, ?, ?)", job, I{fence.generation()},
-                 I{fence.attempt()}, result.is_discarded() ? std::string("{}") : text, files, weights));
+  FATHOM_TRY(run("INSERT OR REPLACE INTO job_results VALUES(?, ?, ?, ?, ?, ?)", job, generation, attempt,
+                 result.is_discarded() ? std::string("{}") : text, files, weights));
   FATHOM_TRY(run("DELETE FROM result_rows WHERE job = ?", job));
   if (!result.is_object()) return success();
   FATHOM_TRY(run("UPDATE jobs SET stats = ? WHERE number = ?", stats_of(result), job));

@@ -39,8 +39,9 @@ class Projector {
   Status started(const event::Event& event);
   Status finished(const event::Event& event);
   Status stopped(const event::Event& event);
-  Status store_result(const event::Event& event, const std::string& result, const std::string& files,
-                      const std::string& weights);
+  Status reused(const event::Event& event);
+  Status store_result(std::int64_t job, std::int64_t generation, std::int64_t attempt, const std::string& result,
+                      const std::string& files, const std::string& weights);
   Status end_attempt(const event::Event& event, const char* outcome, const std::string& text);
   Status set_cause(std::int64_t job, const std::string& cause);
   Status move_job(const event::Event& event, Changes& changes);

@@ -78,7 +78,7 @@ Status Projector::submit(const event::Event& event) {
                              "differs (version {} in the log)",
                              e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
                  sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
                  I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
                  std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"),

@@ -29,6 +29,8 @@ struct SweepKey {
   std::int64_t jobs = 0;
 };
 Result<SweepKey> find_sweep(Database& database, const std::string& sweep);
+// The job whose points and log the job shows: its own, or those of the job that its result was taken from.
+Result<std::int64_t> trained_job(Database& database, const std::string& sweep, const std::string& job);
 Result<std::int64_t> find_job(Database& database, const std::string& sweep, const std::string& job);
 Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query);
 

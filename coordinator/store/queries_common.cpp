@@ -66,11 +66,18 @@ Result<std::int64_t> find_job(Database& database, const std::string& sweep, cons
   return number;
 }
 
+Result<std::int64_t> trained_job(Database& database, const std::string& sweep, const std::string& job) {
+  FATHOM_ASSIGN(const std::int64_t number, find_job(database, sweep, job));
+  return database.integer(fmt::format("SELECT coalesce(source, number) FROM jobs WHERE number = {}", number));
+}
+
 const char* const kSelectJob =
     "SELECT j.number, j.id, s.id, j.stage, j.kind, j.task, j.drop_label, j.set_label, j.keep, j.seed, j.parameters, "
     "j.state, "
     "j.cause, j.generation, j.attempt, j.attempts, j.epoch, j.epochs, j.step, j.objective, "
-    "(SELECT name FROM workers w WHERE w.number = j.worker), j.device, j.started, j.ended, j.stats "
+    "(SELECT name FROM workers w WHERE w.number = j.worker), j.device, j.started, j.ended, j.stats, j.source, "
+    "(SELECT o.id FROM jobs b JOIN sweeps o ON o.number = b.sweep WHERE b.number = j.source), "
+    "coalesce((SELECT b.pinned FROM jobs b WHERE b.number = j.source), j.pinned) "
     "FROM jobs j JOIN sweeps s ON s.number = j.sweep";
 
 nlohmann::json parse_or(const std::string& text, const char* fallback) {
@@ -94,6 +101,9 @@ nlohmann::json job_object(const Statement& row) {
   job["objective"] = row.is_null(19) ? nlohmann::json() : nlohmann::json(row.real(19));
   job["parameters"] = parse_or(row.text(10), "{}");
   job["stats"] = parse_or(row.text(24), "null");
+  job["cached"] = !row.is_null(25);
+  job["source"] = row.is_null(25) ? nlohmann::json() : nlohmann::json(row.text(26));  // its sweep; the id is the same
+  job["pinned"] = row.integer(27) != 0;
   return job;
 }
 

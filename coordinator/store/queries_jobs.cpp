@@ -163,7 +163,7 @@ Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& 
   FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
   FATHOM_ASSIGN(Filter filter, filter_jobs(key, query));
   // Jobs that never began have no curve.
-  filter.also("j.started IS NOT NULL");
+  filter.also("(j.started IS NOT NULL OR j.source IS NOT NULL)");
   FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {} ORDER BY j.number LIMIT {}", kSelectJob,
                                                                filter.where, limit)));
   filter.bind(select);
@@ -172,7 +172,8 @@ Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& 
     FATHOM_ASSIGN(const bool row, select.step());
     if (!row) return found;
     const nlohmann::json job = job_object(select);
-    found.push_back({JobNumber(static_cast<std::uint64_t>(select.integer(0))), select.text(1), label_of(job)});
+    const std::int64_t points = select.is_null(25) ? select.integer(0) : select.integer(25);
+    found.push_back({JobNumber(static_cast<std::uint64_t>(points)), select.text(1), label_of(job)});
   }
 }
 

@@ -15,8 +15,10 @@ constexpr const char* kSelectRows =
     "SELECT r.job, r.place, j.stage, j.kind, j.task, j.drop_label, r.depth, j.set_label, j.keep, j.seed, r.split, "
     "r.metric, "
     "r.value, r.is_primary, r.epoch, j.state, j.parameters, json_extract(c.settings, '$.recipe'), "
-    "json_extract(c.settings, '$.precision'), j.device, j.id, x.generation, x.attempt, x.sha256 "
-    "FROM result_rows r JOIN jobs j ON j.number = r.job JOIN job_results x ON x.number = r.job "
+    "json_extract(c.settings, '$.precision'), coalesce(b.device, j.device), j.id, x.generation, x.attempt, x.sha256, "
+    "j.source "
+    "FROM result_rows r JOIN jobs j ON j.number = r.job LEFT JOIN jobs b ON b.number = j.source JOIN job_results x ON "
+    "x.number = r.job "
     "JOIN job_settings c ON c.number = r.job "
     "WHERE (r.job, r.place) > (?1, ?2) AND r.job < ?3 ORDER BY r.job, r.place LIMIT ?4";
 
@@ -58,7 +60,7 @@ json result_row(const std::string& sweep, const Statement& s) {
               {"job", s.text(20)},
               {"generation", s.integer(21)},
               {"attempt", s.integer(22)},
-              {"cached", false},
+              {"cached", !s.is_null(24)},
               {"sha256", s.text(23)}};
   add_drop(row, s.text(5));
   row["kept"] = s.integer(8) == 0 ? json() : json(s.integer(8));

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kSelectSweep =
     "SELECT number, id, name, state, created, ended, jobs, stages, tasks, priority, cause, file, notes, goal, limits, "
-    "weight FROM sweeps";
+    "weight, reused FROM sweeps";
 
 using Counts = std::map<std::string, nlohmann::json>;  // by stage; "" = of the whole sweep
 
@@ -52,7 +52,8 @@ Result<nlohmann::json> sweep_object(Database& database, const Statement& row) {
                         {"goal", row.text(13)},
                         {"notes", parse_or(row.text(12), "[]")},
                         {"limits", parse_or(row.text(14), "{}")},
-                        {"weight", row.integer(15)}};
+                        {"weight", row.integer(15)},
+                        {"reused", row.integer(16)}};
 }
 
 }  // namespace

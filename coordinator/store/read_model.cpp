@@ -74,6 +74,11 @@ class SqliteReadModel final : public ReadModel {
   Result<nlohmann::json> workers() override {
     return ask<nlohmann::json>([](Database& db) { return queries::workers(db); });
   }
+  Result<JobNumber> trained_job(const std::string& id, const std::string& job) override {
+    FATHOM_ASSIGN(const std::int64_t number,
+                  ask<std::int64_t>([&](Database& db) { return queries::trained_job(db, id, job); }));
+    return JobNumber(static_cast<std::uint64_t>(number));
+  }
   Result<JobNumber> job_number(const std::string& id, const std::string& job) override {
     FATHOM_ASSIGN(const std::int64_t number,
                   ask<std::int64_t>([&](Database& db) { return queries::find_job(db, id, job); }));

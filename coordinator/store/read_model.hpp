@@ -75,6 +75,8 @@ class ReadModel {
   virtual Result<nlohmann::json> results(const std::string& sweep, const Page& page) = 0;
   virtual Result<nlohmann::json> workers() = 0;
 
+  // The job whose metric points and log it shows: the one that was trained, where it took its result from another.
+  virtual Result<JobNumber> trained_job(const std::string& sweep, const std::string& job) = 0;
   virtual Result<JobNumber> job_number(const std::string& sweep, const std::string& job) = 0;
   // The short job object by number, for server-sent events; with its sweep's id in "sweep".
   virtual Result<nlohmann::json> job_by_number(JobNumber number) = 0;

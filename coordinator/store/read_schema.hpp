@@ -7,17 +7,18 @@
 namespace fathom::store {
 
 inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
-inline constexpr std::int64_t kReadModelVersion = 2;
+inline constexpr std::int64_t kReadModelVersion = 3;
 
 // jobs: what lists show, one row a job. `state` is the REST word. `changed` is the seq of the last event about the row
-// (0 for a job that only its submit made), so that a stream can go on from any seq. `set` and `drop` are SQL words,
+// (0 for a job that only its submit made), so that a stream can go on from any seq. `source`: the job whose result it
+// took instead of being trained. `set` and `drop` are SQL words,
 // hence set_label and drop_label. counts: jobs by state, kept with each change, so that no list of sweeps ever counts.
 inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file TEXT, state TEXT NOT NULL, cause TEXT,
   created INTEGER, ended INTEGER, jobs INTEGER NOT NULL, first_job INTEGER NOT NULL, priority INTEGER, weight INTEGER, limits TEXT, goal TEXT,
-  tasks TEXT, stages TEXT, notes TEXT, yaml TEXT, resolved TEXT, changed INTEGER NOT NULL);
+  tasks TEXT, stages TEXT, notes TEXT, yaml TEXT, resolved TEXT, changed INTEGER NOT NULL, reused INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX sweeps_changed ON sweeps(changed);
 CREATE TABLE counts(sweep INTEGER, stage TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY(sweep, stage, state)) WITHOUT ROWID;
 CREATE TABLE jobs(
@@ -25,7 +26,7 @@ CREATE TABLE jobs(
   drop_label TEXT, set_label TEXT, keep INTEGER, seed INTEGER, parameters TEXT, epochs INTEGER,
   state TEXT NOT NULL, cause TEXT DEFAULT '', generation INTEGER DEFAULT 1, attempt INTEGER DEFAULT 0,
   attempts INTEGER DEFAULT 0, epoch INTEGER DEFAULT 0, step INTEGER DEFAULT 0, objective REAL, worker INTEGER,
-  device TEXT DEFAULT '', started INTEGER, ended INTEGER, stats TEXT, changed INTEGER NOT NULL DEFAULT 0);
+  device TEXT DEFAULT '', started INTEGER, ended INTEGER, stats TEXT, source INTEGER, pinned INTEGER DEFAULT 0, changed INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX jobs_id ON jobs(id, sweep);
 CREATE INDEX jobs_state ON jobs(sweep, state, stage, task, drop_label);
 CREATE INDEX jobs_objective ON jobs(sweep, objective);

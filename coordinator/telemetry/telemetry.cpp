@@ -51,6 +51,9 @@ struct Telemetry::Families {
   Counter& expired =
       counter(registry, "fathom_leases_expired_total", "Leases whose worker was silent too long.").Add({});
   Family<Counter>& ended = counter(registry, "fathom_jobs_ended_total", "Jobs that reached an end, by its kind.");
+  Counter& reused = counter(registry, "fathom_results_reused_total",
+                            "Jobs that took the result of an equal one instead of being trained.")
+                        .Add({});
   Counter& items =
       counter(registry, "fathom_items_received_total", "Items of workers, repeated ones included.").Add({});
   Counter& points = counter(registry, "fathom_metric_points_received_total", "Metric points of workers.").Add({});
@@ -82,6 +85,7 @@ void Telemetry::committed(std::size_t events, std::size_t bytes, double seconds)
 
 void Telemetry::lease_expired() { families_->expired.Increment(); }
 void Telemetry::job_ended(const std::string& state) { families_->ended.Add({{"state", state}}).Increment(); }
+void Telemetry::result_reused() { families_->reused.Increment(); }
 void Telemetry::items(std::size_t count) { families_->items.Increment(static_cast<double>(count)); }
 void Telemetry::points(std::size_t count) { families_->points.Increment(static_cast<double>(count)); }
 void Telemetry::assigned() { families_->assigned.Increment(); }

@@ -37,6 +37,7 @@ class Telemetry {
   void committed(std::size_t events, std::size_t bytes, double seconds);
   void lease_expired();
   void job_ended(const std::string& state);
+  void result_reused();
   void items(std::size_t count);
   void points(std::size_t count);
   void assigned();

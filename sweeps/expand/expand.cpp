@@ -47,6 +47,8 @@ void read_header(Plan& plan, const json& sweep) {
   plan.limits = {limits.at("concurrency"), limits.at("wall_seconds"), limits.at("job_wall_seconds"),
                  limits.at("failed")};
   plan.retry = {sweep.at("retry").at("max"), sweep.at("retry").at("not_on").get<std::vector<std::string>>()};
+  const json& cache = sweep.at("cache");  // a boolean, before it had a ttl
+  plan.cache = cache.is_boolean() ? Cache{cache.get<bool>(), 0} : Cache{cache.at("use"), cache.at("ttl_seconds")};
   plan.priority = sweep.at("priority");
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none

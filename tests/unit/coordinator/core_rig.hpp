@@ -107,10 +107,14 @@ struct Rig {
   std::map<std::string, std::shared_ptr<const sweeps::Plan>> plans;  // by resolved text
   std::map<std::string, std::unique_ptr<FakeWorker>> workers;
   std::vector<std::string> released;  // artifacts
+  std::vector<ReadResults::Wanted> wanted;  // asked for, not read yet
+  bool reading = true;                // results are read as soon as they are wanted
+  bool lose_results = false;          // …and cannot be
   bool checking = true;               // invariants and replica after each step
 
  private:
   void deliver(const Step& step);
+  void read_wanted();
   Status apply_bytes(State& state, const std::string& bytes) const;
   Result<State> restored() const;
 };

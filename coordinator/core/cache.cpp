@@ -1,0 +1,240 @@
+#include "coordinator/core/cache.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "common/sha256.hpp"
+#include "coordinator/core/machine.hpp"
+
+namespace fathom::core {
+namespace {
+
+std::uint64_t from_hex(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + std::min<std::size_t>(text.size(), 16), value, 16);
+  return error == std::errc() && end == text.data() + text.size() ? value : 0;
+}
+
+// Never 0, which says that there is none.
+std::uint64_t short_hash(const std::string& text) {
+  return std::max<std::uint64_t>(1, from_hex(sha256_hex(text).substr(0, 16)));
+}
+
+// Timings are measured, not taken.
+bool has_result(const sweeps::Job& planned) { return planned.kind != sweeps::Kind::benchmark; }
+
+bool takes_results(const State& state, const Job& job) {
+  return state.sweep(job.sweep)->plan->cache.use && !job.fresh && has_result(state.planned(job));
+}
+
+// nullptr: not bound.
+const TaskBinding* binding_of(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const auto found = sweep.bindings.find(state.planned(job).task);
+  if (sweep.base_sha256.empty() || found == sweep.bindings.end() || found->second.data_sha256.empty()) return nullptr;
+  return &found->second;
+}
+
+bool is_young(const State& state, const Sweep& sweep, const Job& source) {
+  const std::int64_t ttl = sweep.plan->cache.ttl_seconds;
+  if (ttl == 0 || state.pinned.contains(source.number)) return true;
+  return state.wall_ms / 1000 - std::get<Succeeded>(source.state).mark.made_secs <= ttl;
+}
+
+// Somebody else asks for the same and has it or makes it, if model, data and inputs are the same.
+bool may_be_known(const State& state, const Job& job, std::uint64_t id) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const auto known = state.results.equal_range(id);
+  const auto makers = state.training.equal_range(id);
+  return std::any_of(known.first, known.second,
+                     [&](const auto& one) { return is_young(state, sweep, *state.job(one.second)); }) ||
+         std::any_of(makers.first, makers.second, [&](const auto& one) { return one.second != job.number; });
+}
+
+// A maker that has not said what it works with may make it.
+bool is_being_made(const State& state, const Job& job, std::uint64_t key) {
+  const auto makers = state.training.equal_range(cache_id(state.planned(job)));
+  return std::any_of(makers.first, makers.second, [&](const auto& one) {
+    const Job& maker = *state.job(one.second);
+    const std::uint64_t made = result_key(state, maker);
+    return maker.number != job.number && !maker.foreign && (made == key || made == 0);
+  });
+}
+
+bool stands_aside(State& state, const Job& job) {
+  if (!takes_results(state, job)) return false;
+  const std::uint64_t id = cache_id(state.planned(job));
+  if (id == 0 || !may_be_known(state, job, id)) return false;
+  if (binding_of(state, job) == nullptr) return true;
+  const std::uint64_t key = result_key(state, job);
+  if (key == 0) return false;
+  if (known_result(state, job, key) == nullptr) return is_being_made(state, job, key);
+  state.pending.recall.insert(job.number);
+  return true;
+}
+
+// Of two that make the same, the one that began later is taken back.
+void withdraw_known(State& state, const Job& job) {
+  const std::uint64_t key = job.foreign ? 0 : result_key(state, job);
+  if (key == 0) return;
+  const auto withdraw = [&](const Job& one) {
+    const Phase phase = phase_of(one);
+    const bool runs = phase == Phase::leased || phase == Phase::running;
+    if (runs && takes_results(state, one)) state.pending.withdraw.insert(one.number);
+  };
+  if (known_result(state, job, key) != nullptr) return withdraw(job);
+  const auto makers = state.training.equal_range(cache_id(state.planned(job)));
+  for (auto it = makers.first; it != makers.second; ++it) {
+    const Job& other = *state.job(it->second);
+    if (other.number == job.number || other.foreign || result_key(state, other) != key) continue;
+    withdraw(other.lease < job.lease ? job : other);
+  }
+}
+
+}  // namespace
+
+std::uint64_t cache_id(std::string_view id) { return from_hex(id); }
+std::uint64_t cache_id(const sweeps::Job& job) { return from_hex(job.id); }
+
+std::uint64_t tree_hash(std::vector<File> files) {
+  std::ranges::sort(files, {}, &File::path);
+  std::string text;
+  for (const File& file : files) ((text += file.path) += '\n') += file.sha256 + "\n";
+  return short_hash(text);
+}
+
+std::uint64_t result_key(const State& state, const Job& job) {
+  const sweeps::Job& planned = state.planned(job);
+  const TaskBinding* binding = binding_of(state, job);
+  if (binding == nullptr || !has_result(planned) || job.inputs.size() != planned.needs.size()) return 0;
+  std::string text = planned.id + "\n" + state.sweep(job.sweep)->base_sha256 + "\n" + binding->data_sha256;
+  for (std::size_t i = 0; i < job.inputs.size(); ++i) {
+    const Job& input = *state.job(job.inputs[i]);
+    const auto* done = std::get_if<Succeeded>(&input.state);
+    const auto* stopped = std::get_if<Stopped>(&input.state);
+    if (done == nullptr && stopped == nullptr) return 0;
+    const std::uint64_t tree = done != nullptr ? done->mark.tree : tree_hash(stopped->outcome.files);
+    text += "\n" + planned.needs[i].name + " " + std::to_string(tree);
+  }
+  return short_hash(text);
+}
+
+const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
+  if (key == 0 || !takes_results(state, job)) return nullptr;
+  const Job* best = nullptr;
+  const auto rank = [&](const Job& one) {
+    return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark.seq);
+  };
+  const auto known = state.results.equal_range(cache_id(state.planned(job)));
+  for (auto it = known.first; it != known.second; ++it) {
+    const Job& one = *state.job(it->second);
+    if (std::get<Succeeded>(one.state).mark.key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
+    if (best == nullptr || rank(*best) < rank(one)) best = &one;
+  }
+  return best;
+}
+
+void put_in_queue(const State& state, Sweep& sweep, const Job& job) {
+  auto& queue = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
+  queue.insert(queue.end(), job.index);  // where indexes rise: no search
+  ++sweep.bindings[state.planned(job).task].seekers;
+}
+
+void put_in(State& state, Sweep& sweep, const Job& job) {
+  if (stands_aside(state, job)) {
+    sweep.aside.insert(job.index);
+  } else {
+    put_in_queue(state, sweep, job);
+  }
+}
+
+void take_out(State& state, Sweep& sweep, const Job& job) {
+  state.pending.recall.erase(job.number);
+  if (sweep.aside.erase(job.index) != 0) return;
+  sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
+  --sweep.bindings[state.planned(job).task].seekers;
+}
+
+void begin_training(State& state, Sweep& sweep, const Job& job) {
+  const sweeps::Job& planned = state.planned(job);
+  state.training.emplace(cache_id(planned), job.number);
+  ++sweep.bindings[planned.task].seekers;
+}
+
+void stop_training(State& state, Sweep& sweep, const Job& job) {
+  const sweeps::Job& planned = state.planned(job);
+  const auto makers = state.training.equal_range(cache_id(planned));
+  state.training.erase(
+      std::find_if(makers.first, makers.second, [&](const auto& one) { return one.second == job.number; }));
+  --sweep.bindings[planned.task].seekers;
+  state.pending.withdraw.erase(job.number);
+}
+
+void know_result(State& state, const Job& job) {
+  const ResultMark& mark = std::get<Succeeded>(job.state).mark;
+  if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state.planned(job)), job.number);
+}
+
+void look_again(State& state, Sweep& sweep, const Job& job) {
+  if (phase_of(job) != Phase::ready) return;
+  take_out(state, sweep, job);
+  put_in(state, sweep, job);
+  settle_binding(state, sweep, job);
+}
+
+void bind(State& state, Job& job, const std::string& base_sha256, const std::string& data_sha256) {
+  Sweep& sweep = *state.sweep(job.sweep);
+  const std::string& task = state.planned(job).task;
+  TaskBinding& binding = sweep.bindings[task];
+  const bool bound = binding_of(state, job) != nullptr;
+  if (!base_sha256.empty() && !data_sha256.empty()) {
+    if (sweep.base_sha256.empty()) sweep.base_sha256 = base_sha256;
+    if (binding.data_sha256.empty() && base_sha256 == sweep.base_sha256) binding.data_sha256 = data_sha256;
+  }
+  job.foreign = base_sha256.empty() || base_sha256 != sweep.base_sha256 || data_sha256 != binding.data_sha256;
+  if (!bound && binding_of(state, job) != nullptr) {
+    std::vector<sweeps::JobIndex> waiting;
+    const auto collect = [&](const std::set<sweeps::JobIndex>& jobs) {
+      for (const sweeps::JobIndex index : jobs) {
+        if (sweep.plan->jobs[index].task == task) waiting.push_back(index);
+      }
+    };
+    collect(sweep.aside);
+    if (!state.results.empty()) collect(sweep.ready), collect(sweep.ready_alone);
+    for (const sweeps::JobIndex index : waiting)
+      look_again(state, sweep, *state.job(JobNumber(sweep.first.value() + index)));
+  }
+  withdraw_known(state, job);
+  tell_twins(state, job);
+}
+
+void settle_binding(State& state, Sweep& sweep, const Job& job) {
+  if (sweep.aside.empty() || binding_of(state, job) != nullptr) return;
+  const std::string& task = state.planned(job).task;
+  if (sweep.bindings[task].seekers != 0) return;
+  for (const sweeps::JobIndex index : sweep.aside) {
+    if (sweep.plan->jobs[index].task != task) continue;
+    sweep.aside.erase(index);
+    return put_in_queue(state, sweep, *state.job(JobNumber(sweep.first.value() + index)));
+  }
+}
+
+void seek_bindings(State& state, Sweep& sweep) {
+  const std::set<sweeps::JobIndex> aside = sweep.aside;  // settle_binding() takes from it
+  for (const sweeps::JobIndex index : aside)
+    settle_binding(state, sweep, *state.job(JobNumber(sweep.first.value() + index)));
+}
+
+void tell_twins(State& state, const Job& job) {
+  const std::string& id = state.planned(job).id;
+  for (const SweepNumber number : state.open_sweeps) {
+    Sweep& sweep = *state.sweep(number);
+    const bool waits = !(sweep.aside.empty() && sweep.ready.empty() && sweep.ready_alone.empty());
+    if (number == job.sweep || !waits || !sweep.plan->cache.use) continue;
+    const auto twin = sweep.by_id.find(id);
+    if (twin != sweep.by_id.end()) look_again(state, sweep, *state.job(JobNumber(sweep.first.value() + twin->second)));
+  }
+}
+
+}  // namespace fathom::core

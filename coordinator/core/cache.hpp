@@ -1,0 +1,56 @@
+// Results that are taken instead of made: no job is trained whose result another job has, or is making.
+//
+// A result is named by what was asked (the job's id) and what it was made from: the hashes of the base model and of the
+// task's data, as the first attempt of the sweep that starts says them (it binds the sweep), and of the final trees of
+// the job's inputs. Only a job that Succeeded has one: a Stopped job never ran its full budget.
+//
+// A Ready job that asks for what another one has or makes stands aside, in no queue:
+//  - the sweep is not bound yet: until one of its task's jobs has started; where all of them stand aside, the first
+//    goes on, and is withdrawn as soon as it has said the hashes and its result turns out to be known;
+//  - the result is known: until it was read from the log (ReadResults), then it Succeeds with it;
+//  - another sweep's job with a lease makes it: until that lease ends.
+// Why so: docs/decisions/0021. Thread: the core's strand. Failure: none. Everything but the first four functions is for
+// evolve() alone.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/core/state.hpp"
+
+namespace fathom::core {
+
+// What was asked, to look for: the first 8 bytes of the job's id. 0: the id is none.
+std::uint64_t cache_id(std::string_view id);
+std::uint64_t cache_id(const sweeps::Job& job);
+// Of the files' paths and hashes, in any order.
+std::uint64_t tree_hash(std::vector<File> files);
+// 0: it has none, or its sweep is not bound or its inputs are not chosen yet.
+std::uint64_t result_key(const State& state, const Job& job);
+// The job whose result `job` takes: young enough or pinned, the newest; nullptr: there is none, or its sweep takes
+// none.
+const Job* known_result(const State& state, const Job& job, std::uint64_t key);
+
+// A job that became Ready: aside or into its queue; and out again.
+void put_in(State& state, Sweep& sweep, const Job& job);
+void put_in_queue(const State& state, Sweep& sweep, const Job& job);
+void take_out(State& state, Sweep& sweep, const Job& job);
+// A job got a lease, and lost it.
+void begin_training(State& state, Sweep& sweep, const Job& job);
+void stop_training(State& state, Sweep& sweep, const Job& job);
+// It Succeeded.
+void know_result(State& state, const Job& job);
+// An attempt started and says what it works with.
+void bind(State& state, Job& job, const std::string& base_sha256, const std::string& data_sha256);
+// Where nobody is left who could bind the job's task: one of those aside goes on. After each move of a job.
+void settle_binding(State& state, Sweep& sweep, const Job& job);
+// …for every task of a new sweep.
+void seek_bindings(State& state, Sweep& sweep);
+// Jobs of other sweeps that ask for the same are looked at again.
+void tell_twins(State& state, const Job& job);
+// …one of them, if it is Ready.
+void look_again(State& state, Sweep& sweep, const Job& job);
+
+}  // namespace fathom::core

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Results that are taken: an equal sweep trains nothing, also after a kill of the coordinator; --no-cache and pin."""
+import json
+import subprocess
+import sys
+
+import noop_sweep
+from harness import BIN, Cluster, expect, run_tests, wait_until
+
+
+def fathom(cluster, *arguments, code=0):
+    command = [str(BIN / "fathom"), "--state", str(cluster.state), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=cluster.environment)
+    expect(done.returncode == code, f"{' '.join(command[3:])}: exit code {done.returncode}, not {code}: {done.stdout}{done.stderr}")
+    return done.stdout if code == 0 else done.stderr
+
+
+def sweep_of(cluster, sweep):
+    return cluster.api("GET", f"/api/v1/sweeps/{sweep}")
+
+
+def ended(cluster, sweep):
+    return wait_until(f"{sweep} ends", lambda: sweep_of(cluster, sweep)["state"] != "running", 120) and sweep_of(cluster, sweep)
+
+
+def trained(effects):
+    return sum(line.startswith("finish") for line in effects.read_text().splitlines())
+
+
+def an_equal_sweep_trains_nothing_also_after_a_kill():
+    with Cluster(environment={"FATHOM_NOOP_MS": "5"}) as cluster:
+        effects = cluster.folder / "effects"
+        cluster.environment["FATHOM_NOOP_EFFECTS"] = str(effects)
+        text = noop_sweep.sweep("first")
+        file = cluster.folder / "first.yaml"
+        file.write_text(text)
+        told = json.loads(fathom(cluster, "plan", file, "--json"))
+        expect(told["cache"]["known"] is None and told["cache"]["why"], f"a plan without a coordinator knows what is cached: {told['cache']}")
+        cluster.start_coordinator()
+        cluster.start_worker()
+        expect(json.loads(fathom(cluster, "plan", file, "--json"))["cache"]["known"] == 0, "a plan knows results that nobody made")
+        first = cluster.submit(text)["id"]
+        jobs = ended(cluster, first)["jobs"]
+        expect(trained(effects) == jobs, f"{trained(effects)} trainings of {jobs} jobs")
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        expect(f"{jobs} of {jobs} jobs have a result already" in fathom(cluster, "plan", file), "plan does not say what is cached")
+        second = cluster.submit(text)["id"]
+        told = ended(cluster, second)
+        expect(told["state"] == "succeeded" and told["reused"] == jobs, f"{told}")
+        expect(trained(effects) == jobs, f"{trained(effects) - jobs} jobs were trained again")
+
+        rows = {key: cluster.items(f"/api/v1/sweeps/{key}/results") for key in (first, second)}
+        expect(len(rows[first]) == len(rows[second]) > 0, "the second sweep has other results")
+        for a, b in zip(rows[first], rows[second]):
+            expect(not a["cached"] and b["cached"] and all(a[k] == b[k] for k in ("job", "value", "sha256", "epoch", "device")), f"{a}\n{b}")
+        job = cluster.items(f"/api/v1/sweeps/{second}/jobs")[0]
+        expect(job["cached"] and job["source"] == first and job["attempts"] == 0, f"{job}")
+        detail = cluster.api("GET", f"/api/v1/sweeps/{second}/jobs/{job['id']}")
+        expect(detail["files"] and "result of job" in detail["explain"], f"{detail}")
+        expect(cluster.api("GET", f"/api/v1/sweeps/{second}/jobs/{job['id']}/metrics")["series"], "no curves of the source")
+        expect(f"in sweep {first}" in fathom(cluster, "show", second, job["id"]), "show does not say where the result is from")
+        expect(f"{jobs} reused" in fathom(cluster, "show", second), "show does not count what was reused")
+        expect("identical" in fathom(cluster, "replay", second), "the log with results that were taken does not replay")
+        _, metrics = cluster.request("GET", "/metrics")
+        expect(f"fathom_results_reused_total {jobs}" in metrics.decode(), "/metrics does not count what was reused")
+        fathom(cluster, "collect", second, "--out", cluster.folder / "out")
+        tables = [(cluster.folder / "out" / name).read_text() for name in ("results.csv", "jobs.csv")]
+        expect(all(",true," in line for table in tables for line in table.splitlines()[1:]), "a table does not say cached")
+
+        # What is pinned is known by it; what may not be taken is trained.
+        expect("is pinned" in fathom(cluster, "pin", second, job["id"][:8]), "pin says nothing")
+        expect(cluster.api("GET", f"/api/v1/sweeps/{first}/jobs/{job['id']}")["pinned"], "a pin of what was taken is not the source's")
+        expect("is not pinned" in fathom(cluster, "unpin", first, job["id"]), "unpin says nothing")
+        file = cluster.folder / "again.yaml"
+        file.write_text(noop_sweep.sweep("again", stages=False))
+        again = json.loads(fathom(cluster, "submit", file, "--no-cache", "--json"))["id"]
+        told = ended(cluster, again)
+        expect(told["reused"] == 0 and trained(effects) == jobs + told["jobs"], f"{told}")
+
+
+def two_equal_sweeps_share_the_work():
+    with Cluster(environment={"FATHOM_NOOP_MS": "40"}) as cluster:
+        effects = cluster.folder / "effects"
+        cluster.environment["FATHOM_NOOP_EFFECTS"] = str(effects)
+        cluster.start_coordinator()
+        cluster.start_worker()
+        names = [cluster.submit(noop_sweep.sweep("twins"))["id"] for _ in range(2)]
+        told = [ended(cluster, name) for name in names]
+        expect(all(one["state"] == "succeeded" for one in told), f"{told}")
+        jobs = told[0]["jobs"]
+        expect(trained(effects) == jobs, f"{trained(effects)} trainings of {jobs} different jobs")
+        expect(sum(one["reused"] for one in told) == jobs, f"{[one['reused'] for one in told]} reused of {jobs}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_tests([an_equal_sweep_trains_nothing_also_after_a_kill, two_equal_sweeps_share_the_work]))
