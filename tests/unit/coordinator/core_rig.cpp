@@ -275,7 +275,7 @@ void Rig::restart() {
     core->restore(std::move(*state));
   }
   for (const auto& [uid, worker] : workers) worker->connected = false;
-  wanted.clear();  // the process that was to read them is gone
+  wanted.clear();                   // the process that was to read them is gone
   now.mono = TimePoint(Millis(5));  // another process, another origin
   give(Start{"test"});
 }

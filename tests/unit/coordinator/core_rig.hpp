@@ -106,11 +106,11 @@ struct Rig {
   std::vector<snapshot::Record> snapshot;                            // empty: none was taken
   std::map<std::string, std::shared_ptr<const sweeps::Plan>> plans;  // by resolved text
   std::map<std::string, std::unique_ptr<FakeWorker>> workers;
-  std::vector<std::string> released;  // artifacts
+  std::vector<std::string> released;        // artifacts
   std::vector<ReadResults::Wanted> wanted;  // asked for, not read yet
-  bool reading = true;                // results are read as soon as they are wanted
-  bool lose_results = false;          // …and cannot be
-  bool checking = true;               // invariants and replica after each step
+  bool reading = true;                      // results are read as soon as they are wanted
+  bool lose_results = false;                // …and cannot be
+  bool checking = true;                     // invariants and replica after each step
 
  private:
   void deliver(const Step& step);
