@@ -24,6 +24,8 @@ struct Parsed {
   SimulateOptions simulate;
   ImportOptions translate;
   ChangeOptions change;
+  ForkOptions fork;
+  ExtendOptions extend;
   CollectOptions collect;
   TokenOptions token;
   std::string sweep;
@@ -231,6 +233,25 @@ void add_sweeps(CLI::App& app, Parsed& p) {
   }
 }
 
+void add_forks(CLI::App& app, Parsed& p) {
+  auto* fork =
+      command(app, p, "fork", "Submit a sweep's file once more with changes; what stays the same is not trained again",
+              [&p] { return cli::fork(p.context, p.fork); });
+  auto* extend =
+      command(app, p, "extend", "Submit a sweep's file with more seeds or samples; what was trained is taken",
+              [&p] { return cli::extend(p.context, p.fork, p.extend); });
+  for (CLI::App* one : {fork, extend}) {
+    one->add_option("SWEEP", p.fork.sweep, "The sweep's name")->required();
+    one->add_option("--set", p.fork.set, "KEY=VALUE: replaces a key of its file; may be repeated")
+        ->allow_extra_args(false);
+    one->add_option("--name", p.fork.name, "The new sweep's name (default: the old one with a number)");
+  }
+  extend->add_option("--seeds", p.extend.seeds, "All seeds, such as 1..5 (those that were trained are taken)");
+  extend->add_option("--trials", p.extend.trials, "Draws of a random or sobol search; earlier ones stay");
+  extend->add_option("--samples", p.extend.samples, "PARAMETER=N: points of a range; those that stay are taken")
+      ->allow_extra_args(false);
+}
+
 int report(const Error& error) {
   std::fflush(stdout);
   fmt::print(stderr, "fathom: {}\n", error.message);
@@ -261,6 +282,7 @@ int run_app(int argc, char** argv, const std::string& version) {
   add_files(app, parsed);
   add_sweeps(app, parsed);
   add_operations(app, parsed);
+  add_forks(app, parsed);
   if (const int code = parse(app, argc, argv); code >= 0) return code;
   std::error_code error;
   parsed.context.version = version;

@@ -96,6 +96,20 @@ struct ChangeOptions {
 ExitCode change(const Context& context, const std::string& sweep, const ChangeOptions& options);
 // A new generation: without a job of all that failed and what was skipped for their sake, else of that one.
 ExitCode retry(const Context& context, const std::string& sweep, const std::string& job);
+struct ForkOptions {
+  std::string sweep;
+  std::vector<std::string> set;  // KEY=VALUE
+  std::string name;              // empty: the sweep's, made unique
+};
+// Submits the sweep's stored file with changes; results of what stays the same are taken.
+ExitCode fork(const Context& context, const ForkOptions& options);
+struct ExtendOptions {
+  std::string seeds;                 // as in a sweep file: "[1, 2, 3]", "1..5"
+  std::uint32_t trials = 0;          // 0: as before
+  std::vector<std::string> samples;  // PARAMETER=N
+};
+// …with more of what it has.
+ExitCode extend(const Context& context, const ForkOptions& options, const ExtendOptions& more);
 // A pinned result is taken whatever its age.
 ExitCode pin(const Context& context, const std::string& sweep, const std::string& job, bool pinned);
 // Without a sweep: the ends of the coordinator's and the worker's logs.

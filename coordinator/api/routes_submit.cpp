@@ -8,6 +8,7 @@
 #include "coordinator/api/http/problem.hpp"
 #include "coordinator/api/routes.hpp"
 #include "coordinator/store/read_model.hpp"
+#include "sweeps/file/merge.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::api {
@@ -117,7 +118,8 @@ void submit(Services& services, const Request& request, Respond respond) {
   }
   core::SubmitSweep command;
   command.resolved = canonical_json(parsed.sweep.resolved);
-  command.yaml = std::move(submission->yaml);
+  // What is kept makes the same jobs by itself: for collect, and for who forks the sweep.
+  command.yaml = sweeps::whole_file(submission->yaml, submission->options).yaml;
   command.name = std::move(submission->name);
   command.file = submission->options.file;
   command.idempotency_key = *key;

@@ -136,6 +136,16 @@ std::optional<Node> load(const std::string& yaml, const ParseOptions& options, R
   return node;
 }
 
+MergeResult whole_file(const std::string& text, const ParseOptions& options) {
+  if (options.set.empty()) return merge_includes(text, options);
+  MergeResult result;
+  Report report;
+  const auto node = load(text, options, report);
+  result.errors = report.take();
+  if (node && result.errors.empty()) result.yaml = write_yaml(*node);
+  return result;
+}
+
 MergeResult merge_includes(const std::string& text, const ParseOptions& options) {
   MergeResult result;
   Report report;

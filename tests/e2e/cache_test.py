@@ -93,5 +93,26 @@ def two_equal_sweeps_share_the_work():
         expect(sum(one["reused"] for one in told) == jobs, f"{[one['reused'] for one in told]} reused of {jobs}")
 
 
+def a_fork_trains_what_is_new():
+    with Cluster(environment={"FATHOM_NOOP_MS": "5"}) as cluster:
+        effects = cluster.folder / "effects"
+        cluster.environment["FATHOM_NOOP_EFFECTS"] = str(effects)
+        cluster.start_coordinator()
+        cluster.start_worker()
+        file = cluster.folder / "base.yaml"
+        file.write_text(noop_sweep.sweep("base", seeds=1, stages=False))
+        base = json.loads(fathom(cluster, "submit", file, "--set", "seeds=[4]", "--json"))["id"]
+        jobs = ended(cluster, base)["jobs"]
+        expect("more seeds" in fathom(cluster, "extend", "--help") and "nothing to extend" in fathom(cluster, "extend", base, code=1), "extend")
+        more = json.loads(fathom(cluster, "extend", base, "--seeds", "[4, 5]", "--json"))["id"]
+        told = ended(cluster, more)
+        expect(told["jobs"] == 2 * jobs and told["reused"] == jobs and more == f"{base}-2", f"{told}")
+        expect(trained(effects) == 2 * jobs, f"{trained(effects)} trainings")
+        other = json.loads(fathom(cluster, "fork", base, "--set", "train.batch=16", "--name", "other", "--json"))["id"]
+        told = ended(cluster, other)
+        expect(other == "other" and told["jobs"] == jobs and told["reused"] == 0, f"{told}")
+        expect("mistakes" in fathom(cluster, "fork", base, "--set", "train.batch=none", code=1), "a fork with a mistake was sent")
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests([an_equal_sweep_trains_nothing_also_after_a_kill, two_equal_sweeps_share_the_work]))
+    sys.exit(run_tests([an_equal_sweep_trains_nothing_also_after_a_kill, a_fork_trains_what_is_new, two_equal_sweeps_share_the_work]))
