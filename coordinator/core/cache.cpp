@@ -24,8 +24,14 @@ std::uint64_t short_hash(const std::string& text) {
 // Timings are measured, not taken.
 bool has_result(const sweeps::Job& planned) { return planned.kind != sweeps::Kind::benchmark; }
 
+// Settings that rest at rungs wait for the values of all: one that has ended without them would hold them up for ever.
+bool rests_at_rungs(const Sweep& sweep, const Job& job) {
+  return is_grouped(sweep, job) && sweep.groups[sweep.group_of[job.index]].stopper.pauses();
+}
+
 bool takes_results(const State& state, const Job& job) {
-  return state.sweep(job.sweep)->plan->cache.use && !job.fresh && has_result(state.planned(job));
+  const Sweep& sweep = *state.sweep(job.sweep);
+  return sweep.plan->cache.use && !job.fresh && has_result(state.planned(job)) && !rests_at_rungs(sweep, job);
 }
 
 // nullptr: not bound.
