@@ -28,8 +28,8 @@ def trained(effects):
 
 
 def an_equal_sweep_trains_nothing_also_after_a_kill():
-    with Cluster(environment={"FATHOM_NOOP_MS": "5"}) as cluster:
-        effects = cluster.folder / "effects"
+    with Cluster(environment={"FATHOM_NOOP_MS": "100"}) as cluster:
+        effects = cluster.folder / "effects"  # what trainers really did
         cluster.environment["FATHOM_NOOP_EFFECTS"] = str(effects)
         text = noop_sweep.sweep("first")
         file = cluster.folder / "first.yaml"
