@@ -31,7 +31,7 @@ def a_paused_sweep_stands_still_and_others_go_on():
         before = counts()
         cluster.kill("coordinator")
         cluster.start_coordinator()
-        other = cluster.submit(noop_sweep.sweep("other", tasks=("a",), seeds=1, stages=False))["id"]
+        other = cluster.submit(noop_sweep.sweep("other", tasks=("a",), rates=("5e-3",), seeds=1, stages=False))["id"]
         wait_until("the other sweep ends", lambda: cluster.api("GET", f"/api/v1/sweeps/{other}")["state"] == "succeeded", 60)
         expect(counts() == before, f"a paused sweep went on: {before}, then {counts()}")
         waits = next(job for job in cluster.items(f"/api/v1/sweeps/{first}/jobs") if job["state"] == "ready")

@@ -12,8 +12,7 @@ RATES = ("1e-4", "3e-4", "1e-3", "3e-3", "1e-2", "3e-2")
 def stopping(name, method="asha"):
     text = noop_sweep.sweep(name, rates=RATES, seeds=1, epochs=9)
     text = text.replace("specialized: [2]}}", "specialized: [2]}, stop: {method: " + method + ", eta: 3}}")
-    return text + "cache: false
-"  # each sweep is to be trained, whatever others did
+    return text + "cache: false\n"  # each sweep is to be trained, whatever others did
 
 
 def replay(state, sweep, code):
