@@ -157,6 +157,24 @@ TEST_F(CoreCache, ValuesAtRungsComeWithTheResult) {
   EXPECT_EQ(rig.phase(1), Phase::stopping);
 }
 
+TEST_F(CoreCache, AStageThatRestsAtRungsTakesNothing) {
+  Planner make;
+  make.plan.cache.use = true;
+  make.stage("adapter", Kind::adapter);
+  make.adapter("mr", 0.1), make.adapter("mr", 0.2);
+  rig.submit(asked(make.plan));
+  finish_all(worker);
+  sweeps::StopRule rule;
+  rule.promote = true;
+  rule.max = 9;
+  make.plan.stages.back().stop = rule;
+  rig.submit(asked(make.plan));
+  EXPECT_EQ(worker.held.size(), 2u);
+  for (const JobNumber job : worker.jobs()) worker.started(job);
+  EXPECT_EQ(worker.held.size(), 2u);
+  EXPECT_EQ(reused(), 0u);
+}
+
 TEST_F(CoreCache, ASecondSweepWaitsForWhatTheFirstIsMaking) {
   rig.submit(pipeline(2));
   const JobNumber a = rig.number(0), b = rig.number(1);
