@@ -11,7 +11,7 @@ bool ended_without_result(Phase phase) {
 }
 
 // It has come to a rung at which its setting has no verdict yet, and there is one above.
-bool rests(const Sweep& sweep, const Job& job) {
+bool rests(const State& state, const Sweep& sweep, const Job& job) {
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   if (!group.stopper.pauses()) return false;
   const sweeps::JobIndex first = sweep.setting_of[job.index];
@@ -19,7 +19,12 @@ bool rests(const Sweep& sweep, const Job& job) {
   // Of a setting that lost a seed there is no mean: it is judged no more, and what is left of it runs to its end.
   if (setting.stopped || group.stopper.withdrawn(first)) return false;
   const std::size_t cleared = setting.judged - (setting.waiting ? 1 : 0);
-  return job.rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
+  // Nor is there one where a seed ended before it came as far (train.patience, a result of before).
+  const bool in_vain = std::ranges::any_of(setting.jobs, [&](sweeps::JobIndex index) {
+    const Job& seed = state.jobs[sweep.first.value() - 1 + index];
+    return is_terminal(phase_of(seed)) && seed.rung_values.size() <= cleared;
+  });
+  return !in_vain && job.rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
 }
 
 }  // namespace
@@ -63,7 +68,7 @@ void mark_pause(State& state, const Sweep& sweep, const Job& job) {
   const auto mark = [&](std::set<JobNumber>& marked, bool due) {
     due ? static_cast<void>(marked.insert(job.number)) : static_cast<void>(marked.erase(job.number));
   };
-  const bool resting = rests(sweep, job);
+  const bool resting = rests(state, sweep, job);
   mark(state.pending.pause, resting && next(phase, Move::wish_pause));
   mark(state.pending.resume, !resting && phase == Phase::paused && !setting.stopped);
 }

@@ -143,6 +143,17 @@ TEST_F(CorePausing, WhatIsLeftOfASettingThatLostASeedRunsToItsEnd) {
   EXPECT_EQ(rig.phase(0), Phase::succeeded);
 }
 
+TEST_F(CorePausing, ASeedThatSucceededBeforeTheRungIsNotWaitedFor) {
+  begin(settings(3, false, 2), 6);
+  run(0, 0.9);
+  ASSERT_EQ(rig.phase(0), Phase::paused);
+  worker->finish(rig.number(1), 0.8);  // train.patience
+  EXPECT_EQ(rig.phase(0), Phase::leased);
+  work_off([](sweeps::JobIndex i) { return 0.1 * i; });
+  EXPECT_EQ(rig.phase(0), Phase::succeeded);
+  EXPECT_EQ(rig.sweep().outcome, "succeeded");
+}
+
 TEST_F(CorePausing, APausedJobIsCancelledAtOnceAloneAndWithItsSweep) {
   begin(settings(4, true), 2);
   run(0, 0.5), run(1, 0.6);
