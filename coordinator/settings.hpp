@@ -28,6 +28,12 @@ struct Settings {
   Bytes disk_reserve{64U << 20};
   std::uint32_t snapshot_every = 50000;
 
+  bool notify_private = false;
+  std::vector<std::string> notify_variables{"HOOK_URL", "HOOK_SECRET"};
+  std::string notify_ca;
+  Millis notify_pause{1000};
+  Millis notify_give_up{24LL * 3600 * 1000};
+
   std::string log_level = "info";
   std::string log_format = "logfmt";
   std::string log_file;
@@ -72,6 +78,18 @@ inline void bind(Config& config, Settings& settings) {
   config.bind("limits.disk_reserve", settings.disk_reserve,
               "New sweeps are refused when the disk has less free than this, so that running jobs can end.",
               {.min = 0});
+  config.bind("notify.private", settings.notify_private,
+              "Whether webhooks of sweeps may be on this machine or in a private network. Who submits a sweep chooses "
+              "where its messages go: say true where you trust them with what this machine can reach.");
+  config.bind("notify.variables", settings.notify_variables,
+              "Variables of the coordinator's environment that sweeps may name as ${env:NAME}.");
+  config.bind("notify.ca", settings.notify_ca,
+              "File with one more CA (PEM) that webhooks' certificates may be of. Empty: the system's alone.");
+  config.bind("notify.pause", settings.notify_pause,
+              "Pause after a message that was not taken; doubled with each try, up to five minutes.",
+              {.min = 10, .max = 300e3});
+  config.bind("notify.give_up", settings.notify_give_up, "A message that was not taken for so long is given up.",
+              {.min = 1000, .max = 30.0 * 86400e3});
   config.bind("log.level", settings.log_level, "trace, debug, info, warn or error.",
               {.choices = {"trace", "debug", "info", "warn", "error"}});
   config.bind("log.format", settings.log_format, "logfmt, or json: one object a line.",

@@ -106,6 +106,13 @@ struct Cache {
   bool use = true;
   std::int64_t ttl_seconds = 0;  // 0: of any age
 };
+// Whom to tell about the sweep. `webhook` and `secret` as in the file: a reference `${env:NAME}` is only followed where
+// the message is sent.
+struct Hook {
+  std::vector<std::string> on;  // done | failed | cancelled | job_failed
+  std::string webhook;
+  std::string secret;  // empty: messages are not signed
+};
 
 struct Plan {
   std::string name;
@@ -115,9 +122,10 @@ struct Plan {
   Limits limits;
   Retry retry;
   Cache cache;
-  std::uint32_t priority = 50;     // 0..100, higher runs first
-  std::uint32_t weight = 1;        // 1..1000, of its share beside sweeps of its priority
-  std::uint32_t ranks = 1;         // processes that train a job together
+  std::uint32_t priority = 50;  // 0..100, higher runs first
+  std::uint32_t weight = 1;     // 1..1000, of its share beside sweeps of its priority
+  std::uint32_t ranks = 1;      // processes that train a job together
+  std::vector<Hook> notify;
   std::vector<std::string> notes;  // warnings for a person: groups smaller than eta, prunes that make no job, …
 };
 

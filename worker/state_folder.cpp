@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "common/files.hpp"
+#include "common/leftover.hpp"
 #include "common/net/secrets.hpp"
 
 namespace fathom::worker {
@@ -22,17 +23,19 @@ std::string trimmed(std::string text) {
   return text;
 }
 
-// A folder is ours when it has our VERSION, or nothing at all but a lock: never write into somebody's own files.
+// A folder is ours when it has our VERSION, or nothing at all but a lock and what a first start left that was killed
+// while it wrote that: never write into somebody's own files.
 Status check_version(const fs::path& folder) {
   const auto text = read_file((folder / "VERSION").string(), 4096);
   if (!text) {
     if (text.error().code != Errc::not_found) return text.error();
     for (const auto& entry : fs::directory_iterator(folder)) {
-      if (entry.path().filename() == "lock") continue;
+      const std::string name = entry.path().filename().string();
+      if (name == "lock" || is_leftover_of(name, "VERSION")) continue;
       return Error{Errc::already_exists,
                    fmt::format("{} is not empty and no state folder of fathom-worker (it has {} but no VERSION); give "
                                "another folder with --state",
-                               folder.string(), entry.path().filename().string())};
+                               folder.string(), name)};
     }
     return write_file_atomic((folder / "VERSION").string(), std::string(kVersion) + "\n");
   }

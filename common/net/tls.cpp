@@ -115,6 +115,20 @@ Result<TlsContext> client_context(const Trust& trust, const std::string& alpn) {
   return TlsContext(pinned, &context);
 }
 
+Result<TlsContext> public_client_context(const std::string& more_ca_file) {
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_client);
+  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  FATHOM_TRY(offer(*context, kAlpnHttp));
+  context->set_verify_mode(ssl::verify_peer);
+  boost::system::error_code error;
+  context->set_default_verify_paths(error);  // a machine without any: then only the file below
+  if (!more_ca_file.empty()) {
+    FATHOM_ASSIGN(const X509Ptr ca, read_certificate(more_ca_file));
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context->native_handle()), ca.get());
+  }
+  return TlsContext(context);
+}
+
 void expect_host(ssl_st* ssl, const std::string& host) {
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
   if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return;

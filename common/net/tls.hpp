@@ -36,6 +36,10 @@ struct Trust {
 // corrupt for the CA file.
 Result<TlsContext> client_context(const Trust& trust, const std::string& alpn);
 
+// For servers of others: believes what the system believes and, where it is not empty, the CA of `more_ca_file` (PEM).
+// TLS 1.2 at least. not_found or corrupt for that file.
+Result<TlsContext> public_client_context(const std::string& more_ca_file);
+
 // Makes `ssl` accept only a certificate for `host` (a DNS name or an IP address) and ask for it by SNI. For contexts
 // that trust a file; a pinned CA signs nothing but its own coordinator.
 void expect_host(ssl_st* ssl, const std::string& host);

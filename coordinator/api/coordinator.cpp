@@ -22,6 +22,7 @@
 #include "coordinator/api/worker_registry.hpp"
 #include "coordinator/api/worker_session.hpp"
 #include "coordinator/artifacts/artifact_store.hpp"
+#include "coordinator/notify/notifier.hpp"
 #include "coordinator/store/log_store.hpp"
 #include "coordinator/store/metric_store.hpp"
 #include "coordinator/store/read_model.hpp"
@@ -52,6 +53,7 @@ class Coordinator::Impl {
     folder_.emplace(std::move(folder));
     FATHOM_ASSIGN(const net::Endpoint at, net::parse_endpoint(settings_.listen));
     FATHOM_TRY(open_stores());
+    FATHOM_TRY(open_notifier());
     open_read_side();
     make_services(at);
     // The port before the log: a coordinator that cannot serve opens no new epoch. Nobody is answered before run().
@@ -76,6 +78,7 @@ class Coordinator::Impl {
     for (asio::io_context* io : {&core_io_, &pool_io_, &io_}) io->stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+    notifier_.reset();
     snapshotting_ = false;
     snapshotter_.reset();
   }
@@ -112,6 +115,21 @@ class Coordinator::Impl {
     logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
     FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
     FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_));
+    return success();
+  }
+
+  Status open_notifier() {
+    FATHOM_ASSIGN(auto sender, notify::WebhookSender::open({settings_.notify_private, settings_.notify_ca}));
+    notify::Notifier::Options options;
+    options.any_address = settings_.notify_private;
+    options.variables = settings_.notify_variables;
+    options.first_pause = settings_.notify_pause;
+    options.give_up = settings_.notify_give_up;
+    const auto settle = [this](std::uint64_t notice, bool delivered, const std::string& why) {
+      telemetry_.notified(delivered);
+      runtime_->apply(core::SettleNotice{notice, delivered, why}, {});
+    };
+    notifier_.emplace(std::move(options), std::move(sender), clock_, settle);
     return success();
   }
 
@@ -166,6 +184,7 @@ class Coordinator::Impl {
     };
     hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
     hooks.background = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
+    hooks.notice = [this](const core::SendNotice& notice) { notifier_->send(notice); };
     hooks.tick = [this](const core::State& state) {
       const auto in_use = [&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); };
       keeper_->remove_due(in_use);
@@ -223,7 +242,7 @@ class Coordinator::Impl {
     auth_.emplace(*tokens_, hosts, clock_);
     services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, *tokens_,
                                *registry_, hub_, telemetry_, pool, http_sessions_, version_, settings_.jobs,
-                               folder_->inner("")});
+                               folder_->inner(""), *notifier_});
     router_ = std::make_shared<Router>(*auth_, make_routes(*services_), clock_, pool, router_hooks());
     workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_, *registry_,
                                     worker_failures_, [this](const AuditEntry& entry) { audit_->write(entry); },
@@ -301,6 +320,7 @@ class Coordinator::Impl {
   std::optional<ArtifactKeeper> keeper_;
   std::atomic<std::uint64_t> durable_{0};  // seq of the last event that is
   std::optional<Runtime> runtime_;
+  std::optional<notify::Notifier> notifier_;
   std::unique_ptr<store::EventStore> events_;
   std::optional<store::LogStore> logs_;
   std::unique_ptr<store::MetricStore> metrics_;

@@ -21,6 +21,10 @@ class MetricStore;
 class ReadModel;
 }  // namespace fathom::store
 
+namespace fathom::notify {
+class Notifier;
+}
+
 namespace fathom::api {
 
 class EventHub;
@@ -44,6 +48,7 @@ struct Services {
   std::string version;
   std::uint32_t max_jobs = 100'000;  // of one sweep
   std::string scratch;               // folder for files that live as long as one answer
+  const notify::Notifier& notifier;
 };
 
 // Everything, in the order of docs/protocol.md.

@@ -7,6 +7,7 @@
 #include "common/canonical_json.hpp"
 #include "coordinator/api/http/problem.hpp"
 #include "coordinator/api/routes.hpp"
+#include "coordinator/notify/notifier.hpp"
 #include "coordinator/store/read_model.hpp"
 #include "sweeps/file/merge.hpp"
 #include "sweeps/sweep.hpp"
@@ -116,6 +117,8 @@ void submit(Services& services, const Request& request, Respond respond) {
                                     " jobs; this coordinator takes at most " + std::to_string(services.max_jobs) +
                                     " (limits.jobs)"));
   }
+  if (const auto hooks = services.notifier.check(plan->notify); !hooks)
+    return respond(problem(422, hooks.error().message));
   core::SubmitSweep command;
   command.resolved = canonical_json(parsed.sweep.resolved);
   // What is kept makes the same jobs by itself: for collect, and for who forks the sweep.

@@ -109,6 +109,7 @@ Gauges measure(Services& services, const core::State& state) {
   gauges.connected = services.runtime.connected().size();
   gauges.leases = state.leases.size();
   gauges.stragglers = services.runtime.stragglers().size();
+  gauges.notices = state.notices.size();
   gauges.sweeps_open = state.open_sweeps.size();
   gauges.epoch = state.epoch;
   gauges.artifact_bytes = services.artifacts.total_bytes();

@@ -152,6 +152,10 @@ void Runtime::deliver(const core::Effect& effect) {
   if (const auto* released = std::get_if<core::ReleaseArtifact>(&effect))
     return hooks_.release_artifact(released->sha256);
   if (const auto* wanted = std::get_if<core::ReadResults>(&effect)) return read_results(*wanted);
+  if (const auto* notice = std::get_if<core::SendNotice>(&effect)) {
+    if (hooks_.notice) hooks_.notice(*notice);
+    return;
+  }
   const auto worker_of = [](const auto& one) {
     if constexpr (requires { one.worker; }) return one.worker;
     return WorkerNumber{};

@@ -61,7 +61,8 @@ class Runtime {
     std::function<void(std::uint64_t)> durable;      // events up to this seq are durable
     std::function<void(const event::Event&)> event;  // every event, replayed and new, before it is durable
     std::function<void(const std::string&)> release_artifact;
-    std::function<void(const core::State&)> tick;  // a few times a second
+    std::function<void(const core::SendNotice&)> notice;  // a message for a webhook
+    std::function<void(const core::State&)> tick;         // a few times a second
     // Runs what waits for the disk elsewhere; empty: on the strand.
     std::function<void(std::function<void()>)> background;
   };

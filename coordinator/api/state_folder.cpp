@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "common/files.hpp"
+#include "common/leftover.hpp"
 #include "common/net/secrets.hpp"
 
 namespace fathom::api {
@@ -64,6 +65,7 @@ Status StateFolder::check_version() const {
   for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
     const std::string name = entry.path().filename();
     if (name == "worker" || name == "coordinator" || name.starts_with("up")) continue;
+    if (is_leftover_of(name, "VERSION")) continue;  // of a first start that was killed
     return Error{Errc::already_exists, path_ + " is no state folder of Fathom (it holds " + name +
                                            " and no VERSION); name an empty or new one with --state"};
   }

@@ -66,6 +66,12 @@ struct PinResult {
   JobNumber job;
   bool pinned = true;
 };
+// A message to a webhook was taken, or is given up. One that is not open: success without an event.
+struct SettleNotice {
+  std::uint64_t notice = 0;
+  bool delivered = false;
+  std::string why{};
+};
 struct CancelJob {
   JobNumber job;
   std::string cause = "cancelled by a person";
@@ -155,8 +161,9 @@ struct ResultsRead {
 // often does no harm.
 struct Tick {};
 
-using Command = std::variant<Start, SubmitSweep, CancelSweep, ChangeSweep, RetrySweep, RerunJob, PinResult, CancelJob,
-                             WorkerHello, WorkerGone, Heartbeat, ItemReceived, ResultsRead, Tick>;
+using Command =
+    std::variant<Start, SubmitSweep, CancelSweep, ChangeSweep, RetrySweep, RerunJob, PinResult, SettleNotice, CancelJob,
+                 WorkerHello, WorkerGone, Heartbeat, ItemReceived, ResultsRead, Tick>;
 
 // Answers, to be given when the step is durable.
 struct Submitted {

@@ -46,6 +46,7 @@ Decision decide(const State& state, const Command& command, const Due& due, cons
     Decision operator()(const RetrySweep& c) const { return decide_retry(context, c); }
     Decision operator()(const RerunJob& c) const { return decide_rerun(context, c); }
     Decision operator()(const PinResult& c) const { return decide_pin(context, c); }
+    Decision operator()(const SettleNotice& c) const { return decide_settle(context, c); }
     Decision operator()(const CancelJob& c) const { return decide_cancel(context, c); }
     Decision operator()(const WorkerHello& c) const { return decide_hello(context, c); }
     Decision operator()(const WorkerGone& c) const { return decide_gone(context, c); }

@@ -1,4 +1,4 @@
-// Operations on a sweep that runs: pause, resume, other limits and priority.
+// Operations on a sweep that runs: pause, resume, other limits and priority; and the end of its messages.
 #include "coordinator/core/deciders.hpp"
 
 namespace fathom::core {
@@ -41,6 +41,16 @@ Decision decide_change(const Context& context, const ChangeSweep& command) {
   if (change.ByteSizeLong() == 0) return decision;
   change.set_sweep(sweep->number.value());
   *decision.events.emplace_back().mutable_sweep_changed() = std::move(change);
+  return decision;
+}
+
+Decision decide_settle(const Context& context, const SettleNotice& command) {
+  Decision decision;
+  if (!context.state.notices.contains(command.notice)) return decision;
+  auto* event = decision.events.emplace_back().mutable_notice_settled();
+  event->set_notice(command.notice);
+  event->set_delivered(command.delivered);
+  event->set_why(command.why);
   return decision;
 }
 

@@ -22,6 +22,7 @@ Decision decide_cancel(const Context& context, const CancelJob& command);
 Decision decide_due(const Context& context, const Due& due);
 // decide_change.cpp
 Decision decide_change(const Context& context, const ChangeSweep& command);
+Decision decide_settle(const Context& context, const SettleNotice& command);
 // decide_reopen.cpp
 Decision decide_retry(const Context& context, const RetrySweep& command);
 Decision decide_rerun(const Context& context, const RerunJob& command);

@@ -140,7 +140,9 @@ std::string digest(const State& state) {
   for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.devices, lease.alone);
   std::vector<std::pair<std::string, std::uint32_t>> uses(state.checkpoint_uses.begin(), state.checkpoint_uses.end());
   std::ranges::sort(uses);  // a hash map has no order of its own
-  to(uses, state.free.all);
+  to(uses, state.free.all, state.next_notice);
+  for (const auto& [number, notice] : state.notices)
+    to(number, notice.seq, notice.sweep, notice.job, notice.what, notice.hook, notice.wall_ms);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
   to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
   to(state.pending.pause, state.pending.resume);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coordinator/core/types.hpp"
+#include "sweeps/plan.hpp"
 
 namespace fathom::core {
 
@@ -51,6 +52,13 @@ struct ReadResults {
   std::vector<Wanted> wanted;
 };
 
-using Effect = std::variant<SendAssign, SendStop, SendAck, ReleaseArtifact, ReadResults>;
+// To a webhook of the sweep file. Answered by a SettleNotice, however long that takes.
+struct SendNotice {
+  std::uint64_t notice = 0;
+  sweeps::Hook hook;
+  std::string body;  // JSON, docs/notifications.md
+};
+
+using Effect = std::variant<SendAssign, SendStop, SendAck, ReleaseArtifact, ReadResults, SendNotice>;
 
 }  // namespace fathom::core

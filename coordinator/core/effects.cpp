@@ -5,6 +5,7 @@
 #include "common/canonical_json.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/notices.hpp"
 
 namespace fathom::core {
 namespace {
@@ -134,6 +135,9 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
     default:
       break;
   }
+  // After a start nobody knows which of the open ones were taken: all are sent again.
+  const bool starts = event.has_coordinator_started();
+  for (SendNotice& notice : notices_of(after, starts ? 0 : event.seq())) out.emplace_back(std::move(notice));
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/notices.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::core {
@@ -81,6 +82,7 @@ Status on(State& state, const event::SweepEnded& event, At at) {
   sweep->ended_ms = at.wall_ms;
   state.open_sweeps.erase(sweep->number);
   mark_sweep(state, *sweep);
+  note(state, *sweep, sweep->outcome == "succeeded" ? "done" : sweep->outcome, JobNumber(), at);
   return success();
 }
 
@@ -215,6 +217,8 @@ Status apply_to_sweeps(State& state, const event::Event& event, At at, PlanPtr p
       return on(state, event.worker_fit(), at);
     case event::Event::kDeviceStruck:
       return on(state, event.device_struck(), at);
+    case event::Event::kNoticeSettled:
+      return on(state, event.notice_settled(), at);
     case event::Event::kLogRepaired:
       return on(state, event.log_repaired(), at);
     default:
@@ -276,6 +280,18 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
   }
 }
 
+// The first job of a sweep that failed for good, since its begin or since a retry.
+void note_failure(State& state, const event::Event& event) {
+  const Job* job = state.job(JobNumber(event.job()));
+  if (job == nullptr) return;
+  const Phase phase = phase_of(*job);
+  if (phase != Phase::failed && phase != Phase::diverged) return;
+  const Sweep& sweep = *state.sweep(job->sweep);
+  const auto count = [&](Phase of) { return sweep.counts[static_cast<std::size_t>(of)]; };
+  if (count(Phase::failed) + count(Phase::diverged) == 1 && !event.has_late_item())
+    note(state, sweep, "job_failed", job->number, {event.wall_ms()});
+}
+
 }  // namespace
 
 Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
@@ -304,6 +320,7 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
     const Errc code = status.error().code == Errc::unsupported ? Errc::unsupported : Errc::corrupt;
     return Error{code, where + status.error().message};
   }
+  note_failure(state, event);
   state.seq = event.seq();
   if (event.has_sweep_submitted()) state.sweeps.back().submitted_seq = event.seq();
   // A replay by a version with another table would go another way here and is stopped.

@@ -16,7 +16,7 @@
 
 namespace fathom::core {
 
-inline constexpr std::uint32_t kSnapshotVersion = 5;
+inline constexpr std::uint32_t kSnapshotVersion = 6;
 
 // Everything but the head's log and program, which the caller fills in through `head`, and final files.
 using RecordSink = std::function<Status(const snapshot::Record&)>;

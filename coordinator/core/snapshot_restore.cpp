@@ -147,6 +147,11 @@ Status Restorer::take_head(const snapshot::Head& head) {
   state_.grants = head.grants(), state_.wall_ms = head.wall_ms();
   for (const std::uint64_t job : head.pinned()) state_.pinned.emplace(job);
   for (const snapshot::ShareClock& clock : head.clocks()) state_.share_clock.emplace(clock.priority(), clock.turn());
+  state_.next_notice = head.next_notice();
+  for (const snapshot::Notice& in : head.notices()) {
+    state_.notices.emplace(in.number(), Notice{in.seq(), SweepNumber(in.sweep()), JobNumber(in.job()), in.what(),
+                                               in.hook(), in.wall_ms()});
+  }
   return success();
 }
 
@@ -256,6 +261,10 @@ void Restorer::take_pending(const snapshot::Pending& in) {
 }
 
 Result<State> Restorer::finish() {
+  for (const auto& [number, notice] : state_.notices) {
+    const Sweep* sweep = state_.sweep(notice.sweep);
+    if (sweep == nullptr || notice.hook >= sweep->plan->notify.size()) return damaged("a message of no sweep");
+  }
   if (digest_.empty() || !pending_ || jobs_ != state_.jobs.size() || jobs_ != head_.jobs())
     return damaged("it is not whole");
   for (const Worker& worker : state_.workers) index_worker(state_, worker);

@@ -155,6 +155,12 @@ void put(const Pending& pending, snapshot::Pending& out) {
   for (const JobNumber job : pending.recall) out.add_recall(job.value());
 }
 
+void put(std::uint64_t number, const Notice& notice, snapshot::Notice& out) {
+  out.set_number(number), out.set_seq(notice.seq), out.set_sweep(notice.sweep.value());
+  out.set_job(notice.job.value()), out.set_what(notice.what), out.set_hook(notice.hook);
+  out.set_wall_ms(notice.wall_ms);
+}
+
 Status save_jobs(const State& state, const RecordSink& sink) {
   for (std::size_t i = 0; i < state.jobs.size();) {
     snapshot::Record record;
@@ -182,6 +188,8 @@ Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
     snapshot::ShareClock& clock = *head.add_clocks();
     clock.set_priority(priority), clock.set_turn(turn);
   }
+  head.set_next_notice(state.next_notice);
+  for (const auto& [number, notice] : state.notices) put(number, notice, *head.add_notices());
   snapshot::Record record;
   *record.mutable_head() = std::move(head);
   FATHOM_TRY(sink(record));

@@ -132,6 +132,16 @@ struct FreeDevices {
   std::map<std::string, std::set<FreeDevice>> warm;
 };
 
+// A message that a webhook is to get: kept until it was taken or is given up, so that no crash loses it.
+struct Notice {
+  std::uint64_t seq = 0;  // of the event that it is about
+  SweepNumber sweep;
+  JobNumber job;           // 0: about the whole sweep
+  std::string what;        // done | failed | cancelled | job_failed
+  std::uint32_t hook = 0;  // index into Plan::notify
+  std::int64_t wall_ms = 0;
+};
+
 // What evolve() leaves for follow_up() to decide, by events of the same step. Only what an event will follow for.
 struct Pending {
   std::set<JobNumber> resolve;                               // Blocked, and everything its needs look at has ended
@@ -163,6 +173,8 @@ struct State {
       results;  // by cache_id(): Succeeded, with a result that others take
   std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
   std::set<JobNumber> pinned;                                  // their results have no age
+  std::map<std::uint64_t, Notice> notices;                     // open ones, by number
+  std::uint64_t next_notice = 1;
   FreeDevices free;
   Pending pending;
 

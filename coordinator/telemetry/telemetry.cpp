@@ -59,6 +59,8 @@ struct Telemetry::Families {
   Counter& points = counter(registry, "fathom_metric_points_received_total", "Metric points of workers.").Add({});
   Counter& assigned = counter(registry, "fathom_jobs_assigned_total", "Assignments sent to workers.").Add({});
   Counter& refused = counter(registry, "fathom_workers_refused_total", "Hellos that were refused.").Add({});
+  Family<Counter>& notified =
+      counter(registry, "fathom_notifications_total", "Messages to webhooks, by what became of them.");
   Family<Counter>& requests = counter(registry, "fathom_http_requests_total", "Answered HTTP requests.");
   Family<Histogram>& latency =
       histogram(registry, "fathom_http_request_seconds", "From a request's last byte to its answer.");
@@ -69,6 +71,8 @@ struct Telemetry::Families {
   Gauge& stragglers = gauge(registry, "fathom_stragglers", "Jobs that are slow beside their peers.").Add({});
   Gauge& sweeps = gauge(registry, "fathom_sweeps_open", "Sweeps that have not ended.").Add({});
   Gauge& artifacts = gauge(registry, "fathom_artifact_bytes", "Bytes of committed artifacts.").Add({});
+  Gauge& notices =
+      gauge(registry, "fathom_notifications_open", "Messages that no webhook has taken yet.").Add({});
   Gauge& epoch = gauge(registry, "fathom_coordinator_epoch", "Starts of this coordinator.").Add({});
   Gauge& sessions = gauge(registry, "fathom_http_sessions", "Open HTTP connections.").Add({});
   Gauge& streams = gauge(registry, "fathom_event_streams", "Open event streams.").Add({});
@@ -90,6 +94,9 @@ void Telemetry::items(std::size_t count) { families_->items.Increment(static_cas
 void Telemetry::points(std::size_t count) { families_->points.Increment(static_cast<double>(count)); }
 void Telemetry::assigned() { families_->assigned.Increment(); }
 void Telemetry::refused() { families_->refused.Increment(); }
+void Telemetry::notified(bool delivered) {
+  families_->notified.Add({{"result", delivered ? "delivered" : "given_up"}}).Increment();
+}
 
 void Telemetry::http(const std::string& method, const std::string& route, int status, double seconds) {
   families_->requests.Add({{"method", method}, {"route", route}, {"status", std::to_string(status)}}).Increment();
@@ -106,6 +113,7 @@ std::string Telemetry::text(const Gauges& gauges) {
   families_->stragglers.Set(static_cast<double>(gauges.stragglers));
   families_->sweeps.Set(static_cast<double>(gauges.sweeps_open));
   families_->artifacts.Set(static_cast<double>(gauges.artifact_bytes));
+  families_->notices.Set(static_cast<double>(gauges.notices));
   families_->epoch.Set(static_cast<double>(gauges.epoch));
   families_->sessions.Set(static_cast<double>(gauges.http_sessions));
   families_->streams.Set(static_cast<double>(gauges.event_streams));

@@ -21,6 +21,7 @@ struct Gauges {
   std::uint64_t stragglers = 0;
   std::uint64_t sweeps_open = 0;
   std::uint64_t artifact_bytes = 0;
+  std::uint64_t notices = 0;  // messages to webhooks that are not settled
   std::uint64_t epoch = 0;
   std::uint64_t http_sessions = 0;
   std::uint64_t event_streams = 0;
@@ -41,7 +42,8 @@ class Telemetry {
   void items(std::size_t count);
   void points(std::size_t count);
   void assigned();
-  void refused();  // a worker's hello
+  void refused();                 // a worker's hello
+  void notified(bool delivered);  // a message to a webhook: taken, or given up
   // `route` is the pattern, so that the number of series does not grow with the number of jobs.
   void http(const std::string& method, const std::string& route, int status, double seconds);
 

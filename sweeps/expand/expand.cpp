@@ -53,6 +53,8 @@ void read_header(Plan& plan, const json& sweep) {
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
+  for (const json& hook : sweep.value("notify", json::array()))
+    plan.notify.push_back({hook.at("on"), hook.at("webhook"), hook.value("secret", "")});
   for (const json& stage : sweep.at("stages")) {
     Stage one;
     one.name = stage.at("name");

@@ -2,6 +2,7 @@
 
 #include "sweeps/expand/expander.hpp"
 #include "sweeps/file/merge.hpp"
+#include "sweeps/resolve/notify.hpp"
 #include "sweeps/resolve/stages.hpp"
 
 namespace fathom::sweeps {
@@ -70,6 +71,7 @@ Read read_sweep(const Node& node, Report& report) {
   around.exclude = root.node("exclude");
   around.seeds = seeds;
   Stages stages = parse_stages(root.node("stages"), around, report);
+  refuse_references(node, report);
   json task_settings = json::array();
   for (const Task& task : tasks) task_settings.push_back(task.settings);
   json resolved = {{"version", 1},
@@ -86,6 +88,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"weight", root.value("weight")},
                    {"ranks", resources.value("ranks")},
                    {"warnings", warnings}};
+  if (root.given("notify")) resolved["notify"] = read_notify(*root.node("notify"), report);
   return {std::move(resolved), std::move(stages.marks)};
 }
 

@@ -35,7 +35,7 @@ constexpr Key kRoot[] = {
     {.name = "cache", .type = Type::boolean, .fallback = "true", .doc = "take results of equal jobs that Succeeded before"},
     {.name = "priority", .type = Type::integer, .fallback = "50", .low = 0, .high = 100, .doc = "higher runs first"},
     {.name = "weight", .type = Type::integer, .fallback = "1", .low = 1, .high = 1000, .doc = "of its share of the slots, beside sweeps of the same priority"},
-    {.name = "notify", .available = false, .doc = "messages to other services"},
+    {.name = "notify", .doc = "list of webhooks that are told when the sweep ends: see Notifications"},
 };
 
 constexpr Key kModel[] = {
@@ -204,6 +204,12 @@ constexpr Key kKeep[] = {
     {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the best epoch, which becomes the final checkpoint"},
     {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the newest, for resuming; the one before it stays too, should that one turn out to be damaged"},
 };
+
+constexpr Key kNotify[] = {
+    {.name = "on", .type = Type::words, .fallback = "[\"done\",\"failed\"]", .words = "done|failed|cancelled|job_failed", .doc = "`done`: every job ended as it should; `failed`: the sweep ended and some did not; `cancelled`: by a person or a limit; `job_failed`: the first job failed for good"},
+    {.name = "webhook", .type = Type::text, .required = true, .doc = "`https://…`, or `${env:NAME}`: the coordinator's environment has it"},
+    {.name = "secret", .type = Type::text, .doc = "`${env:NAME}`: the key that messages are signed with"},
+};
 // clang-format on
 
 struct Row {
@@ -212,7 +218,7 @@ struct Row {
 };
 
 // In the order of Section.
-const std::array<Row, 18> kSections = {{
+const std::array<Row, 19> kSections = {{
     {{"", "root"}, kRoot},
     {{"model", "root"}, kModel},
     {{"objective", "root"}, kObjective},
@@ -231,6 +237,7 @@ const std::array<Row, 18> kSections = {{
     {{"retry", "root"}, kRetry},
     {{"checkpoint", "root"}, kCheckpoint},
     {{"checkpoint.keep", "checkpoint"}, kKeep},
+    {{"notify", "root"}, kNotify},
 }};
 
 }  // namespace

@@ -48,6 +48,7 @@ enum class Section {
   retry,
   checkpoint,
   keep,
+  notify,
 };
 
 // Where a stage's key may stand: a sum of kinds.

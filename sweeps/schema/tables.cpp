@@ -13,7 +13,8 @@ using nlohmann::json;
 constexpr Section kOrder[] = {
     Section::root,  Section::model,     Section::objective, Section::task,  Section::data,       Section::adapter,
     Section::train, Section::parameter, Section::search,    Section::stage, Section::drop,       Section::stop,
-    Section::needs, Section::resources, Section::limits,    Section::retry, Section::checkpoint, Section::keep};
+    Section::needs, Section::resources, Section::limits,    Section::retry, Section::checkpoint, Section::keep,
+    Section::notify};
 
 const char* type_text(Type type) {
   switch (type) {
@@ -159,6 +160,7 @@ json json_schema() {
   named("retry", Section::retry);
   named("checkpoint", Section::checkpoint);
   properties["checkpoint"]["properties"]["keep"] = section_schema(Section::keep);
+  properties["notify"] = {{"type", "array"}, {"items", section_schema(Section::notify)}};
   json task = section_schema(Section::task);
   task["properties"]["train"] = section_schema(Section::train);
   properties["tasks"] = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", task}};

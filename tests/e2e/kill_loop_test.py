@@ -22,8 +22,10 @@ END = 90  # seconds: far more than a round takes
 # Program and point (docs/reliability.md), and the highest passing that a round is sure to reach.
 POINTS = {
     "fathom-coordinator": {"log.written": 30, "log.durable": 30, "answer.given": 40, "effects.sent": 20, "artifact.staged": 25,
-                           "artifact.committed": 25, "view.written": 20, "snapshot.written": 3, "snapshot.renamed": 3},
-    "fathom-worker": {"spool.written": 30, "spool.durable": 30, "item.acknowledged": 30, "job.prepared": 8, "file.uploaded": 25},
+                           "artifact.committed": 25, "view.written": 20, "snapshot.written": 3, "snapshot.renamed": 3,
+                           "file.written": 6, "file.renamed": 6},
+    "fathom-worker": {"spool.written": 30, "spool.durable": 30, "item.acknowledged": 30, "job.prepared": 8, "file.uploaded": 25,
+                      "file.written": 3, "file.renamed": 3},
     "noop_trainer": {"file.written": 12, "file.renamed": 12, "final.written": 3},
 }
 

@@ -80,6 +80,10 @@ TEST(StateFolder, OneCoordinatorOneVersionNobodyElsesFolder) {
   EXPECT_EQ(newer.error().code, Errc::unsupported);
   EXPECT_NE(newer.error().message.find("fathom 99"), std::string::npos);
 
+  ASSERT_TRUE(make_folders(temp / "killed").ok());
+  ASSERT_TRUE(write_file_atomic(temp / "killed/VERSION.tmp.Ab3dEf", "fath").ok());
+  EXPECT_TRUE(StateFolder::open(temp / "killed", {}).ok()) << "a first start was killed there";
+
   ASSERT_TRUE(make_folders(temp / "home").ok());
   ASSERT_TRUE(write_file_atomic(temp / "home/thesis.tex", "x").ok());
   const auto foreign = StateFolder::open(temp / "home", {});

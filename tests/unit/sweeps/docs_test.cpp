@@ -82,6 +82,8 @@ void use_file(Used& used, const Node& root) {
                                                                    {"checkpoint", Section::checkpoint}})
     use(used, section, root.find(key));
   use(used, Section::keep, root.find("checkpoint") ? root.find("checkpoint")->find("keep") : nullptr);
+  for (std::size_t i = 0; root.find("notify") && i < root.find("notify")->items.size(); ++i)
+    use(used, Section::notify, &root.find("notify")->items[i]);
   use_each(used, Section::task, root.find("tasks"));
   for (const Node& task : root.find("tasks")->items) {
     if (task.find("data")) use(used, Section::data, task.find("data"));
@@ -108,7 +110,7 @@ TEST(Docs, EveryKeyHasAnExample) {
     ASSERT_TRUE(node);
     use_file(used, *node);
   }
-  for (int i = 0; i <= static_cast<int>(Section::keep); ++i) {
+  for (int i = 0; i <= static_cast<int>(Section::notify); ++i) {
     const auto section = static_cast<Section>(i);
     for (const Key& key : keys_of(section)) {
       const bool needs_another_file = std::string_view(key.name) == "include";
@@ -119,7 +121,7 @@ TEST(Docs, EveryKeyHasAnExample) {
 }
 
 TEST(Schema, EveryDefaultIsAValidValueOfItsKey) {
-  for (int i = 0; i <= static_cast<int>(Section::keep); ++i) {
+  for (int i = 0; i <= static_cast<int>(Section::notify); ++i) {
     for (const Key& key : keys_of(static_cast<Section>(i))) {
       EXPECT_NE(std::string_view(key.doc), "") << key.name;
       if (!*key.fallback || std::string_view(key.fallback) == "null" || key.type == Type::special) continue;

@@ -158,6 +158,15 @@ TEST(StateFolder, OtherVersionsAndForeignFoldersAreRefusedUntouched) {
   EXPECT_FALSE(fs::exists(foreign.path() / "VERSION"));
 }
 
+TEST(StateFolder, AFirstStartThatWasKilledIsNoForeignFolder) {
+  const TempFolder temp;
+  ASSERT_TRUE(write_file_atomic((temp.path() / "VERSION.tmp.Ab3dEf").string(), "fathom-wor").ok());
+  EXPECT_TRUE(StateFolder::open(temp.path()).ok());
+  const TempFolder near;
+  ASSERT_TRUE(write_file_atomic((near.path() / "VERSION.tmp.of-mine").string(), "text").ok());
+  EXPECT_FALSE(StateFolder::open(near.path()).ok());
+}
+
 TEST(JobFolder, PathsThatLeadOutAreRefused) {
   for (const char* good : {"a", "a/b.txt", "A,B,C/x", "..a/b"}) EXPECT_TRUE(is_safe_relative(good)) << good;
   for (const char* bad : {"", "/a", "a/", "a//b", "..", "a/../b", ".", "./a", "a\\b", "a\nb"}) {
