@@ -167,6 +167,7 @@ void add_operations(CLI::App& app, Parsed& p) {
     p.change.paused = true;
     return cli::change(p.context, p.sweep, p.change);
   });
+  pause->add_flag("--now", p.change.now, "What runs makes a checkpoint and gives its slot back");
   auto* resume = command(app, p, "resume", "Let a paused sweep go on", [&p] {
     p.change.paused = false;
     return cli::change(p.context, p.sweep, p.change);

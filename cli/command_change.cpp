@@ -26,6 +26,7 @@ Status add_time(const std::string& text, const char* flag, const char* key, json
 Result<json> body_of(const ChangeOptions& options) {
   json body = json::object(), limits = json::object();
   if (options.paused) body["paused"] = *options.paused;
+  if (options.now) body["now"] = true;
   if (options.priority) body["priority"] = *options.priority;
   if (options.weight) body["weight"] = *options.weight;
   if (options.concurrency) limits["concurrency"] = *options.concurrency;

@@ -90,6 +90,7 @@ ExitCode cancel(const Context& context, const std::string& sweep, const std::str
 // How a sweep runs; what is absent stays. What runs goes on.
 struct ChangeOptions {
   std::optional<bool> paused;
+  bool now = false;  // pause: what runs gives its slot back
   std::optional<std::uint32_t> priority, weight, concurrency, failed;
   std::string wall, job_wall;  // "6h"; "none": no limit
 };

@@ -44,11 +44,15 @@ Status read_whole(const json& body, const char* key, std::int64_t most, std::opt
 
 Result<core::ChangeSweep> change_of(const std::string& text) {
   const json body = json::parse(text, nullptr, false);
-  FATHOM_TRY(check_keys(body, "the body", {"paused", "priority", "weight", "limits"}));
+  FATHOM_TRY(check_keys(body, "the body", {"paused", "now", "priority", "weight", "limits"}));
   core::ChangeSweep change;
   if (const auto paused = body.find("paused"); paused != body.end()) {
     if (!paused->is_boolean()) return bad("\"paused\" must be true or false");
     change.paused = paused->get<bool>();
+  }
+  if (const auto now = body.find("now"); now != body.end()) {
+    if (!now->is_boolean()) return bad("\"now\" must be true or false");
+    change.now = now->get<bool>();
   }
   FATHOM_TRY(read_whole(body, "priority", 100, change.priority));
   FATHOM_TRY(read_whole(body, "weight", 1000, change.weight));
@@ -144,7 +148,9 @@ void add_change_routes(std::vector<Route>& routes, Services& services) {
   Route change = post(sweep + "/change", "Pause or resume the sweep, change its priority, weight or limits (0: none)",
                       services, change_sweep);
   change.body = R"({"type": "object", "minProperties": 1, "additionalProperties": false, "properties": {
-    "paused": {"type": "boolean"}, "priority": {"type": "integer", "minimum": 0, "maximum": 100},
+    "paused": {"type": "boolean"},
+    "now": {"type": "boolean", "description": "with paused: what runs makes a checkpoint and gives its slot back"},
+    "priority": {"type": "integer", "minimum": 0, "maximum": 100},
     "weight": {"type": "integer", "minimum": 1, "maximum": 1000},
     "limits": {"type": "object", "minProperties": 1, "additionalProperties": false, "properties": {
       "concurrency": {"type": "integer", "minimum": 0, "maximum": 1000000000},

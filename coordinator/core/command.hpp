@@ -43,6 +43,7 @@ struct CancelSweep {
 struct ChangeSweep {
   SweepNumber sweep;
   std::optional<bool> paused{};                // nothing of it is started
+  bool now = false;                            // paused: and what runs hands its slots back, with a checkpoint
   std::optional<std::uint32_t> weight{};       // 1 … 1000
   std::optional<std::uint32_t> priority{};     // 0 … 100
   std::optional<std::uint32_t> concurrency{};  // of the limits; 0: none, for each of them

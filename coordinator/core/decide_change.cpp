@@ -1,4 +1,6 @@
 // Operations on a sweep that runs: pause, resume, other limits and priority; and the end of its messages.
+#include <algorithm>
+
 #include "coordinator/core/deciders.hpp"
 
 namespace fathom::core {
@@ -12,6 +14,14 @@ bool differs(const std::optional<T>& wanted, const T& is) {
   return wanted && *wanted != is;
 }
 
+// Whether somebody runs who was not asked yet.
+bool may_hand_back(const State& state, const Sweep& sweep) {
+  return std::ranges::any_of(sweep.active, [&](sweeps::JobIndex index) {
+    const Job& job = state.jobs[sweep.first.value() - 1 + index];
+    return !job.handing_back && (phase_of(job) == Phase::leased || phase_of(job) == Phase::running);
+  });
+}
+
 }  // namespace
 
 // Only what changes is in the event, so that a request that comes twice makes one.
@@ -21,6 +31,8 @@ Decision decide_change(const Context& context, const ChangeSweep& command) {
   // Limits of one that has ended are those of a retry.
   if (command.paused && !sweep->outcome.empty())
     return refuse(Errc::failed_precondition, "the sweep has already ended: " + sweep->outcome);
+  if (command.now && !command.paused.value_or(false))
+    return refuse(Errc::invalid_argument, "\"now\" is a way to pause: say \"paused\": true with it");
   if (command.priority && *command.priority > kHighestPriority)
     return refuse(Errc::invalid_argument, "a priority is a whole number from 0 to 100");
   if (command.weight && (*command.weight < 1 || *command.weight > kHighestWeight))
@@ -30,6 +42,7 @@ Decision decide_change(const Context& context, const ChangeSweep& command) {
   event::SweepChanged change;
   const sweeps::Limits& limits = sweep->limits;
   if (differs(command.paused, sweep->paused_ms.has_value())) change.set_paused(*command.paused);
+  if (command.now && may_hand_back(context.state, *sweep)) change.set_now(true);
   if (differs(command.priority, sweep->priority)) change.set_priority(*command.priority);
   if (differs(command.weight, sweep->weight)) change.set_weight(*command.weight);
   if (differs(command.concurrency, limits.concurrency)) change.set_concurrency(*command.concurrency);

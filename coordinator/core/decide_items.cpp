@@ -225,6 +225,12 @@ bool decide_what(const Arrived& in, const item::Stopped& stopped, Decision& deci
     event->set_why(std::get<Pausing>(in.job.state).text);
     return true;
   }
+  if (in.job.handing_back) {
+    auto* event = decision.events.emplace_back().mutable_lease_released();
+    in.fence(event->mutable_fence());
+    event->set_why("its sweep was paused");
+    return true;
+  }
   // Nobody wished it: the worker hands the job back because it shuts down. First it gets no more jobs, else this one
   // would go straight back to it.
   if (in.context.state.worker(in.worker)->state == WorkerState::ready) {

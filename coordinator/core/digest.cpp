@@ -91,7 +91,8 @@ struct AddState {
 void add_job(Digest& to, const Job& job) {
   to(job.number, job.sweep, job.index, job.state.index());
   std::visit(AddState{to}, job.state);
-  to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.inputs);
+  to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.handing_back,
+     job.inputs);
   to(job.foreign, job.fresh);
   to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
   to(job.latest_checkpoint, job.best_checkpoint, job.older_checkpoint, job.late, job.started_ms, job.worker,

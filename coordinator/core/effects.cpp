@@ -72,15 +72,16 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
 // Only to a worker that is there; one that comes back is told when it joins.
 void add_stop(const State& state, const Job& job, std::vector<Effect>& out) {
   const Phase phase = phase_of(job);
-  if (phase == Phase::leased || phase == Phase::running || !is_active(phase)) return;
+  const bool runs = phase == Phase::leased || phase == Phase::running;
+  if (!is_active(phase) || (runs && !job.handing_back)) return;
   if (state.worker(job.worker)->state == WorkerState::gone) return;
   // The trainer has no limits of its own: for it a job over its limit is cancelled.
-  const char* cause = phase == Phase::stopping ? "search" : phase == Phase::pausing ? "pause" : "cancel";
+  const char* cause = phase == Phase::stopping ? "search" : runs || phase == Phase::pausing ? "pause" : "cancel";
   out.emplace_back(SendStop{job.worker, fence_of(job), cause});
 }
 
-void add_stops(const State& state, const event::SweepCancelRequested& event, std::vector<Effect>& out) {
-  const Sweep& sweep = *state.sweep(SweepNumber(event.sweep()));
+void add_stops(const State& state, SweepNumber number, std::vector<Effect>& out) {
+  const Sweep& sweep = *state.sweep(number);
   for (const sweeps::JobIndex index : sweep.active)
     add_stop(state, *state.job(JobNumber(sweep.first.value() + index)), out);
 }
@@ -118,7 +119,10 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
       }
       break;
     case event::Event::kSweepCancelRequested:
-      add_stops(after, event.sweep_cancel_requested(), out);
+      add_stops(after, SweepNumber(event.sweep_cancel_requested().sweep()), out);
+      break;
+    case event::Event::kSweepChanged:
+      if (event.sweep_changed().now()) add_stops(after, SweepNumber(event.sweep_changed().sweep()), out);
       break;
     case event::Event::kWorkerJoined:
       add_stops(after, event.worker_joined(), out);

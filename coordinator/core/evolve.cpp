@@ -62,6 +62,12 @@ Status on(State& state, const event::SweepChanged& event, At at) {
   Sweep* sweep = state.sweep(SweepNumber(event.sweep()));
   if (sweep == nullptr) return corrupt("there is no sweep " + std::to_string(event.sweep()));
   if (event.has_paused()) pause(state, *sweep, event.paused(), at);
+  if (event.now()) {
+    for (const sweeps::JobIndex index : sweep->active) {
+      Job& job = state.jobs[sweep->first.value() - 1 + index];
+      job.handing_back = phase_of(job) == Phase::leased || phase_of(job) == Phase::running;
+    }
+  }
   if (event.has_priority()) {
     sweep->priority = event.priority();
     sweep->share = 0;  // each priority has a clock of its own

@@ -106,6 +106,7 @@ struct Job {
   std::uint64_t sequence = 0;     // the newest item of that attempt that was applied
   std::uint32_t failures = 0;     // that count toward retry.max
   std::uint32_t losses = 0;       // leases lost since the last checkpoint: makes the wait longer
+  bool handing_back = false;      // asked to give its slot back, with a checkpoint; until its lease ends
   bool suspect = false;           // was in a trainer that crashed: runs alone next
   bool foreign = false;           // the newest attempt found another model or data than the sweep is bound to
   bool fresh = false;             // its result was to be taken from another job and could not be read: it is trained

@@ -91,11 +91,12 @@ void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
 }
 
 // Out of the queues of the old state; a lease ends where the states that hold one are left.
-void leave(State& state, Sweep& sweep, const Job& job, Phase from, Phase to) {
+void leave(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
   if (from == Phase::ready) take_out(state, sweep, job);
   if (from == Phase::blocked) state.pending.resolve.erase(job.number);
   if (is_active(from) && !is_active(to)) {
     end_lease(state, job.lease);
+    job.handing_back = false;
     sweep.active.erase(job.index);
     stop_training(state, sweep, job);
   }

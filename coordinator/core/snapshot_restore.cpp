@@ -72,6 +72,7 @@ void get(const snapshot::Job& in, Job& job) {
   job.lease = LeaseId(in.lease()), job.sequence = in.sequence();
   job.failures = in.failures(), job.losses = in.losses(), job.suspect = in.suspect();
   job.foreign = in.foreign(), job.fresh = in.fresh();
+  job.handing_back = in.handing_back();
   for (const std::uint64_t input : in.inputs()) job.inputs.emplace_back(input);
   job.open_dependents = in.open_dependents();
   job.epoch = in.epoch(), job.step = in.step();

@@ -64,6 +64,7 @@ void put(const Job& job, snapshot::Job& out) {
   out.set_lease(job.lease.value()), out.set_sequence(job.sequence);
   out.set_failures(job.failures), out.set_losses(job.losses), out.set_suspect(job.suspect);
   out.set_foreign(job.foreign), out.set_fresh(job.fresh);
+  out.set_handing_back(job.handing_back);
   for (const JobNumber input : job.inputs) out.add_inputs(input.value());
   out.set_open_dependents(job.open_dependents);
   out.set_epoch(job.epoch), out.set_step(job.step);

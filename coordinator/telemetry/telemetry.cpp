@@ -71,8 +71,7 @@ struct Telemetry::Families {
   Gauge& stragglers = gauge(registry, "fathom_stragglers", "Jobs that are slow beside their peers.").Add({});
   Gauge& sweeps = gauge(registry, "fathom_sweeps_open", "Sweeps that have not ended.").Add({});
   Gauge& artifacts = gauge(registry, "fathom_artifact_bytes", "Bytes of committed artifacts.").Add({});
-  Gauge& notices =
-      gauge(registry, "fathom_notifications_open", "Messages that no webhook has taken yet.").Add({});
+  Gauge& notices = gauge(registry, "fathom_notifications_open", "Messages that no webhook has taken yet.").Add({});
   Gauge& epoch = gauge(registry, "fathom_coordinator_epoch", "Starts of this coordinator.").Add({});
   Gauge& sessions = gauge(registry, "fathom_http_sessions", "Open HTTP connections.").Add({});
   Gauge& streams = gauge(registry, "fathom_event_streams", "Open event streams.").Add({});

@@ -10,11 +10,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Section kOrder[] = {
-    Section::root,  Section::model,     Section::objective, Section::task,  Section::data,       Section::adapter,
-    Section::train, Section::parameter, Section::search,    Section::stage, Section::drop,       Section::stop,
-    Section::needs, Section::resources, Section::limits,    Section::retry, Section::checkpoint, Section::keep,
-    Section::notify};
+constexpr Section kOrder[] = {Section::root,       Section::model,     Section::objective, Section::task,
+                              Section::data,       Section::adapter,   Section::train,     Section::parameter,
+                              Section::search,     Section::stage,     Section::drop,      Section::stop,
+                              Section::needs,      Section::resources, Section::limits,    Section::retry,
+                              Section::checkpoint, Section::keep,      Section::notify};
 
 const char* type_text(Type type) {
   switch (type) {

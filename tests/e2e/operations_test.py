@@ -59,6 +59,33 @@ def a_paused_sweep_stands_still_and_others_go_on():
         expect("nothing to change" in fathom(cluster, "set", first, code=1), "an empty change was sent")
 
 
+def paused_now_a_sweep_gives_its_slots_back_and_goes_on_from_its_checkpoints():
+    with Cluster(devices="cpu:1", slots=2, environment={"FATHOM_NOOP_MS": "300", "FATHOM_NOOP_CHECKPOINTS": "1"}) as cluster:
+        cluster.environment["FATHOM_NOOP_EFFECTS"] = str(cluster.folder / "effects")
+        cluster.start_coordinator()
+        cluster.start_worker()
+        sweep = cluster.submit(noop_sweep.sweep("first", tasks=("a",), seeds=1, stages=False, epochs=20))["id"]
+
+        def show():
+            return cluster.api("GET", f"/api/v1/sweeps/{sweep}")
+
+        def active():
+            return sum(show()["counts"].get(state, 0) for state in ("leased", "running", "stopping"))
+
+        wait_until("two jobs have a checkpoint", lambda: sum(job["epoch"] >= 2 for job in cluster.items(f"/api/v1/sweeps/{sweep}/jobs")) == 2)
+        fathom(cluster, "pause", sweep, "--now")
+        wait_until("the slots are free", lambda: active() == 0, 5)
+        expect(show()["state"] == "paused" and show()["counts"].get("ready") == 4, f"{show()}")
+        other = cluster.submit(noop_sweep.sweep("other", tasks=("b",), seeds=1, stages=False, epochs=1))["id"]
+        wait_until("another sweep has the slots", lambda: cluster.api("GET", f"/api/v1/sweeps/{other}")["state"] == "succeeded")
+        fathom(cluster, "resume", sweep)
+        wait_until("the sweep ends", lambda: show()["state"] == "succeeded", 90)
+        resumed = [event["text"] for job in cluster.items(f"/api/v1/sweeps/{sweep}/jobs")
+                   for event in cluster.items(f"/api/v1/sweeps/{sweep}/jobs/{job['id']}/events") if event["type"] == "job_started"]
+        expect(len(resumed) == 6, f"{resumed}")
+        expect("already ended" in fathom(cluster, "pause", sweep, "--now", code=1), "an ended sweep was paused")
+
+
 def what_failed_runs_again_and_what_has_a_result_does_not():
     with Cluster(environment={"FATHOM_NOOP_MS": "600"}) as cluster:
         cluster.start_coordinator()
@@ -108,5 +135,7 @@ def a_cancelled_job_runs_again_with_what_was_skipped_for_its_sake():
 
 
 if __name__ == "__main__":
-    sys.exit(run_tests([a_paused_sweep_stands_still_and_others_go_on, what_failed_runs_again_and_what_has_a_result_does_not,
+    sys.exit(run_tests([a_paused_sweep_stands_still_and_others_go_on,
+                        paused_now_a_sweep_gives_its_slots_back_and_goes_on_from_its_checkpoints,
+                        what_failed_runs_again_and_what_has_a_result_does_not,
                         a_cancelled_job_runs_again_with_what_was_skipped_for_its_sake]))

@@ -62,6 +62,49 @@ TEST_F(CoreChange, AnAttemptThatFailsInAPausedSweepWaitsWithTheRest) {
   EXPECT_EQ(rig.phase(0), Phase::leased);
 }
 
+TEST_F(CoreChange, PausedNowWhatRunsIsHandedBackAndGoesOnFromItsCheckpoint) {
+  worker = &rig.worker("w", {1});
+  rig.submit(of_jobs(2));
+  worker->started(rig.number(0));
+  worker->report(rig.number(0), 1, 0.5);
+  worker->checkpoint(rig.number(0), 1, std::string(64, 'a'));
+  change({.sweep = {}, .paused = true});
+  EXPECT_FALSE(worker->stops.contains(rig.number(0)));
+  change({.sweep = {}, .paused = true, .now = true});  // of one that is paused already
+  EXPECT_EQ(worker->stops[rig.number(0)], "pause");
+  change({.sweep = {}, .paused = true, .now = true});  // everybody was asked
+  EXPECT_EQ(changes(), 2u);
+  worker->stops.clear();
+  rig.take_snapshot();
+  rig.restart();
+  worker->join();
+  EXPECT_EQ(worker->stops[rig.number(0)], "pause") << "a worker that comes back is asked again";
+  worker->send(rig.number(0), item::Stopped{});
+  EXPECT_EQ(rig.phase(0), Phase::ready);
+  EXPECT_FALSE(rig.job(0).handing_back);
+  EXPECT_EQ(rig.state().worker(worker->number)->state, WorkerState::ready) << "it was not the worker that wanted it";
+  const Step resumed = change({.sweep = {}, .paused = false});
+  EXPECT_EQ(rig.phase(0), Phase::leased);
+  const auto* again = std::get_if<SendAssign>(&resumed.effects.front());
+  ASSERT_NE(again, nullptr);
+  EXPECT_EQ(again->resume->epoch, 1u);
+  EXPECT_EQ(rig.job(0).failures, 0u);
+}
+
+TEST_F(CoreChange, ResumedBeforeItWasHandedBackAJobRunsAgain) {
+  worker = &rig.worker("w", {1});
+  rig.submit(of_jobs(1));
+  worker->started(rig.number(0));
+  change({.sweep = {}, .paused = true, .now = true});
+  change({.sweep = {}, .paused = false});
+  EXPECT_EQ(rig.phase(0), Phase::running);
+  worker->send(rig.number(0), item::Stopped{});
+  EXPECT_EQ(rig.phase(0), Phase::leased);
+  finish(0);
+  EXPECT_EQ(rig.phase(0), Phase::succeeded);
+  EXPECT_EQ(change({.sweep = {}, .paused = false, .now = true}).rejection->code, Errc::failed_precondition);
+}
+
 TEST_F(CoreChange, APausedSweepCanBeCancelledAndEndsWhenWhatRunsEnds) {
   worker = &rig.worker("w", {1});
   rig.submit(of_jobs(2));
