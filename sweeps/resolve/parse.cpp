@@ -31,6 +31,15 @@ json read_retry(const Node* node, Report& report) {
   return {{"max", fields.value("max")}, {"not_on", fields.value("not_on")}};
 }
 
+// true, false, or {use, ttl}; a boolean stays one, as in files of before there was a ttl.
+json read_cache(const Node* node, Report& report) {
+  static constexpr Key kWhole = {.name = "cache", .type = Type::boolean};
+  if (node == nullptr) return true;
+  if (!node->is_map()) return typed(kWhole, *node, report).value_or(true);
+  const Fields fields(Section::cache, node, report);
+  return {{"use", fields.value("use")}, {"ttl_seconds", fields.has("ttl") ? fields.value("ttl") : json(0)}};
+}
+
 // What every job of the sweep shares.
 json read_common(const Fields& root, Report& report) {
   const Fields model(Section::model, root.node("model"), report);
@@ -83,7 +92,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"limits", read_limits(root.node("limits"), report)},
                    {"retry", read_retry(root.node("retry"), report)},
                    {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
-                   {"cache", root.value("cache")},
+                   {"cache", read_cache(root.node("cache"), report)},
                    {"priority", root.value("priority")},
                    {"weight", root.value("weight")},
                    {"ranks", resources.value("ranks")},

@@ -32,7 +32,7 @@ constexpr Key kRoot[] = {
     {.name = "limits", .type = Type::section, .doc = "of the sweep"},
     {.name = "retry", .type = Type::section, .doc = "of failed attempts"},
     {.name = "checkpoint", .type = Type::section, .doc = "when and how many"},
-    {.name = "cache", .type = Type::boolean, .fallback = "true", .doc = "take results of equal jobs that Succeeded before"},
+    {.name = "cache", .fallback = "true", .doc = "take results of equal jobs that Succeeded before: true, false or {use, ttl}"},
     {.name = "priority", .type = Type::integer, .fallback = "50", .low = 0, .high = 100, .doc = "higher runs first"},
     {.name = "weight", .type = Type::integer, .fallback = "1", .low = 1, .high = 1000, .doc = "of its share of the slots, beside sweeps of the same priority"},
     {.name = "notify", .doc = "list of webhooks that are told when the sweep ends: see Notifications"},
@@ -210,6 +210,11 @@ constexpr Key kNotify[] = {
     {.name = "webhook", .type = Type::text, .required = true, .doc = "`https://…`, or `${env:NAME}`: the coordinator's environment has it"},
     {.name = "secret", .type = Type::text, .doc = "`${env:NAME}`: the key that messages are signed with"},
 };
+
+constexpr Key kCache[] = {
+    {.name = "use", .type = Type::boolean, .fallback = "true", .doc = "`false`: every job is trained"},
+    {.name = "ttl", .type = Type::duration, .doc = "older results are made again, but for pinned ones (`fathom pin`); absent: of any age"},
+};
 // clang-format on
 
 struct Row {
@@ -218,7 +223,7 @@ struct Row {
 };
 
 // In the order of Section.
-const std::array<Row, 19> kSections = {{
+const std::array<Row, 20> kSections = {{
     {{"", "root"}, kRoot},
     {{"model", "root"}, kModel},
     {{"objective", "root"}, kObjective},
@@ -238,6 +243,7 @@ const std::array<Row, 19> kSections = {{
     {{"checkpoint", "root"}, kCheckpoint},
     {{"checkpoint.keep", "checkpoint"}, kKeep},
     {{"notify", "root"}, kNotify},
+    {{"cache", "root"}, kCache},
 }};
 
 }  // namespace

@@ -49,6 +49,7 @@ enum class Section {
   checkpoint,
   keep,
   notify,
+  cache,
 };
 
 // Where a stage's key may stand: a sum of kinds.

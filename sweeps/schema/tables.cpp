@@ -14,7 +14,7 @@ constexpr Section kOrder[] = {Section::root,       Section::model,     Section::
                               Section::data,       Section::adapter,   Section::train,     Section::parameter,
                               Section::search,     Section::stage,     Section::drop,      Section::stop,
                               Section::needs,      Section::resources, Section::limits,    Section::retry,
-                              Section::checkpoint, Section::keep,      Section::notify};
+                              Section::checkpoint, Section::keep,      Section::notify,    Section::cache};
 
 const char* type_text(Type type) {
   switch (type) {
@@ -161,6 +161,7 @@ json json_schema() {
   named("checkpoint", Section::checkpoint);
   properties["checkpoint"]["properties"]["keep"] = section_schema(Section::keep);
   properties["notify"] = {{"type", "array"}, {"items", section_schema(Section::notify)}};
+  properties["cache"] = {{"anyOf", {json{{"type", "boolean"}}, section_schema(Section::cache)}}};
   json task = section_schema(Section::task);
   task["properties"]["train"] = section_schema(Section::train);
   properties["tasks"] = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", task}};

@@ -33,6 +33,19 @@ TEST(Values, EqualNumbersAreOneValueHoweverWritten) {
   EXPECT_NE(ids_with("train: {batch: 17, lr: 1e-4}\n"), plain);
 }
 
+TEST(Values, TheCacheIsOnUnlessToldAndMayHaveAnAge) {
+  const auto cache = [](const std::string& line) {
+    return planned(file_with(line + "stages:\n  adapter: {}\n")).cache;
+  };
+  EXPECT_TRUE(cache("").use);
+  EXPECT_EQ(cache("").ttl_seconds, 0);
+  EXPECT_FALSE(cache("cache: false\n").use);
+  EXPECT_TRUE(cache("cache: {ttl: 2h}\n").use);
+  EXPECT_EQ(cache("cache: {ttl: 2h}\n").ttl_seconds, 7200);
+  EXPECT_FALSE(cache("cache: {use: false}\n").use);
+  EXPECT_EQ(ids_with("cache: {ttl: 2h}\n"), ids_with(""));
+}
+
 TEST(Values, TextStaysText) {
   const std::string yaml =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, text: 2024, label: no, labels: [yes, no, null, "
