@@ -105,9 +105,9 @@ TEST_F(CoreShare, AWeightIsChangedWhileTheSweepRuns) {
   const SweepNumber second = rig.submit(of_jobs(60, "second"));
   worker = &rig.worker("w", {1});
   see();
-  rig.give(ChangeSweep{second, {}, 4});
-  EXPECT_TRUE(rig.give(ChangeSweep{second, {}, 0}).rejection.has_value());
-  EXPECT_TRUE(rig.give(ChangeSweep{second, {}, 1001}).rejection.has_value());
+  rig.give(ChangeSweep{.sweep = second, .weight = 4});
+  EXPECT_TRUE(rig.give(ChangeSweep{.sweep = second, .weight = 0}).rejection.has_value());
+  EXPECT_TRUE(rig.give(ChangeSweep{.sweep = second, .weight = 1001}).rejection.has_value());
   for (int i = 0; i < 3; ++i) end_one();
   grants.clear();
   for (int i = 0; i < 20; ++i) end_one();
