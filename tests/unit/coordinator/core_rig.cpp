@@ -218,8 +218,8 @@ void Rig::deliver(const Step& step) {
       if (ack->late && hand != to->held.end() && hand->second.fence == ack->fence) to->held.erase(hand);
     } else if (const auto* read = std::get_if<ReadResults>(&effect)) {
       wanted.insert(wanted.end(), read->wanted.begin(), read->wanted.end());
-    } else {
-      released.push_back(std::get<ReleaseArtifact>(effect).sha256);
+    } else if (const auto* release = std::get_if<ReleaseArtifact>(&effect)) {
+      released.push_back(release->sha256);
     }
   }
 }
