@@ -35,7 +35,9 @@ Status put_checkpoint(ArtifactClient& artifacts, ArtifactCache& cache, const std
 Status put_final(ArtifactClient& artifacts, ArtifactCache& cache, const std::filesystem::path& tree,
                  const ArtifactClient::Cancelled& cancelled, wire::Item& item) {
   FATHOM_ASSIGN(const std::vector<LocalFile> files, hash_tree(tree));
-  if (files.empty() && item.has_finished()) {
+  // A result without files has an empty folder; without any folder something went wrong.
+  std::error_code ignored;
+  if (files.empty() && item.has_finished() && !std::filesystem::exists(tree, ignored)) {
     return Error{Errc::internal, fmt::format("the trainer said finished but wrote nothing to {}", tree.string())};
   }
   auto* list = item.has_finished() ? item.mutable_finished()->mutable_files() : item.mutable_stopped()->mutable_files();

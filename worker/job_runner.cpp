@@ -14,7 +14,9 @@
 namespace fathom::worker {
 namespace {
 
-constexpr std::uint64_t kCompactAt = 4u << 20;  // bytes of a spool that nobody needs any more
+// Bytes of a spool that nobody needs any more: beyond them it is told what is still needed, sooner when that is nothing.
+constexpr std::uint64_t kCompactAt = 4u << 20;
+constexpr std::uint64_t kForgetAt = 64u << 10;
 
 const char* class_of(Errc code) {
   switch (code) {
@@ -234,7 +236,9 @@ void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) 
   if (late) return abandon(fence);
   crash_point("item.acknowledged");
   attempt->outbox.ack_items(sequence);
-  if (attempt->outbox.stale_bytes() > kCompactAt) spooler_->rewrite(attempt->fence, attempt->outbox.compact());
+  if (attempt->outbox.stale_bytes() > (attempt->outbox.empty() ? kForgetAt : kCompactAt)) {
+    spooler_->rewrite(attempt->fence, attempt->outbox.compact());
+  }
   retire_if_done(fence);
 }
 

@@ -1,8 +1,9 @@
 #include "worker/spool_file.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/crc32c.hpp"
@@ -12,7 +13,8 @@
 namespace fathom::worker {
 namespace {
 
-constexpr std::string_view kMagic("FSPL\x01\0\0\0", 8);
+constexpr std::string_view kMagic("FSPL\x02\0\0\0", 8);
+constexpr std::string_view kOldMagic("FSPL\x01\0\0\0", 8);
 constexpr std::size_t kRecordHeader = 9;
 constexpr std::size_t kRecordLimit = 16u << 20;
 constexpr std::uint64_t kFileLimit = std::uint64_t{1} << 30;
@@ -31,108 +33,93 @@ std::uint32_t checksum(char kind, std::string_view payload) {
   return crc32c(payload, crc32c(std::string_view(&kind, 1)));
 }
 
-void append_record(const SpoolRecord& record, std::string& out) {
-  const char kind = static_cast<char>(record.kind);
-  append_u32(static_cast<std::uint32_t>(record.payload.size()), out);
-  append_u32(checksum(kind, record.payload), out);
-  out.push_back(kind);
-  out += record.payload;
+// Takes the first record off `rest`; nullopt: it is short or damaged.
+std::optional<std::pair<SpoolKind, std::string_view>> take_record(std::string_view& rest) {
+  if (rest.size() < kRecordHeader) return std::nullopt;
+  const std::size_t length = read_u32(rest);
+  if (length > kRecordLimit || rest.size() - kRecordHeader < length) return std::nullopt;
+  const std::string_view payload = rest.substr(kRecordHeader, length);
+  const char kind = rest[8];
+  if (read_u32(rest.substr(4)) != checksum(kind, payload)) return std::nullopt;
+  rest.remove_prefix(kRecordHeader + length);
+  return std::pair(static_cast<SpoolKind>(kind), payload);
 }
 
-std::string beginning(const Fence& fence) {
-  std::string out(kMagic);
-  append_record({SpoolKind::fence, to_wire(fence).SerializeAsString()}, out);
-  return out;
+SpoolContents& contents_of(SpoolSegment& segment, const Fence& fence) {
+  const auto known =
+      std::ranges::find_if(segment.attempts, [&](const SpoolContents& one) { return one.fence == fence; });
+  if (known != segment.attempts.end()) return *known;
+  return segment.attempts.emplace_back(SpoolContents{fence, {}});
 }
 
 }  // namespace
 
-std::string spool_file_name(const Fence& fence) {
-  return fmt::format("{}-{}-{}.spool", fence.job.value(), fence.generation, fence.attempt);
+std::string spool_file_name(std::uint64_t number) { return fmt::format("{:08}.spool", number); }
+
+void append_spool_record(SpoolKind kind, std::string_view payload, std::string& out) {
+  append_u32(static_cast<std::uint32_t>(payload.size()), out);
+  append_u32(checksum(static_cast<char>(kind), payload), out);
+  out.push_back(static_cast<char>(kind));
+  out += payload;
 }
 
-Result<SpoolFile> SpoolFile::open(const std::filesystem::path& folder, const Fence& fence, Disk& disk) {
-  const std::filesystem::path path = folder / spool_file_name(fence);
+void append_spool_fence(const Fence& fence, std::string& out) {
+  append_spool_record(SpoolKind::fence, to_wire(fence).SerializeAsString(), out);
+}
+
+Result<SpoolFile> SpoolFile::create(const std::filesystem::path& path, Disk& disk) {
   FATHOM_ASSIGN(auto opened, disk.open(path));
   SpoolFile file(std::move(opened));
-  if (file.size_ > 0) return file;
-  if (auto written = file.write_bytes(beginning(fence)); !written) {
+  if (file.size_ > 0) return Error{Errc::already_exists, fmt::format("{} is there already", path.string())};
+  if (auto written = file.append(kMagic); !written) {
     // An empty file would be met as a broken spool at the next start.
     disk.remove(path);
     return written.error();
   }
-  FATHOM_TRY(disk.sync_folder(folder));
+  if (auto named = disk.sync_folder(path.parent_path()); !named) {
+    disk.remove(path);
+    return named.error();
+  }
   return file;
 }
 
-Status SpoolFile::append(const std::vector<SpoolRecord>& records) {
-  std::string bytes;
-  for (const SpoolRecord& record : records) append_record(record, bytes);
-  return write_bytes(bytes);
-}
-
-Status SpoolFile::write_bytes(std::string_view bytes) {
-  if (const Status written = file_->write(size_, bytes); !written) {
+Status SpoolFile::append(std::string_view records) {
+  if (const Status written = file_->write(size_, records); !written) {
     // A record cut short would hide every later one from the reader.
     FATHOM_TRY(file_->truncate(size_));
     return written;
   }
-  size_ += bytes.size();
+  size_ += records.size();
   return success();
 }
 
-Result<SpoolContents> read_spool(const std::filesystem::path& file, Disk& disk) {
+Result<SpoolSegment> read_spool(const std::filesystem::path& file, Disk& disk) {
   FATHOM_ASSIGN(const std::string bytes, disk.read(file, kFileLimit));
-  const Error broken{Errc::corrupt, fmt::format("{} is not a whole spool of fathom-worker", file.string())};
   std::string_view rest(bytes);
-  if (rest.substr(0, kMagic.size()) != kMagic) return broken;
+  const std::string_view magic = rest.substr(0, kMagic.size());
+  const Error broken{Errc::corrupt, fmt::format("{} is not a spool of fathom-worker", file.string())};
+  if (magic != kMagic && magic != kOldMagic) return broken;
   rest.remove_prefix(kMagic.size());
 
-  SpoolContents contents;
-  bool fence_seen = false;
-  while (rest.size() >= kRecordHeader) {
-    const std::size_t length = read_u32(rest);
-    if (length > kRecordLimit || rest.size() - kRecordHeader < length) break;
-    const std::string_view payload = rest.substr(kRecordHeader, length);
-    if (read_u32(rest.substr(4)) != checksum(rest[8], payload)) break;
-    const auto kind = static_cast<SpoolKind>(rest[8]);
-    if (!fence_seen) {
+  SpoolSegment segment;
+  std::optional<std::size_t> at;  // whose records these are
+  while (const auto record = take_record(rest)) {
+    const auto& [kind, payload] = *record;
+    if (kind == SpoolKind::fence) {
       wire::Fence fence;
-      if (kind != SpoolKind::fence || !fence.ParseFromString(std::string(payload))) return broken;
-      contents.fence = from_wire(fence);
-      fence_seen = true;
+      if (!fence.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return broken;
+      at = static_cast<std::size_t>(&contents_of(segment, from_wire(fence)) - segment.attempts.data());
+    } else if (!at) {
+      return broken;
+    } else if (kind == SpoolKind::forget) {
+      segment.attempts[*at].records.clear();
+      segment.forgotten.push_back(segment.attempts[*at].fence);
     } else {
-      contents.records.push_back({kind, std::string(payload)});
+      segment.attempts[*at].records.push_back({kind, std::string(payload)});
     }
-    rest.remove_prefix(kRecordHeader + length);
   }
-  if (!fence_seen) return broken;
-  contents.torn = !rest.empty();
-  return contents;
-}
-
-std::vector<SpoolContents> read_spools(const std::filesystem::path& folder, Disk& disk) {
-  std::vector<SpoolContents> all;
-  for (const std::filesystem::path& file : disk.list(folder)) {
-    if (file.extension() != ".spool") continue;
-    auto spool = read_spool(file, disk);
-    if (!spool || spool->records.empty()) {
-      if (!spool) spdlog::warn("spool removed: {}", spool.error().message);
-      disk.remove(file);
-      continue;
-    }
-    if (spool->torn) spdlog::warn("spool has a torn tail, the whole records are used file={}", file.string());
-    spdlog::info("spool found attempt={} records={}", describe(spool->fence), spool->records.size());
-    all.push_back(std::move(*spool));
-  }
-  return all;
-}
-
-Status rewrite_spool(const std::filesystem::path& folder, const Fence& fence, const std::vector<SpoolRecord>& records,
-                     Disk& disk) {
-  std::string bytes = beginning(fence);
-  for (const SpoolRecord& record : records) append_record(record, bytes);
-  return disk.replace(folder / spool_file_name(fence), bytes);
+  segment.torn = !rest.empty();
+  return segment;
 }
 
 }  // namespace fathom::worker

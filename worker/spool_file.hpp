@@ -1,9 +1,11 @@
-// The format of one attempt's spool: what the coordinator has not acknowledged, on disk before it is sent.
+// The format of the spool: what the coordinator has not acknowledged, on disk before it is sent. All attempts of a
+// worker share one file at a time (a segment), so that one sync makes durable whatever they have said meanwhile.
 //
-//   "FSPL" u8 version 1, 3 zero bytes, then records:
+//   "FSPL" u8 version 2, 3 zero bytes, then records:
 //   u32 LE length of the payload | u32 LE CRC-32C of kind and payload | u8 kind | payload
 //
-// kind 1: wire::Fence, the first record; 2: wire::Item; 3: wire::MetricBatch; 4: wire::LogChunk.
+// kind 1: wire::Fence, the attempt that the records behind it are of; 2: wire::Item; 3: wire::MetricBatch; 4:
+// wire::LogChunk; 5: nothing that stands before it is needed of this attempt. Version 1 had one attempt a file.
 // A crash can tear the tail only: reading stops at the first record that is short or whose checksum is wrong.
 #pragma once
 
@@ -19,50 +21,51 @@
 
 namespace fathom::worker {
 
-enum class SpoolKind : std::uint8_t { fence = 1, item = 2, metrics = 3, log = 4 };
+enum class SpoolKind : std::uint8_t { fence = 1, item = 2, metrics = 3, log = 4, forget = 5 };
 
 struct SpoolRecord {
   SpoolKind kind = SpoolKind::item;
   std::string payload;  // protobuf
 };
 
-// "12-1-3.spool" for job 12, generation 1, attempt 3.
-[[nodiscard]] std::string spool_file_name(const Fence& fence);
+// What a segment holds of one attempt, without fences, and nothing that was forgotten.
+struct SpoolContents {
+  Fence fence;
+  std::vector<SpoolRecord> records;
+};
 
-// Open for appending. Thread: one. Closes on destruction.
+struct SpoolSegment {
+  std::vector<SpoolContents> attempts;  // in the order of their first records; those with none left too
+  std::vector<Fence> forgotten;         // whose records in earlier segments are not needed
+  bool torn = false;                    // bytes behind the last whole record were ignored
+};
+
+// "00000012.spool".
+[[nodiscard]] std::string spool_file_name(std::uint64_t number);
+
+// Adds to `out` what makes the records behind it the attempt's, and one record.
+void append_spool_fence(const Fence& fence, std::string& out);
+void append_spool_record(SpoolKind kind, std::string_view payload, std::string& out);
+
+// A segment that is being written. Thread: one. Closes on destruction.
 class SpoolFile {
  public:
-  // Makes the file, durable with its folder, or opens the one that is there for more records.
-  [[nodiscard]] static Result<SpoolFile> open(const std::filesystem::path& folder, const Fence& fence,
-                                              Disk& disk = system_disk());
+  // Makes the file, durable with its folder.
+  [[nodiscard]] static Result<SpoolFile> create(const std::filesystem::path& path, Disk& disk = system_disk());
 
   // One write; not durable until sync(). After a failure the file ends where it did before.
-  [[nodiscard]] Status append(const std::vector<SpoolRecord>& records);
+  [[nodiscard]] Status append(std::string_view records);
   [[nodiscard]] Status sync() { return file_->sync(); }
+  [[nodiscard]] std::uint64_t size() const { return size_; }
 
  private:
   explicit SpoolFile(std::unique_ptr<DiskFile> file) : file_(std::move(file)), size_(file_->size()) {}
-  [[nodiscard]] Status write_bytes(std::string_view bytes);
 
   std::unique_ptr<DiskFile> file_;
   std::uint64_t size_;  // bytes of whole records
 };
 
-struct SpoolContents {
-  Fence fence;
-  std::vector<SpoolRecord> records;  // without the fence
-  bool torn = false;                 // bytes behind the last whole record were ignored
-};
-
-// corrupt: no spool, or not even its fence is whole.
-[[nodiscard]] Result<SpoolContents> read_spool(const std::filesystem::path& file, Disk& disk = system_disk());
-
-// What an earlier worker left in `folder`: every spool that holds something. Others hold nothing that was ever sent (an
-// item counts from its first sync on) and are removed.
-[[nodiscard]] std::vector<SpoolContents> read_spools(const std::filesystem::path& folder, Disk& disk = system_disk());
-
-// Replaces the attempt's spool by one with just these records, durably.
-[[nodiscard]] Status rewrite_spool(const std::filesystem::path& folder, const Fence& fence,
-                                   const std::vector<SpoolRecord>& records, Disk& disk = system_disk());
+// corrupt: no spool.
+[[nodiscard]] Result<SpoolSegment> read_spool(const std::filesystem::path& file, Disk& disk = system_disk());
 
 }  // namespace fathom::worker

@@ -1,13 +1,12 @@
 // Where items are made durable before they are sent. What is queued while a round is written is written together with
-// the next one: one fdatasync an attempt and round, however many items. Items are reported durable in the order they
-// were queued.
+// the next one: one fdatasync a round, however many attempts and items. An attempt's items are reported durable in the
+// order they were queued.
 #pragma once
 
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -16,38 +15,9 @@
 
 #include "common/ids.hpp"
 #include "common/result.hpp"
-#include "worker/spool_file.hpp"
+#include "worker/spool_writer.hpp"
 
 namespace fathom::worker {
-
-// One thing to do with one attempt's spool.
-struct SpoolJob {
-  enum class Action { append, rewrite, remove };
-  Fence fence;
-  Action action = Action::append;
-  std::vector<SpoolRecord> records;
-  std::uint64_t sequence = 0;  // of the item that somebody waits for; 0: nobody waits
-};
-
-// Writes rounds of jobs. Thread: one at a time. Owner: a Spooler.
-class SpoolWriter {
- public:
-  // Every item of the attempt up to `sequence` is durable, or why it cannot be.
-  using Durable = std::function<void(const Fence&, std::uint64_t sequence, const Status&)>;
-
-  SpoolWriter(std::filesystem::path folder, Durable durable, Disk& disk)
-      : folder_(std::move(folder)), durable_(std::move(durable)), disk_(disk) {}
-  void write_round(std::vector<SpoolJob>& round);
-
- private:
-  void write_attempt(const Fence& fence, std::vector<SpoolJob*>& jobs);
-  [[nodiscard]] Status apply(const Fence& fence, SpoolJob& job);
-
-  const std::filesystem::path folder_;
-  const Durable durable_;
-  Disk& disk_;
-  std::map<Fence, SpoolFile> files_;
-};
 
 // Thread: methods from any thread. Owner: the job runner; destruction ends it.
 class Spooler {
@@ -69,7 +39,7 @@ class Spooler {
     job.records.push_back(std::move(record));
     push(std::move(job));
   }
-  // Replaces the attempt's spool: drops from disk what was acknowledged.
+  // Just these records are still needed of the attempt.
   void rewrite(const Fence& fence, std::vector<SpoolRecord> records) {
     push({fence, SpoolJob::Action::rewrite, std::move(records), 0});
   }
@@ -88,7 +58,7 @@ class ThreadSpooler final : public Spooler {
   ThreadSpooler(const ThreadSpooler&) = delete;
   ThreadSpooler& operator=(const ThreadSpooler&) = delete;
 
-  [[nodiscard]] std::vector<SpoolContents> recover() override { return read_spools(folder_, disk_); }
+  [[nodiscard]] std::vector<SpoolContents> recover() override { return writer_.recover(); }
   // Waits until all that was queued before is done.
   void flush();
 
@@ -96,9 +66,7 @@ class ThreadSpooler final : public Spooler {
   void push(SpoolJob job) override;
   void run();
 
-  const std::filesystem::path folder_;
-  Disk& disk_;
-  SpoolWriter writer_;  // of the thread alone
+  SpoolWriter writer_;  // of the thread alone, but for recover()
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -114,16 +114,14 @@ class SpoolDisk final : public worker::Disk {
 class SimSpooler final : public worker::Spooler {
  public:
   SimSpooler(World& world, MemoryDisk& disk, std::filesystem::path folder, Life life, Durable durable)
-      : world_(world),
-        life_(std::move(life)),
-        folder_(folder),
-        disk_(disk),
-        writer_(folder, std::move(durable), disk_) {}
+      : world_(world), life_(std::move(life)), disk_(disk), writer_(folder, std::move(durable), disk_) {}
   // A process that ends in order writes what is queued; a killed one does not.
   ~SimSpooler() override {
-    if (life_.alive()) writer_.write_round(queue_);
+    if (!life_.alive()) return;
+    writer_.write_round(queue_);
+    writer_.close();
   }
-  [[nodiscard]] std::vector<worker::SpoolContents> recover() override { return worker::read_spools(folder_, disk_); }
+  [[nodiscard]] std::vector<worker::SpoolContents> recover() override { return writer_.recover(); }
 
  private:
   void push(worker::SpoolJob job) override {
@@ -139,7 +137,6 @@ class SimSpooler final : public worker::Spooler {
 
   World& world_;
   const Life life_;
-  const std::filesystem::path folder_;
   SpoolDisk disk_;
   worker::SpoolWriter writer_;
   std::vector<worker::SpoolJob> queue_;

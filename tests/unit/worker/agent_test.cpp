@@ -146,7 +146,9 @@ TEST_F(AgentTest, AJobFromAssignToItsFiles) {
   EXPECT_TRUE(wait_held(0));
   for (int tries = 0; tries < 500 && fs::exists(state_->jobs() / "7"); ++tries) ::usleep(2000);
   EXPECT_TRUE(fs::is_empty(state_->jobs()));
-  EXPECT_TRUE(fs::is_empty(state_->spool()));
+  const fs::path spool = state_->spool();
+  stop();
+  EXPECT_TRUE(fs::is_empty(spool));
 }
 
 TEST_F(AgentTest, UnacknowledgedItemsComeAgainOverANewConnection) {
