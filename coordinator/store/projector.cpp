@@ -55,7 +55,7 @@ std::string stats_of(const nlohmann::json& result) {
 
 }  // namespace
 
-Projector::Projector(Database& database) : database_(database) {
+Projector::Projector(Database& database) : database_(database), rows_(database) {
   names_.worker = [this](std::uint32_t number) {
     const std::string name = one_text("SELECT name FROM workers WHERE number = ?", number);
     return name.empty() ? fmt::format("worker {}", number) : name;
@@ -75,6 +75,8 @@ std::string Projector::one_text(const char* text, I key) {
 Status Projector::apply(const event::Event& event, Changes& changes) {
   changes.seq = event.seq();
   if (event.job() != 0) return apply_job(event, changes);
+  // Those of sweeps look at many rows.
+  FATHOM_TRY(rows_.flush());
   switch (event.payload_case()) {
     case E::kSweepSubmitted:
     case E::kSweepCancelRequested:
@@ -93,7 +95,8 @@ Status Projector::apply(const event::Event& event, Changes& changes) {
 }
 
 Result<std::string> Projector::sweep_id(I sweep) {
-  std::string id = one_text("SELECT id FROM sweeps WHERE number = ?", sweep);
+  std::string& id = sweep_ids_[sweep];
+  if (id.empty()) id = one_text("SELECT id FROM sweeps WHERE number = ?", sweep);
   if (!id.empty()) return id;
   return Error{Errc::internal, fmt::format("an event speaks of sweep {}, which no event made", sweep)};
 }
@@ -173,12 +176,17 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
 }
 
 Status Projector::apply_job(const event::Event& event, Changes& changes) {
-  FATHOM_TRY(move_job(event, changes));
+  FATHOM_ASSIGN(JobRow * job, rows_.job(sql(event.job())));
+  if (job == nullptr) {
+    return Error{Errc::internal,
+                 fmt::format("event {} speaks of job {}, which no event made", event.seq(), event.job())};
+  }
+  FATHOM_TRY(move_job(event, *job, changes));
   switch (event.payload_case()) {
     case E::kLeaseGranted:
     case E::kLeaseExpired:
     case E::kLeaseReleased:
-      FATHOM_TRY(apply_lease(event));
+      FATHOM_TRY(apply_lease(event, *job));
       break;
     case E::kJobFinished:
     case E::kJobFailed:
@@ -186,187 +194,191 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
     case E::kJobStopped:
     case E::kJobSkipped:
     case E::kJobReused:
-      FATHOM_TRY(apply_end(event));
+      FATHOM_TRY(apply_end(event, *job));
       break;
     default:
-      FATHOM_TRY(apply_progress(event));
+      FATHOM_TRY(apply_progress(event, *job));
       break;
   }
   return remember(event);
 }
 
-Status Projector::move_job(const event::Event& event, Changes& changes) {
-  FATHOM_ASSIGN(Statement * select, database_.cached("SELECT sweep, stage, state FROM jobs WHERE number = ?"));
-  FATHOM_ASSIGN(const bool known, select->bind(1, sql(event.job())).step());
-  if (!known)
-    return Error{Errc::internal,
-                 fmt::format("event {} speaks of job {}, which no event made", event.seq(), event.job())};
-  const I sweep = select->integer(0);
-  const std::string stage = select->text(1);
-  const std::string before = select->text(2);
-  select->reset();
+Status Projector::move_job(const event::Event& event, JobRow& job, Changes& changes) {
   changes.jobs.push_back(JobNumber(event.job()));
-  FATHOM_TRY(run("UPDATE jobs SET changed = ? WHERE number = ?", sql(event.seq()), sql(event.job())));
-  const std::string after = event.phase() == event::UNKNOWN ? before : state_of(event);
-  if (after == before) return success();
-  FATHOM_TRY(run("UPDATE jobs SET state = ? WHERE number = ?", after, sql(event.job())));
-  FATHOM_TRY(run("UPDATE counts SET n = n - 1 WHERE sweep = ? AND stage = ? AND state = ?", sweep, stage, before));
-  FATHOM_TRY(run("INSERT INTO counts VALUES(?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1", sweep, stage, after));
-  FATHOM_TRY(run("UPDATE sweeps SET changed = ? WHERE number = ?", sql(event.seq()), sweep));
-  if (is_terminal(event))
-    FATHOM_TRY(run("UPDATE jobs SET ended = ? WHERE number = ?", I{event.wall_ms()}, sql(event.job())));
-  FATHOM_ASSIGN(std::string id, sweep_id(sweep));
+  job.changed = sql(event.seq());
+  const std::string after = event.phase() == event::UNKNOWN ? job.state : state_of(event);
+  if (after == job.state) return success();
+  rows_.count(job, job.state, -1);
+  rows_.count(job, after, 1);
+  job.state = after;
+  rows_.touch(job.sweep, sql(event.seq()));
+  if (is_terminal(event)) job.ended = event.wall_ms();
+  FATHOM_ASSIGN(std::string id, sweep_id(job.sweep));
   // A batch is mostly of one sweep: looking at the last one is enough to keep the list short.
   if (std::find(changes.sweeps.begin(), changes.sweeps.end(), id) == changes.sweeps.end()) changes.sweeps.push_back(id);
   return success();
 }
 
-Status Projector::apply_lease(const event::Event& event) {
-  if (event.has_lease_granted()) return granted(event);
+Status Projector::apply_lease(const event::Event& event, JobRow& job) {
+  if (event.has_lease_granted()) return granted(event, job);
   const bool expired = event.has_lease_expired();
   const std::string why = expired ? "its worker was not heard of in time" : event.lease_released().why();
-  if (event.phase() == event::BACKOFF) FATHOM_TRY(set_cause(sql(event.job()), why));
-  return end_attempt(event, expired ? "expired" : "released", why);
+  if (event.phase() == event::BACKOFF) job.cause = why;
+  return end_attempt(event, job, expired ? "expired" : "released", why);
 }
 
-Status Projector::granted(const event::Event& event) {
+Status Projector::granted(const event::Event& event, JobRow& job) {
   const auto& e = event.lease_granted();
-  const I job = sql(event.job());
-  FATHOM_TRY(
-      run("UPDATE jobs SET generation = ?, attempt = ?, attempts = attempts + 1, worker = ?, device = ?, cause = '' "
-          "WHERE number = ?",
-          I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), job));
-  return run(
-      "INSERT OR REPLACE INTO attempts(job, generation, attempt, worker, device, granted, outcome, text) "
-      "VALUES(?, ?, ?, ?, ?, ?, 'leased', '')",
-      job, I{e.fence().generation()}, I{e.fence().attempt()}, I{e.worker()}, e.device(), I{event.wall_ms()});
+  job.generation = e.fence().generation();
+  job.attempt = e.fence().attempt();
+  ++job.attempts;
+  job.worker = e.worker();
+  job.device = e.device();
+  job.cause.clear();
+  AttemptRow& attempt = rows_.new_attempt(sql(event.job()), job.generation, job.attempt);
+  attempt.worker = e.worker();
+  attempt.device = e.device();
+  attempt.granted = event.wall_ms();
+  attempt.outcome = "leased";
+  return success();
 }
 
-Status Projector::apply_progress(const event::Event& event) {
-  const I job = sql(event.job());
+Status Projector::apply_progress(const event::Event& event, JobRow& job) {
+  const I number = sql(event.job());
   switch (event.payload_case()) {
     case E::kJobStarted:
-      return started(event);
+      return started(event, job);
     case E::kReportRecorded: {
       const auto& e = event.report_recorded();
-      FATHOM_TRY(run("UPDATE jobs SET epoch = ?, step = ?, objective = ? WHERE number = ?", I{e.epoch()}, sql(e.step()),
-                     e.objective(), job));
-      return run("UPDATE attempts SET epoch = ? WHERE job = ? AND generation = ? AND attempt = ?", I{e.epoch()}, job,
-                 I{e.fence().generation()}, I{e.fence().attempt()});
+      job.epoch = e.epoch();
+      job.step = sql(e.step());
+      job.objective = e.objective();
+      FATHOM_ASSIGN(AttemptRow * attempt, rows_.attempt(number, I{e.fence().generation()}, I{e.fence().attempt()}));
+      if (attempt != nullptr) attempt->epoch = e.epoch();
+      return success();
     }
     case E::kStopWished:
-      return set_cause(job, event.stop_wished().text());
+      job.cause = event.stop_wished().text();
+      return success();
     case E::kResultPinned:
-      return run("UPDATE jobs SET pinned = ? WHERE number = ?", I{event.result_pinned().pinned() ? 1 : 0}, job);
+      job.pinned = event.result_pinned().pinned() ? 1 : 0;
+      return success();
     case E::kJobCancelRequested:
-      return set_cause(job, event.job_cancel_requested().cause());
+      job.cause = event.job_cancel_requested().cause();
+      return success();
     case E::kPauseWished:
-      return set_cause(job, event.pause_wished().text());
+      job.cause = event.pause_wished().text();
+      return success();
     case E::kJobResumed:
-      return set_cause(job, "");
+      job.cause.clear();
+      return success();
     case E::kNeedsResolved: {
       nlohmann::json chosen = nlohmann::json::array();
       for (const auto& input : event.needs_resolved().inputs())
         chosen.push_back({{"job", input.job()}, {"mean", input.mean()}});
-      return run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), job);
+      return run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), number);
     }
     default:
       return success();
   }
 }
 
-Status Projector::started(const event::Event& event) {
+Status Projector::started(const event::Event& event, JobRow& job) {
   const auto& e = event.job_started();
-  const I job = sql(event.job());
-  FATHOM_TRY(run("UPDATE jobs SET started = coalesce(started, ?), epoch = ? WHERE number = ?", I{event.wall_ms()},
-                 I{e.resumed_epoch()}, job));
-  return run(
-      "UPDATE attempts SET started = ?, outcome = 'running', resumed_epoch = ?, data_sha256 = ?, base_sha256 = ? "
-      "WHERE job = ? AND generation = ? AND attempt = ?",
-      I{event.wall_ms()}, I{e.resumed_epoch()}, e.data_sha256(), e.base_sha256(), job, I{e.fence().generation()},
-      I{e.fence().attempt()});
+  if (!job.started) job.started = event.wall_ms();
+  job.epoch = e.resumed_epoch();
+  FATHOM_ASSIGN(AttemptRow * attempt,
+                rows_.attempt(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}));
+  if (attempt == nullptr) return success();
+  attempt->started = event.wall_ms();
+  attempt->outcome = "running";
+  attempt->resumed_epoch = e.resumed_epoch();
+  attempt->data_sha256 = e.data_sha256();
+  attempt->base_sha256 = e.base_sha256();
+  return success();
 }
 
-Status Projector::apply_end(const event::Event& event) {
-  const I job = sql(event.job());
+Status Projector::apply_end(const event::Event& event, JobRow& job) {
   switch (event.payload_case()) {
     case E::kJobSkipped:
-      return set_cause(job, event.job_skipped().why());
+      job.cause = event.job_skipped().why();
+      return success();
     case E::kJobFinished:
-      return finished(event);
+      return finished(event, job);
     case E::kJobReused:
-      return reused(event);
+      return reused(event, job);
     case E::kJobStopped:
-      return stopped(event);
+      return stopped(event, job);
     case E::kJobFailed: {
       const auto& e = event.job_failed();
-      FATHOM_TRY(set_cause(job, fmt::format("{}: {}", e.error_class(), e.message())));
-      return end_attempt(event, "failed", fmt::format("{}: {}", e.error_class(), e.message()));
+      job.cause = fmt::format("{}: {}", e.error_class(), e.message());
+      return end_attempt(event, job, "failed", job.cause);
     }
     default: {
       const auto& e = event.job_backed_off();
-      FATHOM_TRY(set_cause(job, fmt::format("{}: {}", e.error_class(), e.message())));
-      return end_attempt(event, "failed", fmt::format("{}: {}", e.error_class(), e.message()));
+      job.cause = fmt::format("{}: {}", e.error_class(), e.message());
+      return end_attempt(event, job, "failed", job.cause);
     }
   }
 }
 
-Status Projector::finished(const event::Event& event) {
+Status Projector::finished(const event::Event& event, JobRow& job) {
   const auto& e = event.job_finished();
-  FATHOM_TRY(store_result(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}, e.result(),
+  FATHOM_TRY(store_result(sql(event.job()), job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
                           files_json(e.files()), weights_of(e.files())));
-  if (e.has_objective())
-    FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
-  FATHOM_TRY(set_cause(sql(event.job()), ""));
-  return end_attempt(event, "succeeded", "");
+  if (e.has_objective()) job.objective = e.objective();
+  job.cause.clear();
+  return end_attempt(event, job, "succeeded", "");
 }
 
 // The result is kept whole with the job that took it: what it came from is in `source` (never a job that took one).
-Status Projector::reused(const event::Event& event) {
+Status Projector::reused(const event::Event& event, JobRow& job) {
   const auto& e = event.job_reused();
-  const I job = sql(event.job());
   const I source = sql(e.source());
   FATHOM_ASSIGN(Statement * select, database_.cached("SELECT attempt FROM job_results WHERE number = ?"));
   FATHOM_ASSIGN(const bool known, select->bind(1, source).step());
   const I attempt = known ? select->integer(0) : 0;
   select->reset();
-  FATHOM_TRY(
-      store_result(job, I{e.source_generation()}, attempt, e.result(), files_json(e.files()), weights_of(e.files())));
-  FATHOM_TRY(
-      run("UPDATE jobs SET source = ?1, objective = s.objective, epoch = s.epoch, step = s.step, cause = '' "
-          "FROM (SELECT objective, epoch, step FROM jobs WHERE number = ?1) s WHERE number = ?2",
-          source, job));
-  return run("UPDATE sweeps SET reused = reused + 1 WHERE number = (SELECT sweep FROM jobs WHERE number = ?)", job);
+  FATHOM_TRY(store_result(sql(event.job()), job, {I{e.source_generation()}, attempt}, e.result(), files_json(e.files()),
+                          weights_of(e.files())));
+  FATHOM_ASSIGN(const JobRow* from, rows_.job(source));
+  if (from != nullptr) {
+    job.source = source;
+    job.objective = from->objective;
+    job.epoch = from->epoch;
+    job.step = from->step;
+    job.cause.clear();
+  }
+  return run("UPDATE sweeps SET reused = reused + 1 WHERE number = ?", job.sweep);
 }
 
-Status Projector::stopped(const event::Event& event) {
+Status Projector::stopped(const event::Event& event, JobRow& job) {
   const auto& e = event.job_stopped();
-  FATHOM_TRY(
-      run("UPDATE jobs SET epoch = ?, step = ? WHERE number = ?", I{e.epoch()}, sql(e.step()), sql(event.job())));
+  job.epoch = e.epoch();
+  job.step = sql(e.step());
   if (!e.result().empty())
-    FATHOM_TRY(store_result(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}, e.result(),
+    FATHOM_TRY(store_result(sql(event.job()), job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
                             files_json(e.files()), weights_of(e.files())));
-  if (e.has_objective())
-    FATHOM_TRY(run("UPDATE jobs SET objective = ? WHERE number = ?", e.objective(), sql(event.job())));
-  return end_attempt(event, "stopped", "");
+  if (e.has_objective()) job.objective = e.objective();
+  return end_attempt(event, job, "stopped", "");
 }
 
 // A new result of a job (another generation) replaces the old one whole.
-Status Projector::store_result(I job, I generation, I attempt, const std::string& text, const std::string& files,
+Status Projector::store_result(I number, JobRow& job, Origin origin, const std::string& text, const std::string& files,
                                const std::string& weights) {
   const auto result = nlohmann::json::parse(text, nullptr, false);
-  FATHOM_TRY(run("INSERT OR REPLACE INTO job_results VALUES(?, ?, ?, ?, ?, ?)", job, generation, attempt,
-                 result.is_discarded() ? std::string("{}") : text, files, weights));
-  FATHOM_TRY(run("DELETE FROM result_rows WHERE job = ?", job));
+  FATHOM_TRY(run("INSERT OR REPLACE INTO job_results VALUES(?, ?, ?, ?, ?, ?)", number, origin.generation,
+                 origin.attempt, result.is_discarded() ? std::string("{}") : text, files, weights));
+  if (job.stats) FATHOM_TRY(run("DELETE FROM result_rows WHERE job = ?", number));
   if (!result.is_object()) return success();
-  FATHOM_TRY(run("UPDATE jobs SET stats = ? WHERE number = ?", stats_of(result), job));
+  job.stats = stats_of(result);
   I place = 0;
   try {
     for (const auto& row : result.value("rows", nlohmann::json::array())) {
       const auto value = row.contains("value") && row["value"].is_number() ? row["value"].get<double>() : std::nan("");
-      FATHOM_TRY(run("INSERT INTO result_rows VALUES(?, ?, ?, ?, ?, ?, ?, ?)", job, place++, row.value("epoch", I{0}),
-                     row.value("depth", I{0}), row.value("split", std::string{}), row.value("metric", std::string{}),
-                     value, I{row.value("primary", false) ? 1 : 0}));
+      FATHOM_TRY(run("INSERT INTO result_rows VALUES(?, ?, ?, ?, ?, ?, ?, ?)", number, place++,
+                     row.value("epoch", I{0}), row.value("depth", I{0}), row.value("split", std::string{}),
+                     row.value("metric", std::string{}), value, I{row.value("primary", false) ? 1 : 0}));
     }
   } catch (const nlohmann::json::exception&) {
     // A row of another shape comes from a worker of another version; the result itself is kept as it came.
@@ -374,13 +386,14 @@ Status Projector::store_result(I job, I generation, I attempt, const std::string
   return success();
 }
 
-Status Projector::end_attempt(const event::Event& event, const char* outcome, const std::string& text) {
-  return run("UPDATE attempts SET ended = ?, outcome = ?, text = ? WHERE job = ? AND ended IS NULL", I{event.wall_ms()},
-             std::string_view(outcome), text, sql(event.job()));
-}
-
-Status Projector::set_cause(I job, const std::string& cause) {
-  return run("UPDATE jobs SET cause = ? WHERE number = ?", cause, job);
+// The newest attempt is the only one that can be open.
+Status Projector::end_attempt(const event::Event& event, JobRow& job, const char* outcome, const std::string& text) {
+  FATHOM_ASSIGN(AttemptRow * attempt, rows_.attempt(sql(event.job()), job.generation, job.attempt));
+  if (attempt == nullptr || attempt->ended) return success();
+  attempt->ended = event.wall_ms();
+  attempt->outcome = outcome;
+  attempt->text = text;
+  return success();
 }
 
 Status Projector::remember(const event::Event& event) {

@@ -1,13 +1,16 @@
 // Turns events into the rows of read_schema.hpp, one at a time, inside a transaction of its caller. Decides nothing:
-// the state of a job after an event stands in the event.
+// the state of a job after an event stands in the event. What changes with every event of a job is kept in memory until
+// finish() (JobRows).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "common/result.hpp"
 #include "coordinator/store/event_text.hpp"
+#include "coordinator/store/job_rows.hpp"
 #include "coordinator/store/read_model.hpp"
 #include "coordinator/store/sqlite.hpp"
 
@@ -19,32 +22,37 @@ class Projector {
   explicit Projector(Database& database);
 
   // Applies one event and adds what it changed. internal: it speaks of a job or sweep that no event made. After an
-  // error the caller rolls back.
+  // error the caller rolls back and calls reset().
   Status apply(const event::Event& event, Changes& changes);
+  // Writes what is still in memory; before the commit.
+  Status finish() { return rows_.flush(); }
+  void reset() { rows_.clear(); }
 
  private:
   Status apply_sweep(const event::Event& event, Changes& changes);
   Status apply_worker(const event::Event& event, Changes& changes);
   Status apply_job(const event::Event& event, Changes& changes);
-  Status apply_lease(const event::Event& event);
-  Status apply_progress(const event::Event& event);
-  Status apply_end(const event::Event& event);
+  Status apply_lease(const event::Event& event, JobRow& job);
+  Status apply_progress(const event::Event& event, JobRow& job);
+  Status apply_end(const event::Event& event, JobRow& job);
 
   Status submit(const event::Event& event);  // projector_submit.cpp
   Status cancel_sweep(const event::Event& event);
   Status change_sweep(const event::Event& event);  // projector_change.cpp
   Status reopen(const event::Event& event);
   Status count_again(std::int64_t sweep);
-  Status granted(const event::Event& event);
-  Status started(const event::Event& event);
-  Status finished(const event::Event& event);
-  Status stopped(const event::Event& event);
-  Status reused(const event::Event& event);
-  Status store_result(std::int64_t job, std::int64_t generation, std::int64_t attempt, const std::string& result,
+  Status granted(const event::Event& event, JobRow& job);
+  Status started(const event::Event& event, JobRow& job);
+  Status finished(const event::Event& event, JobRow& job);
+  Status stopped(const event::Event& event, JobRow& job);
+  Status reused(const event::Event& event, JobRow& job);
+  struct Origin {
+    std::int64_t generation = 0, attempt = 0;
+  };
+  Status store_result(std::int64_t number, JobRow& job, Origin origin, const std::string& result,
                       const std::string& files, const std::string& weights);
-  Status end_attempt(const event::Event& event, const char* outcome, const std::string& text);
-  Status set_cause(std::int64_t job, const std::string& cause);
-  Status move_job(const event::Event& event, Changes& changes);
+  Status end_attempt(const event::Event& event, JobRow& job, const char* outcome, const std::string& text);
+  Status move_job(const event::Event& event, JobRow& job, Changes& changes);
   Status remember(const event::Event& event);
   Result<std::string> sweep_id(std::int64_t sweep);
   std::string one_text(const char* sql, std::int64_t key);
@@ -57,7 +65,9 @@ class Projector {
   }
 
   Database& database_;
+  JobRows rows_;
   EventNames names_;
+  std::map<std::int64_t, std::string> sweep_ids_;  // they never change
 };
 
 }  // namespace fathom::store

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/crash_point.hpp"
+#include "common/thread_name.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
 #include "coordinator/store/queries.hpp"
@@ -19,9 +20,12 @@
 namespace fathom::store {
 namespace {
 
-constexpr std::size_t kBatch = 1000;  // events of one transaction: what a reader sees at once
-constexpr std::size_t kReaders = 3;   // connections for queries
-constexpr Millis kRetry{1000};        // while the disk is full
+constexpr std::size_t kBatch = 4096;  // events of one transaction: what a reader sees at once
+// Between batches while much happens and nobody waits: a job's events then mostly share one.
+constexpr std::size_t kBusy = 32;
+constexpr Millis kPace{40};
+constexpr std::size_t kReaders = 3;  // connections for queries
+constexpr Millis kRetry{1000};       // while the disk is full
 
 class SqliteReadModel final : public ReadModel {
  public:
@@ -34,7 +38,10 @@ class SqliteReadModel final : public ReadModel {
         readers_(std::move(readers)),
         applied_(applied),
         target_(events.last_durable()),
-        thread_([this] { run(); }) {}
+        thread_([this] {
+          name_thread("read model");
+          run();
+        }) {}
   ~SqliteReadModel() override;
 
   void notify(std::uint64_t seq) override;
@@ -108,6 +115,7 @@ class SqliteReadModel final : public ReadModel {
     });
   }
   void run();
+  bool wait_for_work(std::chrono::steady_clock::time_point not_before);
   Result<std::vector<EventRecord>> next_batch();
   Status apply(const std::vector<EventRecord>& batch, Changes& changes);
   Status apply_in_transaction(const std::vector<EventRecord>& batch, Changes& changes);
@@ -129,6 +137,7 @@ class SqliteReadModel final : public ReadModel {
   std::condition_variable moved_;  // waiters: applied_ or broken_ changed
   std::atomic<std::uint64_t> applied_;
   std::uint64_t target_;         // mutex_
+  std::uint64_t urgent_ = 0;     // mutex_: somebody waits for this event
   bool stopping_ = false;        // mutex_
   std::optional<Error> broken_;  // mutex_
   std::thread thread_;           // last: starts when everything above exists
@@ -154,6 +163,10 @@ void SqliteReadModel::notify(std::uint64_t seq) {
 
 Status SqliteReadModel::wait_for(std::uint64_t seq, Millis timeout) {
   std::unique_lock lock(mutex_);
+  if (seq > urgent_) {
+    urgent_ = seq;
+    wake_.notify_one();
+  }
   const bool done = moved_.wait_for(lock, timeout, [&] { return applied_ >= seq || broken_ || stopping_; });
   if (applied_ >= seq) return success();
   if (broken_) return *broken_;
@@ -211,15 +224,22 @@ void SqliteReadModel::give_up(const Error& error) {
   moved_.notify_all();
 }
 
+// False: stopping. Else there is something to apply.
+bool SqliteReadModel::wait_for_work(std::chrono::steady_clock::time_point not_before) {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return stopping_ || target_ > applied_; });
+  wake_.wait_until(lock, not_before,
+                   [this] { return stopping_ || urgent_ > applied_ || target_ >= applied_ + kBatch; });
+  return !stopping_;
+}
+
 void SqliteReadModel::run() {
-  while (true) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [this] { return stopping_ || target_ > applied_; });
-      if (stopping_) return;
-    }
+  auto not_before = std::chrono::steady_clock::now();
+  while (wait_for_work(not_before)) {
+    const auto begun = std::chrono::steady_clock::now();
     auto batch = next_batch();
     if (!batch) return give_up(batch.error());
+    not_before = batch->size() < kBusy ? begun : begun + kPace;
     if (batch->empty()) return give_up({Errc::internal, "the log ends before what was said to be durable"});
     Changes changes;
     Status applied = apply(*batch, changes);
@@ -262,6 +282,7 @@ Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& ch
   }
   crash_point("view.written");
   if (status) status = writer_.execute("COMMIT");
+  if (!status) projector_.reset();
   if (!status && writer_.in_transaction()) FATHOM_TRY(writer_.execute("ROLLBACK"));
   std::sort(changes.jobs.begin(), changes.jobs.end());
   changes.jobs.erase(std::unique(changes.jobs.begin(), changes.jobs.end()), changes.jobs.end());
@@ -278,6 +299,7 @@ Status SqliteReadModel::apply_in_transaction(const std::vector<EventRecord>& bat
     event.set_seq(record.seq);
     FATHOM_TRY(projector_.apply(event, changes));
   }
+  FATHOM_TRY(projector_.finish());
   return writer_.execute(fmt::format("INSERT OR REPLACE INTO meta VALUES('applied', '{}')", batch.back().seq));
 }
 
