@@ -14,7 +14,8 @@
 namespace fathom::worker {
 namespace {
 
-// Bytes of a spool that nobody needs any more: beyond them it is told what is still needed, sooner when that is nothing.
+// Bytes of a spool that nobody needs any more: beyond them it is told what is still needed, sooner when that is
+// nothing.
 constexpr std::uint64_t kCompactAt = 4u << 20;
 constexpr std::uint64_t kForgetAt = 64u << 10;
 

@@ -10,6 +10,7 @@
 
 #include "common/net/connection.hpp"
 #include "common/protocol/wire.pb.h"
+#include "common/thread_name.hpp"
 
 namespace fathom::worker {
 
@@ -47,6 +48,7 @@ Link::~Link() {
 
 void Link::start() {
   thread_ = std::thread([this] {
+    name_thread("link");
     connect();
     io_->context.run();
   });

@@ -1,10 +1,16 @@
 #include "worker/task_thread.hpp"
 
+#include "common/thread_name.hpp"
+
 #include <utility>
 
 namespace fathom::worker {
 
-TaskThread::TaskThread() : thread_([this] { run(); }) {}
+TaskThread::TaskThread()
+    : thread_([this] {
+        name_thread("transfers");
+        run();
+      }) {}
 
 TaskThread::~TaskThread() {
   stop();

@@ -14,6 +14,7 @@
 
 #include "common/net/listener.hpp"
 #include "common/net/stream.hpp"
+#include "common/thread_name.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/event_hub.hpp"
 #include "coordinator/api/routes.hpp"
@@ -284,14 +285,15 @@ class Coordinator::Impl {
 
   // The core has a thread to itself: neither a slow query nor a slow disk of a download delays a decision.
   void run() {
-    spawn(core_io_, 1);
-    spawn(io_, kNetworkThreads);
-    spawn(pool_io_, settings_.http_threads);
+    spawn("core", core_io_, 1);
+    spawn("network", io_, kNetworkThreads);
+    spawn("http", pool_io_, settings_.http_threads);
   }
 
-  void spawn(asio::io_context& io, std::uint32_t count) {
+  void spawn(const char* name, asio::io_context& io, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) {
-      threads_.emplace_back([this, &io] {
+      threads_.emplace_back([this, name, &io] {
+        name_thread(name);
         while (!io.stopped()) {
           try {
             io.run();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/thread_name.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/core/inspect.hpp"
 
@@ -82,7 +83,10 @@ Snapshotter::Snapshotter(store::SnapshotFiles files, store::EventStore& events, 
       plans_(std::move(plans)),
       options_(std::move(options)),
       last_(last),
-      thread_([this] { run(); }) {}
+      thread_([this] {
+        name_thread("snapshots");
+        run();
+      }) {}
 
 Snapshotter::~Snapshotter() {
   {

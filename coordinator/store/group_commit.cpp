@@ -1,4 +1,5 @@
 #include "coordinator/store/group_commit.hpp"
+#include "common/thread_name.hpp"
 
 #include <chrono>
 #include <iterator>
@@ -15,7 +16,11 @@ constexpr std::size_t kMaxGroup = 4096;
 
 GroupCommit::GroupCommit(Database database, GroupCommitOptions options)
     : options_(std::move(options)), database_(std::move(database)) {
-  if (!options_.later) thread_ = std::thread([this] { run(); });
+  if (!options_.later)
+    thread_ = std::thread([this] {
+      name_thread("commit " + options_.name);
+      run();
+    });
 }
 
 GroupCommit::~GroupCommit() {

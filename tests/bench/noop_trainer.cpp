@@ -6,7 +6,7 @@
 //   FATHOM_NOOP_EFFECTS=FILE     a line "start|finish job generation attempt" for each job begun and finished
 //   FATHOM_NOOP_MS=N             milliseconds of work an epoch
 //   FATHOM_NOOP_CHECKPOINTS=1    a small resumable checkpoint after each epoch
-//   FATHOM_NOOP_FILES=0          results without a file beside them
+//   FATHOM_NOOP_QUIET=1          no files beside results, no metric points, no log text: the bare way of a job
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -61,7 +61,7 @@ class NoopTrainer {
     const std::string work = environment("FATHOM_NOOP_MS");
     if (!work.empty()) epoch_time_ = Millis(std::atoi(work.c_str()));
     checkpoints_ = environment("FATHOM_NOOP_CHECKPOINTS") == "1";
-    files_ = environment("FATHOM_NOOP_FILES") != "0";
+    quiet_ = environment("FATHOM_NOOP_QUIET") == "1";
   }
 
   // Until the worker closes the channel or says Shutdown.
@@ -146,7 +146,7 @@ class NoopTrainer {
         job.objective = objective;
         job.best = job.epoch;
       }
-      send_metrics(job, objective);
+      if (!quiet_) send_metrics(job, objective);
       if (checkpoints_) send_checkpoint(job, better);
       wire::Item item = item_of(job);
       item.mutable_report()->set_epoch(job.epoch);
@@ -188,9 +188,9 @@ class NoopTrainer {
   }
 
   [[nodiscard]] Status write_final(const Job& job, const std::string& result) const {
-    if (!files_) return success();
     const std::string folder = job.order.folder() + "/final";
     FATHOM_TRY(make_folders(folder));
+    if (quiet_) return success();
     const Json file = {{"format", 1}, {"settings", job.settings}, {"result", Json::parse(result)}};
     return write_file_atomic(folder + "/fathom.json", file.dump(1) + "\n");
   }
@@ -292,7 +292,7 @@ class NoopTrainer {
   const std::string effects_;
   Millis epoch_time_{0};
   bool checkpoints_ = false;
-  bool files_ = true;
+  bool quiet_ = false;
   bool ending_ = false;
   std::map<Fence, Job> jobs_;
   std::uint64_t epochs_done_ = 0;
