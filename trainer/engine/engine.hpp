@@ -4,6 +4,7 @@
 // part of a result. Thread: compute thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,9 +36,10 @@ class Engine {
                                                                     std::uint32_t most) const = 0;
 
   // The mean loss over the rows of a pass. Adds `share` times its gradient to the .grad of the network's trained
-  // tensors; tensors that the pass does not reach are left alone.
-  virtual double learn(const Network& network, const LabelledBatch& rows, double share,
-                       const ForwardOptions& options) = 0;
+  // tensors; tensors that the pass does not reach are left alone. `forwarded`, if given, is called between forward and
+  // backward: for those who measure time.
+  virtual double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options,
+                       const std::function<void()>& forwarded = {}) = 0;
 
   // Logits [rows, outputs] of every branch on the same rows, in eval mode, in the order of the branches. All of them
   // are on one base; what they have in common below their lowest adapters is computed once.

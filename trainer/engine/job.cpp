@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "trainer/engine/benchmark_job.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/measure_job.hpp"
 #include "trainer/engine/train_job.hpp"
@@ -20,10 +21,13 @@ nlohmann::json parse(const std::string& text, const std::string& what) {
 }  // namespace
 
 std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, JobEvents& events) {
-  auto spec = parse_spec(parse(request.settings, "settings"));
+  const auto settings = parse(request.settings, "settings");
+  if (settings.is_object() && settings.value("kind", nlohmann::json()) == "benchmark")
+    return std::make_unique<BenchmarkJob>(parse_benchmark(settings), request.folder, resources, events);
+  auto spec = parse_spec(settings);
   const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
   auto used = parse_inputs(spec, inputs);
-  // Two machines serve all kinds: one trains, one only measures.
+  // Two machines serve all other kinds: one trains, one only measures.
   if (trains(spec.kind))
     return std::make_unique<TrainJob>(std::move(spec), std::move(used), request.folder, resources, events);
   return std::make_unique<MeasureJob>(std::move(spec), std::move(used.front()), request.folder, resources, events);

@@ -74,6 +74,31 @@ void follow_base(Network& network) {
   for (const auto& parameter : all) parameter.value.set_data(parameter.value.detach().to(place));
 }
 
+// A fresh fusion over frozen members; it has no head yet.
+Network fuse(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const std::vector<Adapter>& members,
+             at::Generator& generator) {
+  std::vector<std::shared_ptr<const Adapter>> shared;
+  std::string name;
+  for (const auto& member : members) {
+    shared.push_back(std::make_shared<Adapter>(member));
+    name += (name.empty() ? "" : ",") + member.name;
+  }
+  const auto config = value_or_fail(fusion_preset(spec.fusion_config), ErrorClass::config);
+  Network network;
+  network.base = base;
+  network.fusion = std::make_shared<Fusion>(
+      value_or_fail(make_fusion(name, config, members, base->config, generator), ErrorClass::config));
+  network.setup = Setup::fuse(network.fusion, shared);
+  return network;
+}
+
+void finish_fusion(Network& network) {
+  check(network.setup, *network.base);
+  append(network.trained, network.fusion->parameters(network.base->config));
+  append(network.trained, network.head->parameters());
+  follow_base(network);
+}
+
 }  // namespace
 
 Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task) {
@@ -98,31 +123,35 @@ Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const Bas
   std::vector<std::int64_t> left_out(spec.drop.robust ? 0 : spec.drop.lo);
   std::iota(left_out.begin(), left_out.end(), std::int64_t{0});
   std::vector<Adapter> adapters;
-  std::vector<std::shared_ptr<const Adapter>> shared;
-  std::string name;
   for (const auto& member : members) {
     adapters.push_back(
         value_or_fail(load_adapter(folder / member.folder, base->config, left_out, member.name), ErrorClass::model));
-    shared.push_back(std::make_shared<Adapter>(adapters.back()));
-    name += (name.empty() ? "" : ",") + member.name;
   }
   at::Generator generator = at::detail::createCPUGenerator(spec.seed);
-  const auto config = value_or_fail(fusion_preset(spec.fusion_config), ErrorClass::config);
-  Network network;
-  network.base = base;
-  network.fusion = std::make_shared<Fusion>(
-      value_or_fail(make_fusion(name, config, adapters, base->config, generator), ErrorClass::config));
-  network.setup = Setup::fuse(network.fusion, shared);
+  Network network = fuse(spec, base, adapters, generator);
   const std::string head_name = "fusion_" + spec.task_name;
   if (spec.fresh_head) {
     network.head = fresh_head(head_name, *base, task, generator);
   } else {
     network.head = member_head(members, spec.task_name, folder, head_name, *base, task);
   }
-  check(network.setup, *base);
-  append(network.trained, network.fusion->parameters(base->config));
-  append(network.trained, network.head->parameters());
-  follow_base(network);
+  finish_fusion(network);
+  return network;
+}
+
+Network make_random_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base,
+                                   const OpenTask& task, std::uint32_t members) {
+  at::Generator generator = at::detail::createCPUGenerator(spec.seed);
+  std::vector<Adapter> adapters;
+  for (std::uint32_t i = 1; i <= members; ++i) {
+    adapters.push_back(
+        value_or_fail(make_adapter("m" + std::to_string(i), adapter_config(spec), base->config, generator, spec.share),
+                      ErrorClass::config));
+    for (const auto& parameter : adapters.back().parameters(base->config)) parameter.value.requires_grad_(false);
+  }
+  Network network = fuse(spec, base, adapters, generator);
+  network.head = fresh_head("fusion_" + spec.task_name, *base, task, generator);
+  finish_fusion(network);
   return network;
 }
 

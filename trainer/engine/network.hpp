@@ -38,6 +38,11 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
 Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
                             const std::vector<Input>& members, const std::filesystem::path& folder);
 
+// The same over fresh members m1 … mN of spec.adapter, which do not train and have no heads: what they say is no use,
+// but they cost what trained ones cost. For measuring speed.
+Network make_random_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base,
+                                   const OpenTask& task, std::uint32_t members);
+
 // A copy of the whole base with the head that transformers gives its family. A pooler that the head needs and the base
 // lacks is drawn, one that it does not need is left away.
 Network make_finetune_network(const JobSpec& spec, const OpenModel& model, const OpenTask& task);

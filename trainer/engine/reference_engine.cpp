@@ -20,12 +20,13 @@ class ReferenceEngine final : public Engine {
     return passes_by_length(rows, chosen, most);
   }
 
-  double learn(const Network& network, const LabelledBatch& rows, double share,
-               const ForwardOptions& options) override {
+  double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options,
+               const std::function<void()>& forwarded) override {
     const at::AutoGradMode with_gradients(true);
     const auto hidden = forward(*network.base, rows.input, network.setup, options).last_hidden_state;
     const auto logits = head_logits(*network.head, *network.base, hidden, options.dropout);
     const auto loss = head_loss(*network.head, logits, rows.labels);
+    if (forwarded) forwarded();
     // Weighted by rows, so that a step made of several passes has the gradient of one pass over all of them.
     if (share == 1.0)
       loss.backward();

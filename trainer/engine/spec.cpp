@@ -1,94 +1,24 @@
 #include "trainer/engine/spec.hpp"
 
-#include <cmath>
-
-#include "trainer/engine/errors.hpp"
+#include "trainer/engine/settings_object.hpp"
 
 namespace fathom::trainer {
 namespace {
 
 using nlohmann::json;
 
-// One object of the settings with its name, for messages such as "settings: train.lr is missing".
-class Object {
- public:
-  Object(const json& value, std::string name) : value_(value), name_(std::move(name)) {
-    if (!value_.is_object()) refuse("", "must be an object");
-  }
-
-  [[noreturn]] void refuse(const std::string& key, const std::string& what) const {
-    const std::string dot = name_.empty() || key.empty() ? "" : ".";
-    throw JobError(ErrorClass::config, "settings: " + name_ + dot + key + " " + what);
-  }
-
-  [[nodiscard]] const json* find(const std::string& key) const {
-    const auto found = value_.find(key);
-    return found == value_.end() || found->is_null() ? nullptr : &*found;
-  }
-  [[nodiscard]] const json& at(const std::string& key) const {
-    const auto* found = find(key);
-    if (!found) refuse(key, "is missing");
-    return *found;
-  }
-  [[nodiscard]] Object object(const std::string& key) const {
-    return {at(key), name_.empty() ? key : name_ + "." + key};
-  }
-
-  [[nodiscard]] double number(const std::string& key, double low) const {
-    const auto& value = at(key);
-    if (!value.is_number()) refuse(key, "must be a number");
-    const double number = value.get<double>();
-    // JSON has no NaN, but 1e999 parses to infinity.
-    if (!std::isfinite(number) || number < low) refuse(key, "must be at least " + json(low).dump());
-    return number;
-  }
-  [[nodiscard]] double number(const std::string& key, double low, double fallback) const {
-    return find(key) ? number(key, low) : fallback;
-  }
-  [[nodiscard]] std::uint32_t count(const std::string& key, double low) const {
-    const double value = number(key, low);
-    if (value != std::floor(value) || value > 1e9) refuse(key, "must be a whole number");
-    return static_cast<std::uint32_t>(value);
-  }
-  [[nodiscard]] std::uint32_t count(const std::string& key, double low, std::uint32_t fallback) const {
-    return find(key) ? count(key, low) : fallback;
-  }
-  [[nodiscard]] std::string text(const std::string& key) const {
-    const auto& value = at(key);
-    if (!value.is_string()) refuse(key, "must be a text");
-    return value.get<std::string>();
-  }
-  [[nodiscard]] std::string text(const std::string& key, const std::string& fallback) const {
-    return find(key) ? text(key) : fallback;
-  }
-  // One of a closed list of words.
-  [[nodiscard]] std::string word(const std::string& key, const std::string& fallback,
-                                 const std::vector<std::string>& words) const {
-    const auto value = text(key, fallback);
-    std::string all;
-    for (const auto& known : words) {
-      if (value == known) return value;
-      all += (all.empty() ? "" : ", ") + known;
-    }
-    refuse(key, "is '" + value + "'; this trainer knows " + all);
-  }
-
- private:
-  const json& value_;
-  std::string name_;
-};
-
-JobKind parse_kind(const Object& root) {
+JobKind parse_kind(const SettingsObject& root) {
   const auto kind = root.text("kind");
   if (kind == "adapter") return JobKind::adapter;
   if (kind == "fusion") return JobKind::fusion;
   if (kind == "prune") return JobKind::prune;
   if (kind == "evaluate") return JobKind::evaluate;
   if (kind == "finetune") return JobKind::finetune;
-  root.refuse("kind", "is '" + kind + "'; this trainer runs adapter, fusion, prune, evaluate and finetune jobs");
+  root.refuse("kind",
+              "is '" + kind + "'; this trainer runs adapter, fusion, prune, evaluate, finetune and benchmark jobs");
 }
 
-TrainSpec parse_train(const Object& train) {
+TrainSpec parse_train(const SettingsObject& train) {
   TrainSpec spec;
   spec.lr = train.number("lr", 0);
   spec.epochs = train.count("epochs", 1);
@@ -105,18 +35,18 @@ TrainSpec parse_train(const Object& train) {
   return spec;
 }
 
-void parse_objective(JobSpec& spec, const Object& root) {
+void parse_objective(JobSpec& spec, const SettingsObject& root) {
   const json empty = json::object();
-  const Object objective(root.find("objective") ? root.at("objective") : empty, "objective");
+  const SettingsObject objective(root.find("objective") ? root.at("objective") : empty, "objective");
   spec.objective.maximize = objective.word("goal", "maximize", {"maximize", "minimize"}) == "maximize";
   if (objective.find("depth")) spec.objective.depth = objective.count("depth", 0);
   spec.metric = objective.text("metric", "primary");
   // A task's own metric goes before the sweep's.
-  const Object task(spec.task, "task");
+  const SettingsObject task(spec.task, "task");
   if (task.find("metric")) spec.metric = task.text("metric");
 }
 
-void parse_fusion(JobSpec& spec, const Object& fusion) {
+void parse_fusion(JobSpec& spec, const SettingsObject& fusion) {
   if (!fusion.at("set").is_array() || fusion.at("set").empty()) fusion.refuse("set", "must be a list of member names");
   for (const auto& name : fusion.at("set")) {
     if (!name.is_string()) fusion.refuse("set", "must be a list of member names");
@@ -126,7 +56,7 @@ void parse_fusion(JobSpec& spec, const Object& fusion) {
   spec.fresh_head = fusion.word("head", "fresh", {"fresh", "member"}) == "fresh";
 }
 
-void parse_prune(JobSpec& spec, const Object& prune) {
+void parse_prune(JobSpec& spec, const SettingsObject& prune) {
   if (prune.find("threshold")) {
     spec.keep.count = 0;
     spec.keep.threshold = prune.number("threshold", 0);
@@ -140,7 +70,7 @@ void parse_prune(JobSpec& spec, const Object& prune) {
   (void)prune.word("rows", "all", {"all"});
 }
 
-void parse_evaluate(JobSpec& spec, const Object& evaluate) {
+void parse_evaluate(JobSpec& spec, const SettingsObject& evaluate) {
   const auto& depths = evaluate.at("depths");
   if (depths == "all") return;
   if (!depths.is_array() || depths.empty()) evaluate.refuse("depths", "must be 'all' or a list of depths");
@@ -153,7 +83,7 @@ void parse_evaluate(JobSpec& spec, const Object& evaluate) {
 }  // namespace
 
 Drop parse_drop(const json& value, const std::string& where) {
-  const Object drop(value, where);
+  const SettingsObject drop(value, where);
   const auto kind = drop.word("kind", "standard", {"standard", "specialized", "robust"});
   if (kind == "robust") {
     const Drop range{drop.count("lo", 0, 0), drop.count("hi", 0, Drop::kToLast), true};
@@ -171,7 +101,7 @@ json to_json(const Drop& drop) {
 
 JobSpec parse_spec(const json& settings) {
   JobSpec spec;
-  const Object root(settings, "");
+  const SettingsObject root(settings, "");
   spec.settings = settings;
   spec.kind = parse_kind(root);
   spec.model = root.object("model").text("path");

@@ -57,7 +57,8 @@ double Training::accumulate(const std::vector<LabelledBatch>& passes, ForwardOpt
     if (first == last) continue;
     const double share = static_cast<double>(last - first) / static_cast<double>(rows);
     const auto mine = ranks == 1 ? pass : rows_of(pass, first, last);
-    loss += share * engine_.learn(network_, on_device(mine, network_.base->word_embeddings.device()), share, options);
+    loss += share * engine_.learn(network_, on_device(mine, network_.base->word_embeddings.device()), share, options,
+                                  options_.on_forward);
   }
   return loss;
 }

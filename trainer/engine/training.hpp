@@ -27,6 +27,8 @@ struct TrainingOptions {
   bool dropout = true;     // false: every dropout is off, for comparison with reference runs
   // Called in every step when all gradients are there and none is clipped: for checks that look at them.
   std::function<void()> on_gradients;
+  // Called in every pass between forward and backward: for those who measure time.
+  std::function<void()> on_forward;
   // Tensors that a step does not reach. false: they have no gradient and AdamW leaves them alone (torch since 2.0).
   // true: their gradient is zero once they have had one, so their moments decay and weight decay acts.
   bool zero_gradients = false;

@@ -68,12 +68,12 @@ const FrozenBase& PackedEngine::frozen(const std::shared_ptr<const BaseModel>& b
 }
 
 double PackedEngine::learn(const Network& network, const LabelledBatch& rows, double share,
-                           const ForwardOptions& options) {
+                           const ForwardOptions& options, const std::function<void()>& forwarded) {
   const auto layout =
       obstacle(network).empty() && options.skip_layers.empty()
           ? layout_of(rows.input, network.base->config, options.dropout ? options.dropout->first_row : 0)
           : std::nullopt;
-  if (!layout) return reference_engine().learn(network, rows, share, options);
+  if (!layout) return reference_engine().learn(network, rows, share, options, forwarded);
   arena_.reset();
   const Run run{frozen(network.base), arena_, options.dropout};
   const auto sites = sites_of(network.setup, network.base->config.layers, options);
@@ -84,6 +84,7 @@ double PackedEngine::learn(const Network& network, const LabelledBatch& rows, do
   hidden.set_requires_grad(true);
   const auto loss =
       head_loss(*network.head, head_logits(*network.head, *network.base, hidden, options.dropout), rows.labels);
+  if (forwarded) forwarded();
   if (share == 1.0)
     loss.backward();
   else

@@ -16,7 +16,8 @@ class PackedEngine final : public Engine {
   [[nodiscard]] std::vector<std::vector<std::uint32_t>> cut(const Network& network, const TokenizedRows& rows,
                                                             std::span<const std::uint32_t> chosen,
                                                             std::uint32_t most) const override;
-  double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options) override;
+  double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options,
+               const std::function<void()>& forwarded) override;
   std::vector<at::Tensor> logits(const std::vector<Branch>& branches, const Batch& batch) override;
 
  private:

@@ -21,8 +21,10 @@ class EngineFailures : public EngineTest {
 
 TEST_F(EngineFailures, SettingsThatCannotBe) {
   auto settings = adapter_settings();
+  settings["kind"] = "serve";
+  expect_failure(settings, "config", "adapter, fusion, prune, evaluate, finetune and benchmark");
   settings["kind"] = "benchmark";
-  expect_failure(settings, "config", "adapter, fusion, prune, evaluate and finetune");
+  expect_failure(settings, "config", "benchmark is missing");
   settings = adapter_settings();
   settings["train"].erase("lr");
   expect_failure(settings, "config", "train.lr is missing");
