@@ -1,6 +1,7 @@
 // Leases and the workers that hold them, applied.
 #include <algorithm>
 
+#include "coordinator/core/alone.hpp"
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
 
@@ -92,6 +93,10 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   const std::vector<std::uint32_t> places = free_places(*worker, event.device());
   if (places.empty()) {
     return Error{Errc::failed_precondition, "no free slot on " + event.device() + " of worker " + worker->name};
+  }
+  if (host_taken(state, *worker) ||
+      (event.alone() && measured_on(state.planned(*job)) == "cpu" && !worker->leases.empty())) {
+    return Error{Errc::failed_precondition, "a benchmark of the CPU shares the host of worker " + worker->name};
   }
   if (fence.generation() != job->generation || fence.attempt() != job->attempt + 1 ||
       fence.lease() < state.next_lease) {

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <string>
 
+#include "coordinator/core/alone.hpp"
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
@@ -65,7 +66,7 @@ std::string explain_no_slot(const State& state) {
                                  : "No worker is connected: start fathom-worker, or wait until it is back.";
   }
   return used >= slots ? "All " + plural(slots, "slot") + " are taken."
-                       : "The free slots are kept for a job that has to run alone on its device.";
+                       : "The free slots are kept for a job that has to run alone on its device or host.";
 }
 
 // It stands aside for a result that another job has or makes.
@@ -75,6 +76,18 @@ std::string explain_aside(const State& state, const Job& job) {
     return "A job that was asked for the same may have its result: known when a job of its task has started and said "
            "which model and data there are.";
   return "A job of another sweep that was asked for the same is running: its result will be taken.";
+}
+
+// What a benchmark waits for.
+std::string explain_measured(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const std::string kind = measured_on(state.planned(job));
+  const Alone places = places_alone(state, sweep, job.index);
+  if (places.on.empty()) return "stages.NAME.device: no worker that is connected has a device of class " + kind + ".";
+  const std::string worker = "worker " + state.worker(places.on.front().worker)->name;
+  return kind == "cpu" ? "It is measured alone on its host and waits until all devices of " + worker + " are empty."
+                       : "It is measured alone on its device and waits until one of class " + kind + " of " + worker +
+                             " is empty.";
 }
 
 // The narrowest reason first: the sweep's own limit, then what the job itself asks for, then slots.
@@ -100,6 +113,7 @@ std::string explain_ready(const State& state, const Job& job) {
     }
     return "resources.ranks: it waits until " + devices + " are empty." + queue;
   }
+  if (!measured_on(state.planned(job)).empty()) return explain_measured(state, job) + queue;
   if (runs_alone(state, job)) {
     return "It has to run alone and waits until a device is empty" +
            std::string(job.suspect ? " (it was in a trainer that crashed)." : ".") + queue;

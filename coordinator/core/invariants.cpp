@@ -1,8 +1,10 @@
 // The state against itself: everything that is kept twice (counters, indexes, leases) is made again from the jobs and
 // compared, and what must never be is looked for. Numbers I1-I10: docs/lifecycle/invariants.md.
 #include <map>
+#include <set>
 #include <string>
 
+#include "coordinator/core/alone.hpp"
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
@@ -40,7 +42,11 @@ void check_leases(const State& state, Broken& broken) {
 // I7: slots and exclusive devices, and the free index says the same.
 void check_devices(const State& state, Broken& broken) {
   std::map<std::pair<WorkerNumber, std::uint32_t>, std::uint32_t> running, alone;
+  std::map<WorkerNumber, std::size_t> held;  // leases
+  std::set<WorkerNumber> hosts;              // that a job has alone
   for (const auto& [id, lease] : state.leases) {
+    ++held[lease.worker];
+    if (takes_host(state, lease)) hosts.insert(lease.worker);
     for (const std::uint32_t device : lease.devices) {
       ++running[{lease.worker, device}];
       if (lease.alone) ++alone[{lease.worker, device}];
@@ -50,6 +56,9 @@ void check_devices(const State& state, Broken& broken) {
   }
   std::set<FreeDevice> free;
   for (const Worker& worker : state.workers) {
+    const bool taken = hosts.contains(worker.number);
+    if (taken && held[worker.number] > 1)
+      broken.push_back("I7: a benchmark of the CPU shares the host of worker " + worker.name);
     for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
       const DeviceState& device = worker.devices[i];
       const std::uint32_t count = running[{worker.number, i}];
@@ -60,7 +69,7 @@ void check_devices(const State& state, Broken& broken) {
       if (exclusive && count > 1) broken.push_back("I7: a job that runs alone shares " + name);
       if (device.alone != exclusive) broken.push_back("I7: " + name + " is marked wrongly as exclusive");
       const bool room =
-          worker.state == WorkerState::ready && !device.excluded && !exclusive && count < device.device.slots;
+          worker.state == WorkerState::ready && !device.excluded && !exclusive && !taken && count < device.device.slots;
       if (room) free.insert({count, worker.number, i});
     }
   }

@@ -1,6 +1,7 @@
 // Where free slots are: kept sorted so that next_grant() finds the best device without looking at all of them.
 #include <algorithm>
 
+#include "coordinator/core/alone.hpp"
 #include "coordinator/core/machine.hpp"
 
 namespace fathom::core {
@@ -11,10 +12,10 @@ FreeDevice entry_of(const Worker& worker, std::uint32_t device) {
   return {worker.devices[device].running, worker.number, device};
 }
 
-// A device whose one job wants to be alone is full, whatever its slots.
-bool has_room(const Worker& worker, const DeviceState& device) {
+// A device whose one job wants to be alone is full, whatever its slots, and so are all of a host that a job has alone.
+bool has_room(const State& state, const Worker& worker, const DeviceState& device) {
   return worker.state == WorkerState::ready && !device.excluded && !device.alone &&
-         device.running < device.device.slots;
+         device.running < device.device.slots && !host_taken(state, worker);
 }
 
 void erase_warm(FreeDevices& free, const std::string& key, const FreeDevice& entry) {
@@ -34,7 +35,7 @@ void unindex(State& state, const Worker& worker, std::uint32_t index) {
 
 void index(State& state, const Worker& worker, std::uint32_t index) {
   const DeviceState& device = worker.devices[index];
-  if (!has_room(worker, device)) return;
+  if (!has_room(state, worker, device)) return;
   const FreeDevice entry = entry_of(worker, index);
   state.free.all.insert(entry);
   if (device.model.empty()) return;
@@ -43,10 +44,14 @@ void index(State& state, const Worker& worker, std::uint32_t index) {
 }
 
 // The devices of one kind that a gang would take here, the emptiest first; empty: there are not so many.
-std::vector<FreeDevice> places_on(const Worker& worker, const std::string& kind, std::uint32_t ranks) {
+std::vector<FreeDevice> places_on(const State& state, const Worker& worker, const std::string& kind,
+                                  std::uint32_t ranks) {
+  const std::uint32_t others = host_taken(state, worker) ? 1 : 0;  // they wait for that job, too
   std::vector<FreeDevice> places;
   for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
-    if (worker.devices[i].device.kind == kind && !worker.devices[i].excluded) places.push_back(entry_of(worker, i));
+    if (worker.devices[i].device.kind != kind || worker.devices[i].excluded) continue;
+    places.push_back(entry_of(worker, i));
+    places.back().running += others;
   }
   if (places.size() < ranks) return {};
   std::ranges::sort(places);
@@ -69,7 +74,7 @@ std::vector<FreeDevice> gang_places(const State& state, std::uint32_t ranks) {
     std::set<std::string> kinds;
     for (const DeviceState& device : worker.devices) kinds.insert(device.device.kind);
     for (const std::string& kind : kinds) {
-      auto places = places_on(worker, kind, ranks);
+      auto places = places_on(state, worker, kind, ranks);
       if (!places.empty() && (best.empty() || busy(places) < busy(best))) best = std::move(places);
     }
   }
@@ -89,6 +94,8 @@ void index_worker(State& state, const Worker& worker) {
 void add_lease(State& state, const Lease& lease) {
   Worker& worker = *state.worker(lease.worker);
   const Job& job = *state.job(lease.fence.job);
+  const bool host = takes_host(state, lease);
+  if (host) unindex_worker(state, worker);
   for (const std::uint32_t place : lease.devices) {
     unindex(state, worker, place);
     DeviceState& device = worker.devices[place];
@@ -99,24 +106,26 @@ void add_lease(State& state, const Lease& lease) {
       device.model = state.sweep(job.sweep)->model;
       device.task = state.planned(job).task;
     }
-    index(state, worker, place);
   }
   worker.leases.insert(lease.fence.lease);
   state.leases.emplace(lease.fence.lease, lease);
+  for (const std::uint32_t place : lease.devices) index(state, worker, place);
 }
 
 void end_lease(State& state, LeaseId id) {
   const Lease lease = state.leases.at(id);
   Worker& worker = *state.worker(lease.worker);
+  const bool host = takes_host(state, lease);
   for (const std::uint32_t place : lease.devices) {
     unindex(state, worker, place);
     DeviceState& device = worker.devices[place];
     --device.running;
     if (lease.alone) device.alone = false;
-    index(state, worker, place);
   }
   worker.leases.erase(id);
   state.leases.erase(id);
+  if (host) return index_worker(state, worker);
+  for (const std::uint32_t place : lease.devices) index(state, worker, place);
 }
 
 }  // namespace fathom::core

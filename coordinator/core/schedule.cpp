@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 
+#include "coordinator/core/alone.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
@@ -108,13 +109,6 @@ event::Event grant(const State& state, const Sweep& sweep, sweeps::JobIndex inde
   return event;
 }
 
-// Where the job that wants its devices to itself goes; they may have to become empty first.
-std::vector<FreeDevice> places_alone(const State& state, const Sweep& sweep, sweeps::JobIndex index) {
-  const std::uint32_t ranks = ranks_of(state, *state.job(JobNumber(sweep.first.value() + index)));
-  if (ranks > 1) return gang_places(state, ranks);
-  return {*state.free.all.begin()};
-}
-
 }  // namespace
 
 void count_grant(State& state, Sweep& sweep) {
@@ -127,14 +121,14 @@ void count_grant(State& state, Sweep& sweep) {
 std::optional<event::Event> next_grant(const State& state) {
   if (state.free.all.empty()) return std::nullopt;
   // A job that runs alone and finds no empty device has the emptiest kept free for it, else neighbours would follow
-  // each other on every device for ever. A gang has several.
+  // each other on every device for ever. A gang has several, a benchmark of the CPU a whole worker.
   std::vector<FreeDevice> reserved;
   for (const Sweep* sweep : candidates(state)) {
     if (!sweep->ready_alone.empty() && reserved.empty()) {
-      const sweeps::JobIndex index = *sweep->ready_alone.begin();
-      reserved = places_alone(state, *sweep, index);
-      const bool ready = std::ranges::all_of(reserved, [](const FreeDevice& place) { return place.running == 0; });
-      if (ready && !reserved.empty()) return grant(state, *sweep, index, reserved);
+      if (auto first = first_alone(state, *sweep)) {
+        if (first->second.ready) return grant(state, *sweep, first->first, first->second.on);
+        reserved = std::move(first->second.kept);
+      }
     }
     if (sweep->ready.empty()) continue;
     const sweeps::JobIndex index = *sweep->ready.begin();

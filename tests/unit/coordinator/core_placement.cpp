@@ -79,6 +79,110 @@ sweeps::Plan of_gangs(const std::vector<std::string>& tasks, std::uint32_t ranks
   return plan;
 }
 
+// Benchmarks of the classes of devices, one stage.
+sweeps::Plan of_benchmarks(const std::vector<std::string>& kinds, const std::string& name = "speed") {
+  Planner make;
+  make.plan.name = name;
+  make.stage("benchmark", Kind::benchmark);
+  for (const std::string& kind : kinds) {
+    const sweeps::JobIndex job = make.taking("", {});
+    make.plan.jobs[job].parameters["benchmark.device"] = kind;
+  }
+  return make.plan;
+}
+
+TEST(CorePlacement, ABenchmarkOfTheCpuHasItsHostToItself) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {2, 2});
+  worker.devices[1].threads = 3;
+  worker.devices.push_back({"cuda:0", "cuda", 1, 1, "test", 1 << 30});
+  worker.join();
+  rig.submit(of_tasks({"a", "a", "a", "a", "a", "a"}, "others"));
+  std::vector<JobNumber> others = worker.jobs();
+  ASSERT_EQ(others.size(), 5u);
+  rig.submit(of_benchmarks({"cpu", "cpu"}));
+  const JobNumber first = rig.number(0), second = rig.number(1);
+  // What runs ends; meanwhile nothing else begins on any device of the worker, the GPU included.
+  while (!others.empty()) {
+    EXPECT_FALSE(worker.holds(first));
+    EXPECT_NE(explain(rig.state(), rig.job(0)).find("all devices of worker w"), std::string::npos);
+    worker.finish(others.back(), 0.5);
+    others.pop_back();
+    EXPECT_EQ(worker.held.size(), others.size() + (others.empty() ? 1 : 0));
+  }
+  ASSERT_TRUE(worker.holds(first));
+  EXPECT_EQ(worker.held[first].assign.device, "cpu:1");  // it has most threads
+  EXPECT_TRUE(worker.held[first].assign.alone);
+  // The sixth of the other sweep waits for it, and says so.
+  const Sweep& sweep = *rig.state().find_sweep("others");
+  EXPECT_NE(
+      explain(rig.state(), *rig.state().job(JobNumber(sweep.first.value() + 5))).find("alone on its device or host"),
+      std::string::npos);
+  worker.finish(first, 0.5);
+  for (int turns = 0; turns < 3 && !worker.holds(second); ++turns) {
+    for (const JobNumber job : worker.jobs()) worker.finish(job, 0.5);
+  }
+  EXPECT_TRUE(worker.holds(second));
+  EXPECT_EQ(worker.held.size(), 1u);
+}
+
+TEST(CorePlacement, ABenchmarkOfAGpuHasItsDeviceToItself) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {2});
+  worker.devices.push_back({"cuda:0", "cuda", 1, 2, "test", 1 << 30});
+  worker.join();
+  rig.submit(of_benchmarks({"cuda", "cuda"}));
+  ASSERT_TRUE(worker.holds(rig.number(0)));
+  EXPECT_EQ(worker.held[rig.number(0)].assign.device, "cuda:0");
+  EXPECT_NE(explain(rig.state(), rig.job(1)).find("one of class cuda of worker w"), std::string::npos);
+  rig.submit(of_tasks({"a", "a", "a"}));
+  EXPECT_EQ(worker.held.size(), 3u);  // two on the CPU beside it
+}
+
+TEST(CorePlacement, ABenchmarkWithoutItsClassOfDevicesHoldsUpNobody) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1});
+  rig.submit(of_benchmarks({"cuda", "cuda", "cpu"}));
+  EXPECT_TRUE(worker.holds(rig.number(2)));
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("no worker that is connected has a device of class cuda"),
+            std::string::npos);
+  worker.finish(rig.number(2), 0.5);
+  rig.submit(of_tasks({"a"}));
+  EXPECT_EQ(worker.held.size(), 1u);
+}
+
+TEST(CorePlacement, BenchmarksOfAStageAreMeasuredByOneWorker) {
+  Rig rig;
+  FakeWorker& v = rig.worker("v", {1});
+  FakeWorker& w = rig.worker("w", {1});
+  rig.submit(of_benchmarks({"cpu", "cpu", "cpu"}));
+  ASSERT_TRUE(v.holds(rig.number(0)));
+  EXPECT_TRUE(w.held.empty());  // it is idle, but its times would be those of another machine
+  v.finish(rig.number(0), 0.5);
+  ASSERT_TRUE(v.holds(rig.number(1)));
+  v.gone(/*drained=*/true);
+  for (int i = 0; i < 120 && !w.holds(rig.number(1)); ++i) rig.tick(Millis(1000));
+  EXPECT_TRUE(w.holds(rig.number(1)));
+}
+
+TEST(CorePlacement, ABenchmarkOfTheCpuKeepsItsHostOverARestartAndARejoin) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 2});
+  rig.submit(of_benchmarks({"cpu"}));
+  worker.started(rig.number(0));
+  const JobNumber job = rig.number(0);
+  rig.restart();
+  worker.join();
+  ASSERT_TRUE(worker.holds(job));
+  rig.submit(of_tasks({"a", "b"}));
+  EXPECT_EQ(worker.held.size(), 1u);
+  rig.submit(of_gangs({"c"}, 2));
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("2 devices of one kind"), std::string::npos);
+  EXPECT_EQ(worker.held.size(), 1u);
+  worker.finish(job, 0.5);
+  EXPECT_GE(worker.held.size(), 1u);
+}
+
 TEST(CorePlacement, AGangHasSeveralDevicesOfOneWorkerToItself) {
   Rig rig;
   FakeWorker& worker = rig.worker("w", {2, 2, 2});

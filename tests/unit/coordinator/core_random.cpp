@@ -74,6 +74,11 @@ void History::submit() {
   auto last = best_of("source", {fusion});
   last.on_missing = chance(30) ? sweeps::OnMissing::fail : sweeps::OnMissing::skip;
   make.taking("mr", {last});
+  if (chance(30)) {
+    make.stage("benchmark", Kind::benchmark);
+    for (std::size_t i = 0; i < 1 + pick(3); ++i)
+      make.plan.jobs[make.taking("", {})].parameters["benchmark.device"] = "cpu";
+  }
   // Equal ids in all sweeps: results are taken where model, data and inputs are the same.
   make.plan.cache.use = chance(60);
   for (sweeps::Job& job : make.plan.jobs) job.id[0] = 'a';
