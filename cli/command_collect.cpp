@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/benchmarks.hpp"
 #include "cli/client.hpp"
 #include "cli/collected.hpp"
 #include "cli/commands.hpp"
@@ -128,7 +129,7 @@ Status write_texts(const Source& source, const std::string& sweep, const fs::pat
   FATHOM_TRY(write_file_atomic((top / "sweep.yaml").string(), source.yaml));
   FATHOM_TRY(write_file_atomic((top / "resolved.yaml").string(), source.resolved.dump(2) + "\n"));
   FATHOM_TRY(write_file_atomic((top / "README.md").string(), top_readme(sweep, source.jobs)));
-  for (const auto& [name, text] : result_files(source.sweep, source.rows, source.jobs)) {
+  for (const auto& [name, text] : result_files(source.sweep, source.rows, source.jobs, source.resolved)) {
     FATHOM_TRY(write_file_atomic((top / name).string(), text));
   }
   return success();
@@ -178,7 +179,8 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
   }
   json jobs = json::array();
   for (CollectedJob& job : source.jobs) jobs.push_back(std::move(job.detail));
-  fmt::print("{}{}: {} checkpoints and the tables\n", result_table(source.rows, jobs), staged.out().string(), folders);
+  fmt::print("{}{}{}: {} checkpoints and the tables\n", result_table(source.rows, jobs),
+             benchmark_table(benchmark_rows(source.rows, jobs, source.resolved)), staged.out().string(), folders);
   const std::string state = source.sweep.value("state", "");
   if (state == "running" || state == "paused")
     fmt::print("note: the sweep is still {}; collect again when it has ended\n", state);

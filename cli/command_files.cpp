@@ -68,7 +68,7 @@ ordered_json stage_json(const sweeps::Plan& plan, const sweeps::Stage& stage) {
   ordered_json drops = ordered_json::object();
   for (sweeps::JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
     const sweeps::Job& job = plan.jobs[i];
-    tasks[job.task] = tasks.value(job.task, 0) + 1;
+    if (!job.task.empty()) tasks[job.task] = tasks.value(job.task, 0) + 1;
     if (!job.drop.empty()) drops[job.drop] = drops.value(job.drop, 0) + 1;
   }
   ordered_json out = {{"name", stage.name},

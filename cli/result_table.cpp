@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/benchmarks.hpp"
 #include "cli/summary.hpp"
 #include "cli/text_table.hpp"
 
@@ -131,7 +132,13 @@ Result<std::string> result_table(Client& client, const std::string& sweep) {
   for (std::size_t i = 0; i < jobs.size() && jobs.size() <= kMostDetails; ++i) {
     FATHOM_ASSIGN(jobs[i], client.get(path + "/jobs/" + encode(jobs[i].value("id", ""))));
   }
-  return result_table(rows, jobs);
+  std::string out = result_table(rows, jobs);
+  const auto measured = [](const json& row) { return row.value("kind", json()) == "benchmark"; };
+  if (std::any_of(rows.begin(), rows.end(), measured)) {
+    FATHOM_ASSIGN(const json resolved, client.get(path + "/resolved"));
+    out += benchmark_table(benchmark_rows(rows, jobs, resolved));
+  }
+  return out;
 }
 
 }  // namespace fathom::cli

@@ -13,7 +13,7 @@ namespace fathom::cli {
 
 // Rows and jobs as the REST interface gives them. Empty where nothing has been measured.
 std::string result_table(const nlohmann::json& rows, const nlohmann::json& jobs);
-// The same, asked of the coordinator.
+// The same, asked of the coordinator, and below it what benchmarks measured (benchmarks.hpp).
 Result<std::string> result_table(Client& client, const std::string& sweep);
 
 }  // namespace fathom::cli

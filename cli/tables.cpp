@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/benchmarks.hpp"
 #include "cli/summary.hpp"
 
 namespace fathom::cli {
@@ -97,6 +98,18 @@ json job_row(const json& detail) {
   return row;
 }
 
+// A job's row of timing.csv; a benchmark has one for each of its baselines, with what it measured in place of what the
+// job took.
+void add_timing(std::vector<json>& timed, const json& job, const std::vector<json>& measured) {
+  const std::size_t before = timed.size();
+  for (const json& row : measured) {
+    if (row.at("job") != job.at("job")) continue;
+    timed.push_back(job);
+    timed.back().update(row);
+  }
+  if (timed.size() == before) timed.push_back(job);
+}
+
 std::vector<json> attention_rows(const json& detail) {
   std::vector<json> out;
   const json result = detail.value("result", json());
@@ -113,7 +126,7 @@ std::vector<json> attention_rows(const json& detail) {
 }  // namespace
 
 std::map<std::string, std::string> result_files(const json& sweep, const json& rows,
-                                                const std::vector<CollectedJob>& jobs) {
+                                                const std::vector<CollectedJob>& jobs, const json& resolved) {
   std::vector<json> results(rows.begin(), rows.end());
   for (json& row : results) row["sweep"] = sweep.value("id", json());
   std::vector<json> summaries;
@@ -121,9 +134,12 @@ std::map<std::string, std::string> result_files(const json& sweep, const json& r
   std::vector<json> all_jobs;
   std::vector<json> timed;
   std::vector<json> attention;
+  json details = json::array();
+  for (const CollectedJob& job : jobs) details.push_back(job.detail);
+  const std::vector<json> measured = benchmark_rows(rows, details, resolved);
   for (const CollectedJob& job : jobs) {
     all_jobs.push_back(job_row(job.detail));
-    if (all_jobs.back()["seconds"].is_number()) timed.push_back(all_jobs.back());
+    if (all_jobs.back()["seconds"].is_number()) add_timing(timed, all_jobs.back(), measured);
     for (json& row : attention_rows(job.detail)) attention.push_back(std::move(row));
   }
   return {
@@ -140,10 +156,36 @@ std::map<std::string, std::string> result_files(const json& sweep, const json& r
             "attempts",    "cached", "steps",  "epochs",  "examples", "tokens",      "seconds",    "steps_per_s",
             "peak_memory", "worker", "device", "started", "ended",    "data_sha256", "base_sha256"},
            all_jobs)},
-      {"timing.csv",
-       csv({"stage", "kind", "task", "drop", "set", "kept", "seed", "param.*", "job", "device", "steps", "examples",
-            "tokens", "seconds", "steps_per_s", "examples_per_s", "tokens_per_s", "peak_memory"},
-           timed)},
+      {"timing.csv", csv({"stage",
+                          "kind",
+                          "task",
+                          "drop",
+                          "set",
+                          "kept",
+                          "seed",
+                          "param.*",
+                          "job",
+                          "device",
+                          "steps",
+                          "examples",
+                          "tokens",
+                          "seconds",
+                          "steps_per_s",
+                          "examples_per_s",
+                          "tokens_per_s",
+                          "peak_memory",
+                          "depth",
+                          "p10",
+                          "p90",
+                          "forward",
+                          "backward",
+                          "optimizer",
+                          "rows_per_s",
+                          "baseline",
+                          "relative",
+                          "saved",
+                          "saved_per_layer"},
+                         timed)},
       {"fusion_attention.csv",
        csv({"job", "target", "seed", "layer", "site", "adapter", "mean_weight", "rank", "kept_at"}, attention)},
   };

@@ -12,8 +12,8 @@
 namespace fathom::cli {
 
 // results.csv, summary.csv, jobs.csv, timing.csv and fusion_attention.csv by name. `rows`: result rows of the REST
-// interface.
+// interface. `resolved`: the resolved sweep, whose benchmark stages say their baselines.
 std::map<std::string, std::string> result_files(const nlohmann::json& sweep, const nlohmann::json& rows,
-                                                const std::vector<CollectedJob>& jobs);
+                                                const std::vector<CollectedJob>& jobs, const nlohmann::json& resolved);
 
 }  // namespace fathom::cli

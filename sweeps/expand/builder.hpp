@@ -69,6 +69,7 @@ class Builder {
 void expand_training(Builder& builder);  // adapter, finetune
 void expand_fusion(Builder& builder);
 void expand_sourced(Builder& builder);  // prune, evaluate
+void expand_benchmark(Builder& builder);
 
 // Sets keys of settings from a point {"train.lr": 0.001} and takes out those that are sampled and absent.
 void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);

@@ -77,6 +77,7 @@ Expansion expand_resolved(const json& resolved, std::uint32_t layers, bool ident
     if (kind == Kind::adapter || kind == Kind::finetune) expand_training(builder);
     if (kind == Kind::fusion) expand_fusion(builder);
     if (kind == Kind::prune || kind == Kind::evaluate) expand_sourced(builder);
+    if (kind == Kind::benchmark) expand_benchmark(builder);
     builder.end_stage();
   }
   return builder.take();

@@ -21,7 +21,7 @@ unsigned bit_of(Kind kind) {
     case Kind::finetune:
       return kFinetune;
     case Kind::benchmark:
-      return 0;
+      return kBenchmark;
   }
   return 0;
 }
@@ -31,17 +31,16 @@ std::optional<Kind> kind_of(const Node& name, const Node& stage, Report& report)
   const Node* given = stage.is_map() ? stage.find("kind") : nullptr;
   const Node& word = given ? *given : name;
   const Key& key = *find_key(Section::stage, "kind");
-  for (const Kind kind : {Kind::adapter, Kind::fusion, Kind::prune, Kind::evaluate, Kind::finetune}) {
+  for (const Kind kind : {Kind::adapter, Kind::fusion, Kind::prune, Kind::evaluate, Kind::finetune, Kind::benchmark}) {
     if (word.is_scalar() && word.text == name_of(kind)) return kind;
   }
-  if (word.text == "benchmark") {
-    report.error(word.mark, std::string("stage '") + name.text + "': benchmark " + kUnavailable);
-  } else if (given) {
+  if (given) {
     typed(key, word, report);
   } else {
-    report.error(name.mark, "stage '" + name.text +
-                                "': its name is no kind; add kind: adapter, fusion, prune, evaluate or finetune" +
-                                hint(name.text, split_words(key.words)));
+    report.error(name.mark,
+                 "stage '" + name.text +
+                     "': its name is no kind; add kind: adapter, fusion, prune, evaluate, finetune or benchmark" +
+                     hint(name.text, split_words(key.words)));
   }
   return std::nullopt;
 }
@@ -63,10 +62,17 @@ class StageReader {
     if (kind_ == Kind::fusion) read_fusion(out);
     if (kind_ == Kind::prune) read_prune(out);
     if (kind_ == Kind::evaluate) read_evaluate(out);
+    if (kind_ == Kind::benchmark) out["benchmark"] = parse_benchmark(fields_, root_adapter(), report_);
     return out;
   }
 
  private:
+  [[nodiscard]] json root_adapter() const {
+    json adapter = defaults_of(Section::adapter);
+    adapter.update(around_.adapter);
+    return adapter;
+  }
+
   [[nodiscard]] bool takes_root() const { return kind_ == Kind::adapter || kind_ == Kind::finetune; }
 
   // Precedence per key: root < task < stage (rule 4); one object for each task.
@@ -110,8 +116,7 @@ class StageReader {
   void read_training(json& out) {
     out["train"] = trains();
     if (kind_ == Kind::adapter) {
-      json adapter = defaults_of(Section::adapter);
-      adapter.update(around_.adapter);
+      json adapter = root_adapter();
       adapter.update(Fields(Section::adapter, fields_.node("adapter"), report_).settings());
       out["adapter"] = adapter;
     }
@@ -215,15 +220,6 @@ class StageReader {
     }
   }
 
- public:
-  static void check_unique(const json& list, const Mark& at, const std::string& what, Report& report) {
-    std::set<json> seen;
-    for (const json& one : list) {
-      if (!seen.insert(one).second) report.error(at, what + ": " + one.dump() + " stands twice");
-    }
-  }
-
- private:
   const Node& name_;
   Kind kind_;
   const Surroundings& around_;
@@ -233,6 +229,13 @@ class StageReader {
 };
 
 }  // namespace
+
+void check_unique(const json& list, const Mark& at, const std::string& what, Report& report) {
+  std::set<json> seen;
+  for (const json& one : list) {
+    if (!seen.insert(one).second) report.error(at, what + ": " + one.dump() + " stands twice");
+  }
+}
 
 Stages parse_stages(const Node* node, const Surroundings& around, Report& report) {
   Stages out;

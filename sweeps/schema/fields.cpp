@@ -27,6 +27,7 @@ std::string kinds_text(unsigned kinds) {
   if (kinds & kPrune) names.emplace_back("prune");
   if (kinds & kEvaluate) names.emplace_back("evaluate");
   if (kinds & kFinetune) names.emplace_back("finetune");
+  if (kinds & kBenchmark) names.emplace_back("benchmark");
   std::string out;
   for (std::size_t i = 0; i < names.size(); ++i)
     out += (i == 0 ? "" : i + 1 == names.size() ? " and " : ", ") + names[i];

@@ -108,7 +108,7 @@ constexpr Key kSearch[] = {
 };
 
 constexpr Key kStage[] = {
-    {.name = "kind", .type = Type::word, .words = "adapter|fusion|prune|evaluate|finetune|!benchmark", .doc = "absent: the stage's name"},
+    {.name = "kind", .type = Type::word, .words = "adapter|fusion|prune|evaluate|finetune|benchmark", .doc = "absent: the stage's name"},
     {.name = "drop", .type = Type::section, .identity = true, .kinds = kAdapter | kFusion, .doc = "drop depths; absent: standard"},
     {.name = "stop", .type = Type::section, .kinds = kTrained, .doc = "early stopping; absent: none"},
     {.name = "train", .type = Type::section, .identity = true, .kinds = kTrained, .doc = "as at the root, for this stage"},
@@ -135,6 +135,15 @@ constexpr Key kStage[] = {
     {.name = "pad", .type = Type::word, .fallback = "\"masked\"", .identity = true, .words = "masked|counted", .kinds = kPrune, .doc = "pad tokens in that mean"},
     {.name = "retrain", .type = Type::boolean, .fallback = "false", .kinds = kPrune, .doc = "train the pruned fusion again"},
     {.name = "depths", .fallback = "\"all\"", .identity = true, .kinds = kEvaluate, .doc = "drop depths: integers, or `all` = 0..L-1; a specialised model only from its n on"},
+    {.name = "measure", .type = Type::words, .fallback = "[\"train\",\"infer\"]", .identity = true, .words = "train|infer", .kinds = kBenchmark, .doc = "steps of training, passes of inference; `parallel` has the latter only"},
+    {.name = "subjects", .type = Type::section, .required = true, .identity = true, .kinds = kBenchmark, .doc = "what is measured"},
+    {.name = "shape", .type = Type::section, .identity = true, .kinds = kBenchmark, .doc = "of the rows, which are drawn and have no padding"},
+    {.name = "device", .type = Type::words, .fallback = "[\"cpu\"]", .identity = true, .words = "cpu|cuda", .kinds = kBenchmark, .doc = "classes of devices that it is measured on: jobs of their own for each"},
+    {.name = "warmup", .type = Type::integer, .fallback = "20", .identity = true, .low = 0, .high = 1000000, .kinds = kBenchmark, .doc = "steps at the start of a round that are not measured"},
+    {.name = "steps", .type = Type::integer, .fallback = "100", .identity = true, .low = 1, .high = 1000000, .kinds = kBenchmark, .doc = "measured steps of a round"},
+    {.name = "repeat", .type = Type::integer, .fallback = "5", .identity = true, .low = 1, .high = 1000, .kinds = kBenchmark, .doc = "rounds, each with fresh weights; the median is over the steps of all"},
+    {.name = "baseline", .type = Type::words, .words = "finetune|adapter|separate", .kinds = kBenchmark, .doc = "what times are set in relation to: `finetune`, `adapter` (of the same configuration at depth 0), of parallel `separate` (a pass for each task at depth 0). It is measured too where it is no subject"},
+    {.name = "members_init", .type = Type::word, .fallback = "\"random\"", .words = "random|!trained", .kinds = kBenchmark, .doc = "weights of adapters and fusions: times do not depend on what they say"},
 };
 
 constexpr Key kDrop[] = {
@@ -177,6 +186,28 @@ constexpr Key kNeeds[] = {
     {.name = "seeds", .type = Type::word, .fallback = "\"match\"", .identity = true, .words = "match|best|all", .doc = "`match`: a fusion takes members of its own seed; `best`: of their best seed; `all`: one fusion for each seed of the members"},
     {.name = "stopped", .type = Type::boolean, .fallback = "false", .identity = true, .doc = "jobs that were stopped early compete too"},
     {.name = "on_missing", .type = Type::word, .fallback = "\"skip\"", .words = "skip|fail|wait", .doc = "when no setting Succeeded in every seed"},
+};
+
+constexpr Key kSubjects[] = {
+    {.name = "finetune", .identity = true, .doc = "`{}`: the whole model"},
+    {.name = "adapter", .type = Type::section, .identity = true, .doc = "one adapter; `{}`: the root's, in all layers"},
+    {.name = "fusion", .type = Type::section, .identity = true, .doc = "AdapterFusion (dynamic) of the root's adapter"},
+    {.name = "parallel", .type = Type::section, .identity = true, .doc = "several tasks' adapters on one input: the layers below them run once for all"},
+};
+
+constexpr Key kSubjectAdapter[] = {
+    {.name = "config", .type = Type::words, .identity = true, .words = "seq_bn|double_seq_bn|par_bn", .doc = "one job each; absent: the root's adapter"},
+    {.name = "depths", .type = Type::integers, .fallback = "[0]", .identity = true, .low = 0, .high = 1000, .doc = "drop depths: no adapters in the lowest n layers; one job each"},
+};
+
+constexpr Key kSubjectMembers[] = {
+    {.name = "members", .type = Type::integers, .required = true, .identity = true, .low = 1, .high = 1000, .doc = "how many adapters; one job each"},
+    {.name = "depths", .type = Type::integers, .fallback = "[0]", .identity = true, .low = 0, .high = 1000, .doc = "drop depths: no adapters in the lowest n layers; one job each"},
+};
+
+constexpr Key kShape[] = {
+    {.name = "batch", .type = Type::integers, .fallback = "[32]", .identity = true, .low = 1, .high = 65536, .doc = "rows of a step"},
+    {.name = "length", .type = Type::integers, .fallback = "[128]", .identity = true, .low = 1, .high = 65536, .doc = "tokens of every row; crossed with batch"},
 };
 
 constexpr Key kResources[] = {
@@ -223,7 +254,7 @@ struct Row {
 };
 
 // In the order of Section.
-const std::array<Row, 20> kSections = {{
+const std::array<Row, 25> kSections = {{
     {{"", "root"}, kRoot},
     {{"model", "root"}, kModel},
     {{"objective", "root"}, kObjective},
@@ -237,6 +268,11 @@ const std::array<Row, 20> kSections = {{
     {{"stages.NAME.drop", "stage"}, kDrop},
     {{"stages.NAME.stop", "stage"}, kStop},
     {{"stages.NAME.needs", "stage"}, kNeeds},
+    {{"stages.NAME.subjects", "stage"}, kSubjects},
+    {{"stages.NAME.subjects.adapter", "stage"}, kSubjectAdapter},
+    {{"stages.NAME.subjects.fusion", "stage"}, kSubjectMembers},
+    {{"stages.NAME.subjects.parallel", "stage"}, kSubjectMembers},
+    {{"stages.NAME.shape", "stage"}, kShape},
     {{"resources", "root"}, kResources},
     {{"limits", "root"}, kLimits},
     {{"retry", "root"}, kRetry},

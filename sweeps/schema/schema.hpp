@@ -43,6 +43,11 @@ enum class Section {
   drop,
   stop,
   needs,
+  subjects,
+  subject_adapter,
+  subject_fusion,
+  subject_parallel,
+  shape,
   resources,
   limits,
   retry,
@@ -53,9 +58,9 @@ enum class Section {
 };
 
 // Where a stage's key may stand: a sum of kinds.
-inline constexpr unsigned kAdapter = 1, kFusion = 2, kPrune = 4, kEvaluate = 8, kFinetune = 16;
+inline constexpr unsigned kAdapter = 1, kFusion = 2, kPrune = 4, kEvaluate = 8, kFinetune = 16, kBenchmark = 32;
 inline constexpr unsigned kTrained = kAdapter | kFusion | kFinetune;
-inline constexpr unsigned kAnyKind = 31;
+inline constexpr unsigned kAnyKind = 63;
 
 struct Key {
   const char* name = "";

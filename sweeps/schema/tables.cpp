@@ -10,11 +10,31 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Section kOrder[] = {Section::root,       Section::model,     Section::objective, Section::task,
-                              Section::data,       Section::adapter,   Section::train,     Section::parameter,
-                              Section::search,     Section::stage,     Section::drop,      Section::stop,
-                              Section::needs,      Section::resources, Section::limits,    Section::retry,
-                              Section::checkpoint, Section::keep,      Section::notify,    Section::cache};
+constexpr Section kOrder[] = {Section::root,
+                              Section::model,
+                              Section::objective,
+                              Section::task,
+                              Section::data,
+                              Section::adapter,
+                              Section::train,
+                              Section::parameter,
+                              Section::search,
+                              Section::stage,
+                              Section::drop,
+                              Section::stop,
+                              Section::needs,
+                              Section::subjects,
+                              Section::subject_adapter,
+                              Section::subject_fusion,
+                              Section::subject_parallel,
+                              Section::shape,
+                              Section::resources,
+                              Section::limits,
+                              Section::retry,
+                              Section::checkpoint,
+                              Section::keep,
+                              Section::notify,
+                              Section::cache};
 
 const char* type_text(Type type) {
   switch (type) {
@@ -173,6 +193,12 @@ json json_schema() {
   part("drop", Section::drop);
   part("stop", Section::stop);
   part("needs", Section::needs);
+  part("subjects", Section::subjects);
+  part("shape", Section::shape);
+  json& subjects = stage["properties"]["subjects"]["properties"];
+  subjects["adapter"] = section_schema(Section::subject_adapter);
+  subjects["fusion"] = section_schema(Section::subject_fusion);
+  subjects["parallel"] = section_schema(Section::subject_parallel);
   properties["stages"] = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", stage}};
   root["$schema"] = "https://json-schema.org/draft/2020-12/schema";
   root["title"] = "Fathom sweep file, version 1";

@@ -76,7 +76,7 @@ TEST(ResultFiles, ColumnsParametersAndQuotes) {
          {"attention",
           {{{"layer", 0}, {"site", "output_adapter"}, {"adapter", "mr"}, {"mean_weight", 0.5}, {"rank", 1}}}}}}},
       ""};
-  const auto files = result_files({{"id", "s"}}, json::array({row("mr", "standard", 0, 1, 0.8)}), {job});
+  const auto files = result_files({{"id", "s"}}, json::array({row("mr", "standard", 0, 1, 0.8)}), {job}, {});
   EXPECT_THAT(files.at("results.csv"), StartsWith("sweep,stage,kind,task,drop,n,lo,hi,depth,set,members,kept,seed,"
                                                   "split,metric,value,primary,epoch,status,param.train.lr,recipe,"));
   EXPECT_THAT(files.at("results.csv"),

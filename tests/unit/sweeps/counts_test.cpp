@@ -8,6 +8,7 @@
 namespace fathom::sweeps::testing {
 namespace {
 
+using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -44,6 +45,29 @@ TEST(Counts, AdaptersOfFigures4And5AreThoseOfFigure2) {
   std::set<std::string> known;
   for (const Job& job : first.jobs) known.insert(job.id);
   for (JobIndex i = 0; i < second.stages[0].count; ++i) EXPECT_TRUE(known.contains(second.jobs[i].id)) << i;
+}
+
+TEST(Counts, PaperTables1To3AreBenchmarks) {
+  // Shapes x measures x subjects; baselines are among the subjects, but for the passes of table 2 by themselves.
+  EXPECT_THAT(counts(planned_file(source_dir() / "configs/sweeps/paper-table1.yaml", 12)), ElementsAre(16 * 2 * 3));
+  EXPECT_THAT(counts(planned_file(source_dir() / "configs/sweeps/paper-table2.yaml", 12)), ElementsAre(2 * 4 * 13));
+  EXPECT_THAT(counts(planned_file(source_dir() / "configs/sweeps/paper-table3.yaml", 12)), ElementsAre(2 * 8));
+}
+
+TEST(Counts, BenchmarksKnowTheirDevicesAndHaveNoObjective) {
+  const Plan plan = planned_file(source_dir() / "tests/golden/sweeps/table/benchmark-baselines.yaml", 12);
+  for (const Job& job : plan.jobs) {
+    const json settings = job.settings.whole();
+    EXPECT_EQ(settings.at("device"), job.parameters.at("benchmark.device"));
+    EXPECT_FALSE(settings.contains("objective") || settings.contains("task") || settings.contains("seed"));
+    EXPECT_EQ(settings.contains("adapter"), job.parameters.at("benchmark.subject") != "finetune");
+    const json adapter = settings.value("adapter", json{{"reduction_factor", 8}});
+    EXPECT_EQ(adapter.at("reduction_factor"), 8);
+    EXPECT_TRUE(job.task.empty() && job.needs.empty());
+  }
+  const auto refused = expand(parsed(file_with("stages: {benchmark: {subjects: {adapter: {depths: 12}}}}\n")), 12);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, ::testing::HasSubstr("depth 12"));
 }
 
 TEST(Counts, IdsAreUniqueAndEveryNeedPointsBack) {

@@ -42,6 +42,13 @@ TEST(Docs, ExampleMakesTheJobsItClaims) {
   EXPECT_EQ(counts(plan), (std::vector<std::size_t>{288, 6, 9, 303}));
 }
 
+TEST(Docs, BenchmarkExampleMakesTheJobsItClaims) {
+  const std::string text = read_file(source_dir() / "docs/sweeps.md");
+  const std::size_t begin = text.find("```yaml\n", text.find("## Benchmarks")) + 8;
+  const Plan plan = planned(text.substr(begin, text.find("```", begin) - begin), {}, 6);
+  EXPECT_EQ(counts(plan), (std::vector<std::size_t>{28, 14}));
+}
+
 // Complete files among the examples of docs/sweeps.md.
 std::vector<std::string> example_files() {
   const std::string text = read_file(source_dir() / "docs/sweeps.md");
@@ -95,6 +102,13 @@ void use_file(Used& used, const Node& root) {
     use(used, Section::drop, stage.find("drop"));
     use(used, Section::stop, stage.find("stop"));
     use(used, Section::needs, stage.find("needs"));
+    use(used, Section::shape, stage.find("shape"));
+    const Node* subjects = stage.find("subjects");
+    use(used, Section::subjects, subjects);
+    for (const auto& [key, section] : std::map<std::string, Section>{{"adapter", Section::subject_adapter},
+                                                                     {"fusion", Section::subject_fusion},
+                                                                     {"parallel", Section::subject_parallel}})
+      use(used, section, subjects ? subjects->find(key) : nullptr);
   }
 }
 
