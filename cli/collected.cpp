@@ -118,8 +118,12 @@ void place_jobs(std::vector<CollectedJob>& jobs, bool best, bool maximize) {
     if (best) keep_best(settings, maximize);
     for (const auto& [label, with_it] : settings) {
       const std::string middle = settings.size() > 1 && !label.empty() ? "/" + label : "";
-      for (CollectedJob* job : with_it)
-        job->folder = fmt::format("{}{}/seed{}", place, middle, whole(job->detail, "seed"));
+      // Trials that drew the same point have one result: it is there once.
+      std::set<std::int64_t> seeds;
+      for (CollectedJob* job : with_it) {
+        const std::int64_t seed = whole(job->detail, "seed");
+        if (seeds.insert(seed).second) job->folder = fmt::format("{}{}/seed{}", place, middle, seed);
+      }
     }
   }
 }

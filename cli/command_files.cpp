@@ -113,6 +113,7 @@ ordered_json plan_json(const sweeps::Plan& plan) {
     if (job.keep > 0) entry["keep"] = job.keep;
     entry["seed"] = job.seed;
     if (!job.parameters.empty()) entry["parameters"] = job.parameters;
+    if (job.search != sweeps::kNoSearch) entry["trial"] = job.trial;
     list.push_back(std::move(entry));
   }
   return out;

@@ -53,6 +53,7 @@ std::string label_of(const sweeps::Job& job) {
   std::string out = job.task + (job.drop.empty() ? "" : " " + job.drop) + (job.set.empty() ? "" : " " + job.set);
   if (job.keep > 0) out += fmt::format(" keep {}", job.keep);
   for (const auto& [name, value] : job.parameters) out += " " + name.substr(name.find('.') + 1) + "=" + value.dump();
+  if (job.search != sweeps::kNoSearch) out += fmt::format(" trial {}", job.trial);
   return out + fmt::format(" seed {}", job.seed);
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@
 #include "sweeps/job_settings.hpp"
 
 namespace fathom::sweeps {
+
+class Space;
 
 // Position of a job in Plan::jobs: stage, task, drop, set, parameters by name, seed (rule 16).
 using JobIndex = std::uint32_t;
@@ -43,6 +46,8 @@ struct Need {
   OnMissing on_missing = OnMissing::skip;
 };
 
+inline constexpr std::uint32_t kNoSearch = 0xffffffff;
+
 struct Job {
   std::string id;           // 16 hex digits: SHA-256 of the canonical settings (rule 20)
   std::uint32_t stage = 0;  // index into Plan::stages
@@ -57,6 +62,17 @@ struct Job {
   std::vector<Need> needs;
   std::string group;         // comparison group of the stopping method (rule 7); equal text = same group
   std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate
+  // `sampler: tpe`: parameters are not known yet. Which trial of which of Plan::searches; settings have the space and
+  // this number in their place (trial.hpp).
+  std::uint32_t search = kNoSearch;
+  std::uint32_t trial = 0;
+};
+
+// Settings that are drawn while the sweep runs: of one task, drop and set of a stage.
+struct TrialGroup {
+  std::shared_ptr<const Space> space;
+  nlohmann::json excludes;                    // conditions on points that are not drawn
+  std::vector<std::vector<JobIndex>> trials;  // the jobs of each, one per seed
 };
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
@@ -119,6 +135,7 @@ struct Plan {
   Goal goal = Goal::maximize;
   std::vector<Stage> stages;
   std::vector<Job> jobs;
+  std::vector<TrialGroup> searches;
   Limits limits;
   Retry retry;
   Cache cache;

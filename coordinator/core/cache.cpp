@@ -5,6 +5,7 @@
 
 #include "common/sha256.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
 namespace {
@@ -31,7 +32,8 @@ bool rests_at_rungs(const Sweep& sweep, const Job& job) {
 
 bool takes_results(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  return sweep.plan->cache.use && !job.fresh && has_result(state.planned(job)) && !rests_at_rungs(sweep, job);
+  return sweep.plan->cache.use && !job.fresh && has_result(state.planned(job)) && !rests_at_rungs(sweep, job) &&
+         !awaits_point(sweep, job.index);
 }
 
 // nullptr: not bound.
@@ -60,7 +62,7 @@ bool may_be_known(const State& state, const Job& job, std::uint64_t id) {
 
 // A maker that has not said what it works with may make it.
 bool is_being_made(const State& state, const Job& job, std::uint64_t key) {
-  const auto makers = state.training.equal_range(cache_id(state.planned(job)));
+  const auto makers = state.training.equal_range(cache_id(state, job));
   return std::any_of(makers.first, makers.second, [&](const auto& one) {
     const Job& maker = *state.job(one.second);
     const std::uint64_t made = result_key(state, maker);
@@ -70,7 +72,7 @@ bool is_being_made(const State& state, const Job& job, std::uint64_t key) {
 
 bool stands_aside(State& state, const Job& job) {
   if (!takes_results(state, job)) return false;
-  const std::uint64_t id = cache_id(state.planned(job));
+  const std::uint64_t id = cache_id(state, job);
   if (id == 0 || !may_be_known(state, job, id)) return false;
   if (binding_of(state, job) == nullptr) return true;
   const std::uint64_t key = result_key(state, job);
@@ -90,7 +92,7 @@ void withdraw_known(State& state, const Job& job) {
     if (runs && takes_results(state, one)) state.pending.withdraw.insert(one.number);
   };
   if (known_result(state, job, key) != nullptr) return withdraw(job);
-  const auto makers = state.training.equal_range(cache_id(state.planned(job)));
+  const auto makers = state.training.equal_range(cache_id(state, job));
   for (auto it = makers.first; it != makers.second; ++it) {
     const Job& other = *state.job(it->second);
     if (other.number == job.number || other.foreign || result_key(state, other) != key) continue;
@@ -101,7 +103,13 @@ void withdraw_known(State& state, const Job& job) {
 }  // namespace
 
 std::uint64_t cache_id(std::string_view id) { return from_hex(id); }
-std::uint64_t cache_id(const sweeps::Job& job) { return from_hex(job.id); }
+std::uint64_t cache_id(const State& state, const Job& job) { return from_hex(asked_id(state, job)); }
+
+const std::string& asked_id(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const auto drawn = sweep.drawn.find(job.index);
+  return drawn == sweep.drawn.end() ? state.planned(job).id : drawn->second.id;
+}
 
 std::uint64_t tree_hash(std::vector<File> files) {
   std::ranges::sort(files, {}, &File::path);
@@ -114,7 +122,7 @@ std::uint64_t result_key(const State& state, const Job& job) {
   const sweeps::Job& planned = state.planned(job);
   const TaskBinding* binding = binding_of(state, job);
   if (binding == nullptr || !has_result(planned) || job.inputs.size() != planned.needs.size()) return 0;
-  std::string text = planned.id + "\n" + state.sweep(job.sweep)->base_sha256 + "\n" + binding->data_sha256;
+  std::string text = asked_id(state, job) + "\n" + state.sweep(job.sweep)->base_sha256 + "\n" + binding->data_sha256;
   for (std::size_t i = 0; i < job.inputs.size(); ++i) {
     const Job& input = *state.job(job.inputs[i]);
     const auto* done = std::get_if<Succeeded>(&input.state);
@@ -132,7 +140,7 @@ const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
   const auto rank = [&](const Job& one) {
     return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark.seq);
   };
-  const auto known = state.results.equal_range(cache_id(state.planned(job)));
+  const auto known = state.results.equal_range(cache_id(state, job));
   for (auto it = known.first; it != known.second; ++it) {
     const Job& one = *state.job(it->second);
     if (std::get<Succeeded>(one.state).mark.key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
@@ -163,23 +171,21 @@ void take_out(State& state, Sweep& sweep, const Job& job) {
 }
 
 void begin_training(State& state, Sweep& sweep, const Job& job) {
-  const sweeps::Job& planned = state.planned(job);
-  state.training.emplace(cache_id(planned), job.number);
-  ++sweep.bindings[planned.task].seekers;
+  state.training.emplace(cache_id(state, job), job.number);
+  ++sweep.bindings[state.planned(job).task].seekers;
 }
 
 void stop_training(State& state, Sweep& sweep, const Job& job) {
-  const sweeps::Job& planned = state.planned(job);
-  const auto makers = state.training.equal_range(cache_id(planned));
+  const auto makers = state.training.equal_range(cache_id(state, job));
   state.training.erase(
       std::find_if(makers.first, makers.second, [&](const auto& one) { return one.second == job.number; }));
-  --sweep.bindings[planned.task].seekers;
+  --sweep.bindings[state.planned(job).task].seekers;
   state.pending.withdraw.erase(job.number);
 }
 
 void know_result(State& state, const Job& job) {
   const ResultMark& mark = std::get<Succeeded>(job.state).mark;
-  if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state.planned(job)), job.number);
+  if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state, job), job.number);
 }
 
 void look_again(State& state, Sweep& sweep, const Job& job) {
@@ -233,7 +239,16 @@ void seek_bindings(State& state, Sweep& sweep) {
 }
 
 void tell_twins(State& state, const Job& job) {
-  const std::string& id = state.planned(job).id;
+  const std::string& id = asked_id(state, job);
+  std::vector<JobNumber> drawn;  // copied: a look changes indexes
+  const auto known = state.drawn.equal_range(cache_id(state, job));
+  for (auto it = known.first; it != known.second; ++it) drawn.push_back(it->second);
+  std::ranges::sort(drawn);
+  for (const JobNumber number : drawn) {
+    const Job& twin = *state.job(number);
+    Sweep& sweep = *state.sweep(twin.sweep);
+    if (number != job.number && sweep.outcome.empty() && sweep.plan->cache.use) look_again(state, sweep, twin);
+  }
   for (const SweepNumber number : state.open_sweeps) {
     Sweep& sweep = *state.sweep(number);
     const bool waits = !(sweep.aside.empty() && sweep.ready.empty() && sweep.ready_alone.empty());

@@ -24,7 +24,9 @@ namespace fathom::core {
 
 // What was asked, to look for: the first 8 bytes of the job's id. 0: the id is none.
 std::uint64_t cache_id(std::string_view id);
-std::uint64_t cache_id(const sweeps::Job& job);
+std::uint64_t cache_id(const State& state, const Job& job);
+// The job's id as far as its result goes: of one whose parameters were drawn, that of a job with these parameters.
+const std::string& asked_id(const State& state, const Job& job);
 // Of the files' paths and hashes, in any order.
 std::uint64_t tree_hash(std::vector<File> files);
 // 0: it has none, or its sweep is not bound or its inputs are not chosen yet.

@@ -59,6 +59,8 @@ std::uint64_t subject(const event::Event& e) {
       return e.reuse_refused().job();
     case event::Event::kResultPinned:
       return e.result_pinned().job();
+    case event::Event::kPointDrawn:
+      return e.point_drawn().job();
     default:
       return 0;
   }

@@ -281,6 +281,8 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.reuse_refused(), at);
     case event::Event::kResultPinned:
       return on(state, event.result_pinned(), at);
+    case event::Event::kPointDrawn:
+      return on(state, event.point_drawn(), at);
     default:
       return apply_to_sweeps(state, event, at, std::move(plan));
   }

@@ -6,6 +6,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
 namespace {
@@ -91,9 +92,8 @@ std::string explain_measured(const State& state, const Job& job) {
 }
 
 // The narrowest reason first: the sweep's own limit, then what the job itself asks for, then slots.
-std::string explain_ready(const State& state, const Job& job) {
+std::string explain_slot(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  if (sweep.aside.contains(job.index)) return explain_aside(state, job);
   const std::uint32_t limit = sweep.limits.concurrency;
   // Its place in the sweep's own queue; other sweeps come in between by priority and share.
   const std::string queue = [&] {
@@ -119,6 +119,14 @@ std::string explain_ready(const State& state, const Job& job) {
            std::string(job.suspect ? " (it was in a trainer that crashed)." : ".") + queue;
   }
   return explain_no_slot(state) + queue;
+}
+
+std::string explain_ready(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  if (sweep.aside.contains(job.index)) return explain_aside(state, job);
+  if (awaits_point(sweep, job.index))
+    return "Its parameters are drawn when it gets a slot. " + explain_slot(state, job);
+  return explain_slot(state, job);
 }
 
 std::string explain_paused(const State& state, const Job& job) {

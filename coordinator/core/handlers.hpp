@@ -27,6 +27,9 @@ Status on(State& state, const event::JobBackedOff& event, At at);
 Status on(State& state, const event::JobStopped& event, At at);
 Status on(State& state, const event::LateItem& event, At at);
 
+// Points that are drawn while a sweep runs (searches.cpp).
+Status on(State& state, const event::PointDrawn& event, At at);
+
 // Leases and workers (evolve_leases.cpp).
 Status on(State& state, const event::LeaseGranted& event, At at);
 Status on(State& state, const event::LeaseExpired& event, At at);

@@ -178,7 +178,7 @@ void check_cache(const State& state, Broken& broken) {
   using Index = std::multimap<std::uint64_t, JobNumber>;
   Index results, training;
   for (const Job& job : state.jobs) {
-    const std::uint64_t id = cache_id(state.planned(job));
+    const std::uint64_t id = cache_id(state, job);
     const auto* done = std::get_if<Succeeded>(&job.state);
     if (done != nullptr && done->mark.key != 0 && done->mark.source == 0) results.emplace(id, job.number);
     if (is_active(phase_of(job))) training.emplace(id, job.number);
@@ -199,7 +199,7 @@ void check_cache(const State& state, Broken& broken) {
     for (const sweeps::JobIndex index : sweep.aside) {
       const Job& job = *state.job(JobNumber(sweep.first.value() + index));
       const bool unbound = result_key(state, job) == 0 && seekers[sweep.plan->jobs[index].task] != 0;
-      const bool made = training.count(cache_id(state.planned(job))) != 0;
+      const bool made = training.count(cache_id(state, job)) != 0;
       if (!unbound && !made && !state.pending.recall.contains(job.number))
         broken.push_back("I11: " + text_of(job) + " stands aside for nothing");
     }
@@ -208,6 +208,30 @@ void check_cache(const State& state, Broken& broken) {
     const Job& wants = *state.job(job);
     if (!state.sweep(wants.sweep)->aside.contains(wants.index)) broken.push_back("I11: a result is read for nobody");
   }
+}
+
+// I12: no attempt before its parameters are known, one point for all seeds of a setting, and the index of them is
+// whole.
+void check_searches(const State& state, Broken& broken) {
+  std::size_t drawn = 0;
+  for (const Sweep& sweep : state.sweeps) {
+    drawn += sweep.drawn.size();
+    for (const sweeps::TrialGroup& search : sweep.plan->searches) {
+      for (const auto& jobs : search.trials) {
+        const auto first = jobs.empty() ? sweep.drawn.end() : sweep.drawn.find(jobs.front());
+        for (const sweeps::JobIndex index : jobs) {
+          const Job& job = *state.job(JobNumber(sweep.first.value() + index));
+          const auto own = sweep.drawn.find(index);
+          if (own == sweep.drawn.end() && (job.attempt != 0 || is_active(phase_of(job))))
+            broken.push_back("I12: " + text_of(job) + " was given out without parameters");
+          if ((own == sweep.drawn.end()) != (first == sweep.drawn.end()) ||
+              (own != sweep.drawn.end() && own->second.point != first->second.point))
+            broken.push_back("I12: the seeds of " + text_of(job) + " have other parameters");
+        }
+      }
+    }
+  }
+  if (drawn != state.drawn.size()) broken.push_back("I12: the index of drawn jobs is wrong");
 }
 
 }  // namespace
@@ -222,6 +246,7 @@ std::vector<std::string> invariants(const State& state) {
   }
   check_checkpoints(state, broken);
   check_cache(state, broken);
+  check_searches(state, broken);
   return broken;
 }
 

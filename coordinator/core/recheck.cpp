@@ -14,6 +14,7 @@ bool is_decision(const event::Event& event) {
     case event::Event::kSweepEnded:
     case event::Event::kPauseWished:
     case event::Event::kJobResumed:
+    case event::Event::kPointDrawn:
       return true;
     case event::Event::kLeaseReleased:
       return event.lease_released().recalled();
@@ -64,7 +65,7 @@ bool Recheck::concerns(const event::Event& event) const {
 Status Recheck::take(const event::Event& event, PlanPtr expanded) {
   if (is_decision(event) && !difference_ && concerns(event)) {
     ++decisions_;
-    const auto again = decided_again(state_, event.has_lease_granted());
+    const auto again = decided_again(state_, event.has_lease_granted() || event.has_point_drawn());
     const event::Event logged = payload_of(event);
     if (!again || payload_of(*again).SerializeAsString() != logged.SerializeAsString())
       difference_ = Difference{event.seq(), text_of(event), text_of(again)};

@@ -9,6 +9,7 @@
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
 namespace {
@@ -94,8 +95,10 @@ const FreeDevice* device_for(const State& state, const Sweep& sweep, sweeps::Job
   return emptiest;
 }
 
+// What the job needs next: its parameters, where they are drawn only now, else its lease.
 // Attempt and lease are numbered here, in the event: evolve() only checks that they grow.
 event::Event grant(const State& state, const Sweep& sweep, sweeps::JobIndex index, const std::vector<FreeDevice>& to) {
+  if (awaits_point(sweep, index)) return draw_point(state, sweep, index);
   const Job& job = *state.job(JobNumber(sweep.first.value() + index));
   event::Event event;
   auto* granted = event.mutable_lease_granted();

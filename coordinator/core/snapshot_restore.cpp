@@ -6,6 +6,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/searches.hpp"
 #include "coordinator/core/snapshot.hpp"
 
 namespace fathom::core {
@@ -199,7 +200,10 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     Job& job = state_.jobs[jobs_++];
     const Phase from = phase_of(job);
     get(saved, job);
-    move_index(state_, *state_.sweep(job.sweep), job, from, saved.aside());
+    Sweep& sweep = *state_.sweep(job.sweep);
+    // Before the indexes, which know the job by it.
+    if (!saved.point().empty()) FATHOM_TRY(set_point(state_, sweep, job.index, saved.point()));
+    move_index(state_, sweep, job, from, saved.aside());
     for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
       if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
   }

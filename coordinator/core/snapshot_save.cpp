@@ -170,7 +170,10 @@ Status save_jobs(const State& state, const RecordSink& sink) {
       const Job& job = state.jobs[i];
       snapshot::Job& out = *record.mutable_jobs()->add_jobs();
       put(job, out);
-      out.set_aside(phase_of(job) == Phase::ready && state.sweep(job.sweep)->aside.contains(job.index));
+      const Sweep& sweep = *state.sweep(job.sweep);
+      if (const auto drawn = sweep.drawn.find(job.index); drawn != sweep.drawn.end())
+        out.set_point(drawn->second.point);
+      out.set_aside(phase_of(job) == Phase::ready && sweep.aside.contains(job.index));
     }
     FATHOM_TRY(sink(record));
   }

@@ -44,7 +44,12 @@ const Job* State::find_job(const Sweep& in, const std::string& id) const {
   return found == in.by_id.end() ? nullptr : job(JobNumber(in.first.value() + found->second));
 }
 
-// Plans are never dropped while the coordinator runs, so the reference stays good.
-const sweeps::Job& State::planned(const Job& job) const { return sweep(job.sweep)->plan->jobs[job.index]; }
+// Plans are never dropped while the coordinator runs, so the reference stays good; that of a job whose point is not
+// drawn yet until it is.
+const sweeps::Job& State::planned(const Job& job) const {
+  const Sweep& of = *sweep(job.sweep);
+  const auto found = of.drawn.find(job.index);
+  return found == of.drawn.end() ? of.plan->jobs[job.index] : found->second.job;
+}
 
 }  // namespace fathom::core

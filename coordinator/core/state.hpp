@@ -54,6 +54,13 @@ struct TaskBinding {
   std::uint32_t seekers = 0;  // jobs of the task that wait in a queue or have a lease: who will say it
 };
 
+// A job whose parameters were drawn while its sweep ran (`sampler: tpe`).
+struct DrawnJob {
+  std::string point;  // as in the event
+  std::string id;     // that a job of a listed point would have: by it results are known
+  sweeps::Job job;    // instead of the plan's
+};
+
 struct Sweep {
   SweepNumber number;
   std::string id;  // name, made unique
@@ -88,6 +95,7 @@ struct Sweep {
   std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
   std::vector<sweeps::JobIndex> setting_of;  // per job: the first job of its setting
   std::unordered_map<std::string, sweeps::JobIndex> by_id;
+  std::map<sweeps::JobIndex, DrawnJob> drawn;
 };
 
 // One attempt's right to run. Ends with the state that holds it.
@@ -172,6 +180,7 @@ struct State {
   std::unordered_multimap<std::uint64_t, JobNumber>
       results;  // by cache_id(): Succeeded, with a result that others take
   std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
+  std::unordered_multimap<std::uint64_t, JobNumber> drawn;     // by cache_id(): jobs with a point that was drawn
   std::set<JobNumber> pinned;                                  // their results have no age
   std::map<std::uint64_t, Notice> notices;                     // open ones, by number
   std::uint64_t next_notice = 1;
@@ -188,7 +197,7 @@ struct State {
   // By what people type: a sweep's id, a job's 16 hex digits inside it.
   [[nodiscard]] const Sweep* find_sweep(const std::string& id) const;
   [[nodiscard]] const Job* find_job(const Sweep& sweep, const std::string& id) const;
-  [[nodiscard]] const sweeps::Job& planned(const Job& job) const;  // as the plan has it
+  [[nodiscard]] const sweeps::Job& planned(const Job& job) const;  // as the plan has it, or as drawn
 };
 
 }  // namespace fathom::core

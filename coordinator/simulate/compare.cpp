@@ -31,14 +31,17 @@ std::map<std::string, Group> groups_of(const sweeps::Plan& plan, const Run& run,
   std::map<std::string, std::size_t> place;
   for (sweeps::JobIndex i = 0; i < plan.jobs.size(); ++i) {
     const sweeps::Job& job = plan.jobs[i];
-    if (!plan.stages[job.stage].stop) continue;
+    // The other run of a search that draws from results has other settings: what these would have come to is known
+    // from their curves.
+    const bool drawn = job.search != sweeps::kNoSearch;
+    if (job.epochs == 0 || (!plan.stages[job.stage].stop && !drawn && job.parameters.empty())) continue;
     Group& group = out[job.group];
     const auto [found, fresh] = place.try_emplace(job.group + "\n" + sweeps::setting_of(job), group.size());
-    if (fresh) group.push_back({job.parameters});
+    if (fresh) group.push_back({drawn ? run.jobs[i].drawn : job.parameters});
     Setting& setting = group[found->second];
     const bool diverged = !full.jobs[i].best || full.jobs[i].state != "succeeded";
     ++setting.seeds;
-    setting.full += diverged ? std::nan("") : *full.jobs[i].best;
+    setting.full += drawn ? run.jobs[i].whole.value_or(std::nan("")) : diverged ? std::nan("") : *full.jobs[i].best;
     setting.seen += run.jobs[i].best.value_or(std::nan(""));
     setting.whole = setting.whole && run.jobs[i].state == "succeeded";
     setting.stopped = setting.stopped || run.jobs[i].state == "stopped";

@@ -55,6 +55,27 @@ double uniform(const std::string& text) {
   return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
 }
 
+// From the best values: numbers by decades (0 and below: as they are), anything else 1 where it is another one. A
+// parameter that the job has not costs 1 too.
+double squared_distance(const json& best, const sweeps::Job& job) {
+  double sum = 0;
+  for (const auto& [name, value] : best.items()) {
+    const json* own = nullptr;
+    for (const auto& [full, sampled] : job.parameters) {
+      if (full == name || full.ends_with("." + name)) own = &sampled;
+    }
+    double distance = 1;
+    if (own != nullptr && *own == value) {
+      distance = 0;
+    } else if (own != nullptr && own->is_number() && value.is_number()) {
+      const double a = own->get<double>(), b = value.get<double>();
+      distance = a > 0 && b > 0 ? std::log10(a / b) : a - b;
+    }
+    sum += distance * distance;
+  }
+  return sum;
+}
+
 }  // namespace
 
 Result<Curves> Curves::read(const std::string& text) {
@@ -74,7 +95,10 @@ Result<Curves> Curves::read(const std::string& text) {
   }
   const json synthetic = file.value("synthetic", json());
   if (synthetic.is_object())
-    out.synthetic_ = Synthetic{synthetic.value("seed", std::uint64_t{0}), synthetic.value("noise", 0.0)};
+    out.synthetic_ = Synthetic{synthetic.value("seed", std::uint64_t{0}), synthetic.value("noise", 0.0),
+                               synthetic.value("best", json())};
+  if (out.synthetic_ && !out.synthetic_->best.is_null() && !out.synthetic_->best.is_object())
+    return wrong("synthetic.best is not an object {PARAMETER: value}");
   if (out.entries_.empty() && !out.synthetic_) return wrong("the file has neither curves nor synthetic");
   return out;
 }
@@ -97,7 +121,9 @@ Curve Curves::synthetic(const sweeps::Plan& plan, const sweeps::Job& job) const 
   const std::string setting = std::to_string(synthetic_->seed) + "\n" + sweeps::setting_of(job);
   const std::string seed = setting + "\n" + std::to_string(job.seed);
   const auto noise = [&](const std::string& text) { return synthetic_->noise * (2 * uniform(text) - 1); };
-  const double end = 0.5 + 0.45 * uniform(setting + "\nend") + noise(seed);
+  const double place =
+      synthetic_->best.is_null() ? uniform(setting + "\nend") : std::exp(-squared_distance(synthetic_->best, job));
+  const double end = 0.5 + 0.45 * place + noise(seed);
   const double speed = 0.4 + 1.2 * uniform(setting + "\nspeed");
   Curve out;
   out.epoch_seconds = epoch_seconds_;

@@ -22,7 +22,7 @@ struct Curve {
 class Curves {
  public:
   // {"epoch_seconds": 10, "curves": [{"where": {COLUMN: value}, "values": [...], "epoch_seconds": 3}],
-  //  "synthetic": {"seed": 1, "noise": 0.01}}. Errors name what is wrong.
+  //  "synthetic": {"seed": 1, "noise": 0.01, "best": {"lr": 3e-4}}}. Errors name what is wrong.
   static Result<Curves> read(const std::string& text);
 
   // Of the first entry whose columns (as in results.csv) the job has; else made up, where the file says so. Values
@@ -37,6 +37,7 @@ class Curves {
   struct Synthetic {
     std::uint64_t seed = 0;
     double noise = 0;
+    nlohmann::json best;  // parameters; an object, or null
   };
   [[nodiscard]] Curve synthetic(const sweeps::Plan& plan, const sweeps::Job& job) const;
 

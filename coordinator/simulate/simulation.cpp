@@ -70,6 +70,11 @@ class Simulation {
     return static_cast<sweeps::JobIndex>(job.value() - sweep().first.value());
   }
 
+  // With the parameters that were drawn for it.
+  [[nodiscard]] const sweeps::Job& planned(JobNumber job) const {
+    return core_.state().planned(*core_.state().job(job));
+  }
+
   // One command, then everything that the worker has to do for it, at the same moment.
   void tell(const core::Command& command) {
     std::deque<core::Effect> effects;
@@ -92,7 +97,7 @@ class Simulation {
 
   template <class Give>
   void take(const core::SendAssign& assign, const Give& give) {
-    const sweeps::Job& job = plan_->jobs[index_of(assign.fence.job)];
+    const sweeps::Job& job = planned(assign.fence.job);
     Curve curve;
     curve.epoch_seconds = 1;
     if (job.epochs > 0) {
@@ -103,11 +108,22 @@ class Simulation {
       }
       curve = *std::move(found);
     }
+    if (job.search != sweeps::kNoSearch) remember(job, curve, out_.jobs[index_of(assign.fence.job)]);
     Hand& hand = hands_[assign.fence.job];
     // One that was paused goes on where it was: epochs end in checkpoints.
     hand = {assign.fence, std::move(curve), 0, out_.jobs[index_of(assign.fence.job)].epochs, clock_};
     give(item(hand, core::item::Started{"cpu:0", "", "", hand.epoch}));
     schedule(hand);
+  }
+
+  void remember(const sweeps::Job& job, const Curve& curve, JobEnd& end) const {
+    end.drawn = job.parameters;
+    end.whole.reset();
+    for (std::uint32_t epoch = 0; epoch < job.epochs; ++epoch) {
+      const double value = curve.values[epoch];
+      if (!std::isfinite(value)) return end.whole.reset();  // it would diverge
+      if (!end.whole || sweeps::better(plan_->goal, value, *end.whole)) end.whole = value;
+    }
   }
 
   template <class Give>
@@ -160,7 +176,7 @@ class Simulation {
 
   void end_epoch(Hand& hand) {
     const JobNumber number = hand.fence.job;
-    const sweeps::Job& job = plan_->jobs[index_of(number)];
+    const sweeps::Job& job = planned(number);
     JobEnd& end = out_.jobs[index_of(number)];
     if (job.epochs == 0) return finish(number);
     const double value = hand.curve.values[hand.epoch];

@@ -2,6 +2,7 @@
 // one worker that takes its values from the curves. Thread: free functions; plain values.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,9 @@ struct JobEnd {
   std::uint32_t epochs = 0;    // trained
   double seconds = 0;          // on a slot
   std::optional<double> best;  // of the epochs that were trained
+  // Of a job whose parameters were drawn while the sweep ran: what they are, and the best of its whole curve.
+  std::map<std::string, nlohmann::json> drawn;
+  std::optional<double> whole;
 };
 struct Run {
   double makespan = 0;  // virtual seconds from submit to the sweep's end

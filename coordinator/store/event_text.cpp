@@ -84,6 +84,11 @@ std::string stopped(const event::Event& event) {
   return text;
 }
 
+std::string drawn(const event::PointDrawn& e) {
+  return fmt::format("parameters drawn: {}, {}", e.point(),
+                     e.modelled() ? fmt::format("from what {} settings came to", e.known()) : std::string("evenly"));
+}
+
 std::string rung(const event::RungEntered& e) {
   return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(),
                      e.held()         ? "waits for more entries"
@@ -123,6 +128,8 @@ std::string text_of(const event::Event& event, const EventNames& names) {
                          event.report_recorded().objective());
     case E::kRungEntered:
       return rung(event.rung_entered());
+    case E::kPointDrawn:
+      return drawn(event.point_drawn());
     case E::kStopWished:
       return fmt::format("asked to stop: {}", event.stop_wished().text());
     case E::kPauseWished:

@@ -151,6 +151,7 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
                  fmt::format("event {} speaks of job {}, which no event made", event.seq(), event.job())};
   }
   FATHOM_TRY(move_job(event, *job, changes));
+  if (event.has_point_drawn()) FATHOM_TRY(drawn(event, changes));
   switch (event.payload_case()) {
     case E::kLeaseGranted:
     case E::kLeaseExpired:
@@ -245,7 +246,8 @@ Status Projector::apply_progress(const event::Event& event, JobRow& job) {
       nlohmann::json chosen = nlohmann::json::array();
       for (const auto& input : event.needs_resolved().inputs())
         chosen.push_back({{"job", input.job()}, {"mean", input.mean()}});
-      return run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), number);
+      FATHOM_TRY(run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), number));
+      return take_parameters(event);
     }
     default:
       return success();

@@ -39,6 +39,9 @@ class Projector {
   Status submit(const event::Event& event);  // projector_submit.cpp
   Status cancel_sweep(const event::Event& event);
   Status change_sweep(const event::Event& event);  // projector_change.cpp
+  // projector_search.cpp: parameters that were drawn, and those of jobs that measure what has them.
+  Status drawn(const event::Event& event, Changes& changes);
+  Status take_parameters(const event::Event& event);
   Status reopen(const event::Event& event);
   Status count_again(std::int64_t sweep);
   Status granted(const event::Event& event, JobRow& job);

@@ -55,7 +55,9 @@ bool Builder::add(Job job, std::uint32_t setting) {
     problem("more than 100000 jobs");
     return false;
   }
-  models_[stage_].push_back({static_cast<JobIndex>(out_.plan.jobs.size()), setting});
+  const auto index = static_cast<JobIndex>(out_.plan.jobs.size());
+  models_[stage_].push_back({index, setting});
+  if (job.search != kNoSearch) out_.plan.searches[job.search].trials[job.trial].push_back(index);
   out_.plan.jobs.push_back(std::move(job));
   return true;
 }

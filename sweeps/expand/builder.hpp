@@ -48,6 +48,12 @@ class Builder {
   // A need in the form that is hashed: a job id, or what is chosen among.
   [[nodiscard]] nlohmann::json asked(const Need& need) const;
 
+  // The search of a group whose points are drawn while the sweep runs: its number in the plan. For a stage of which
+  // is_drawn() holds.
+  std::uint32_t begin_search();
+  // False after reporting: `exclude` leaves nothing to the group of this open job.
+  bool can_draw(const Job& open);
+
   // Everything but the seed and the inputs of a job, held once by all that share it.
   [[nodiscard]] JobSettings share(const nlohmann::json& settings) { return JobSettings(pool_.share(settings)); }
 
@@ -80,6 +86,11 @@ void fill_adapter(nlohmann::json& adapter);
 // Takes out conventions that are the default or that change nothing in a job of this kind and drop, so that a result is
 // never trained twice, and jobs keep the ids they had before these keys existed.
 void leave_out_idle(nlohmann::json& settings);
+// Points of the stage are drawn while it runs (`sampler: tpe`), so many for each group.
+bool is_drawn(const nlohmann::json& stage);
+std::size_t settings_in(const nlohmann::json& stage);
+// Settings of a trial whose point is not known: the space instead of the sampled keys (trial.hpp).
+void leave_open(nlohmann::json& settings, const nlohmann::json& stage);
 std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);
 std::string group_of(const Job& job, const std::string& stage, const nlohmann::json& per);
 bool is_excluded(const Job& job, const nlohmann::json& excludes);

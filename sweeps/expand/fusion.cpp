@@ -27,9 +27,7 @@ class FusionStage {
         for (std::size_t set = 0; set < stage_.at("sets").size(); ++set) {
           const json& targets = stage_.at("targets")[set];
           if (std::find(targets.begin(), targets.end(), task.at("name")) == targets.end()) continue;
-          for (const json& point : stage_.at("points")) {
-            if (!add_setting(task, drop, stage_.at("sets")[set], point)) return;
-          }
+          if (!add_settings(task, drop, stage_.at("sets")[set])) return;
         }
       }
     }
@@ -132,17 +130,34 @@ class FusionStage {
     return true;
   }
 
-  bool add_setting(const json& task, const json& drop, const json& set, const json& point) {
-    Job job;
+  bool add_settings(const json& task, const json& drop, const json& set) {
+    static const json kNoPoint = json::object();
+    const bool open = is_drawn(stage_);
+    Job like;
+    if (open) like.search = builder_.begin_search();
+    for (std::size_t i = 0; i < settings_in(stage_); ++i) {
+      if (open) like.trial = static_cast<std::uint32_t>(i);
+      if (!add_setting(task, drop, set, open ? kNoPoint : stage_.at("points")[i], like)) return false;
+    }
+    return true;
+  }
+
+  // `point` is that of the setting, or empty and a trial's of `like`.
+  bool add_setting(const json& task, const json& drop, const json& set, const json& point, const Job& like) {
+    Job job = like;
     job.kind = Kind::fusion;
     job.task = task.at("name");
     job.drop = drop_label(drop);
     for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
     job.parameters = parameters_of(point);
     if (is_excluded(job, stage_.at("exclude")) || !all_members(set, job.drop)) return true;
+    if (job.search != kNoSearch && job.trial == 0 && !builder_.can_draw(job)) return true;
     const json& train = stage_.at("train")[task_place(job.task)];
     job.epochs = epochs_of(train, point);
-    if (builder_.identities) job.settings = builder_.share(settings_of(task, drop, set, train, point));
+    if (builder_.identities) {
+      const bool open = job.search != kNoSearch;
+      job.settings = builder_.share(settings_of(task, drop, set, train, open ? nullptr : &point));
+    }
     for (const auto& [seed, place] : runs(members(set.at(0), job.drop, nullptr).seeds)) {
       Job one = job;
       one.seed = seed;
@@ -158,17 +173,17 @@ class FusionStage {
     return true;
   }
 
-  // Everything but the seed and what it asks of its inputs.
+  // Everything but the seed and what it asks of its inputs. No point: one that is drawn later.
   [[nodiscard]] json settings_of(const json& task, const json& drop, const json& set, const json& train,
-                                 const json& point) const {
+                                 const json* point) const {
     json settings = builder_.common();
     settings["train"] = train;
-    apply_point(settings, point, stage_.at("parameters"));
+    if (point) apply_point(settings, *point, stage_.at("parameters"));
     settings["task"] = task;
     settings["drop"] = drop;
     settings["fusion"] = stage_.at("fusion");
     settings["fusion"]["set"] = set;
-    leave_out_idle(settings);
+    point ? leave_out_idle(settings) : leave_open(settings, stage_);
     return settings;
   }
 
@@ -176,6 +191,7 @@ class FusionStage {
     json from = json::array();
     for (const Need& need : job.needs) from.push_back(builder_.asked(need));
     job.settings.add("seed", job.seed);
+    if (job.search != kNoSearch) job.settings.add("trial", job.trial);
     job.settings.add("from", from);
   }
 

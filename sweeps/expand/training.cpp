@@ -70,23 +70,39 @@ json settings_of(const Builder& builder, const Axes& axes, const json& point) {
   return settings;
 }
 
-// One setting: a job for each seed.
-bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uint32_t setting) {
+json open_settings_of(const Builder& builder, const Axes& axes) {
+  json settings = builder.common();
+  settings["task"] = axes.task;
+  settings["train"] = axes.train;
+  if (axes.drop) {
+    settings["drop"] = *axes.drop;
+    settings["adapter"] = builder.stage().at("adapter");
+  }
+  leave_open(settings, builder.stage());
+  return settings;
+}
+
+// One setting: a job for each seed. `point` is that of the setting, or empty and a trial's of `like`.
+bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uint32_t setting, const Job& like) {
   const json& stage = builder.stage();
-  Job job;
+  const bool open = like.search != kNoSearch;
+  Job job = like;
   job.kind = axes.drop ? Kind::adapter : Kind::finetune;
   job.task = axes.task.at("name");
   if (axes.drop) job.drop = drop_label(*axes.drop);
   job.parameters = parameters_of(point);
   if (is_excluded(job, stage.at("exclude"))) return true;
+  if (open && job.trial == 0 && !builder.can_draw(job)) return true;
   job.epochs = epochs_of(axes.train, point);
-  if (builder.identities) job.settings = builder.share(settings_of(builder, axes, point));
+  if (builder.identities)
+    job.settings = builder.share(open ? open_settings_of(builder, axes) : settings_of(builder, axes, point));
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;
     one.group = group_of(one, stage.at("name"),
                          stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
     if (builder.identities) one.settings.add("seed", seed);
+    if (builder.identities && open) one.settings.add("trial", one.trial);
     if (!builder.add(std::move(one), setting)) return false;
   }
   return true;
@@ -95,6 +111,7 @@ bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uin
 }  // namespace
 
 void expand_training(Builder& builder) {
+  static const json kNoPoint = json::object();
   const json& stage = builder.stage();
   const json& tasks = builder.sweep.at("tasks");
   const bool finetune = stage.at("kind") == "finetune";
@@ -104,9 +121,13 @@ void expand_training(Builder& builder) {
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     for (const json& drop : drops) {
       if (!finetune) builder.check_drop(drop);
-      for (const json& point : stage.at("points")) {
-        if (!add_setting(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, point, setting++))
-          return;
+      Job like;
+      if (is_drawn(stage)) like.search = builder.begin_search();
+      const Axes axes{tasks[t], stage.at("train")[t], finetune ? nullptr : &drop};
+      for (std::size_t i = 0; i < settings_in(stage); ++i) {
+        if (is_drawn(stage)) like.trial = static_cast<std::uint32_t>(i);
+        const json& point = is_drawn(stage) ? kNoPoint : stage.at("points")[i];
+        if (!add_setting(builder, axes, point, setting++, like)) return;
       }
     }
   }

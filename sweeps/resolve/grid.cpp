@@ -1,11 +1,11 @@
 // The points of a stage: axes crossed or drawn from, zipped parameters on one axis, then `when`.
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "sweeps/resolve/parameters.hpp"
 #include "sweeps/schema/fields.hpp"
 #include "sweeps/search/draws.hpp"
+#include "sweeps/search/space.hpp"
 
 namespace fathom::sweeps {
 namespace {
@@ -147,12 +147,7 @@ json crossed(const std::vector<Axis>& axes, std::size_t index) {
 json value_at(const Parameter& parameter, double place) {
   if (!parameter.range) return parameter.values[static_cast<std::size_t>(place * parameter.values.size())];
   const auto& [low, high, log] = *parameter.range;
-  const bool whole = parameter.key->type == Type::integer;
-  // Of whole numbers each has an equal share of the scale, the ends too.
-  const double from = whole ? low - 0.5 : low;
-  const double to = whole ? high + 0.5 : high;
-  const double value = log ? from * std::pow(to / from, place) : from + (to - from) * place;
-  return number_json(std::clamp(whole ? std::round(value) : round_digits(value), low, high));
+  return number_json(Dimension{{}, {}, low, high, log, parameter.key->type == Type::integer}.at(place));
 }
 
 // Joint draws. Parameters of one axis share their coordinate.
@@ -188,6 +183,11 @@ std::vector<json> all_combinations(const std::vector<Parameter>& parameters, con
   return out;
 }
 
+void sort_by_name(std::vector<Parameter>& parameters) {
+  std::sort(parameters.begin(), parameters.end(),
+            [](const Parameter& a, const Parameter& b) { return std::tie(a.name, a.full) < std::tie(b.name, b.full); });
+}
+
 }  // namespace
 
 Search read_search(const Node* node, Report& report) {
@@ -201,19 +201,51 @@ Search read_search(const Node* node, Report& report) {
       if (fields.given(key))
         report.error(fields.mark(key), std::string(key) +
                                            ": a grid takes every combination; it belongs to the samplers "
-                                           "random and sobol");
+                                           "random, sobol and tpe");
     }
-    return out;
   }
+  if (out.sampler != "tpe" && fields.given("startup"))
+    report.error(fields.mark("startup"), "startup: it belongs to the sampler tpe");
+  if (out.sampler == "grid") return out;
   if (!fields.given("trials")) report.error(fields.mark("sampler"), "sampler: " + out.sampler + " needs 'trials'");
   if (fields.has("trials")) out.trials = fields.value("trials");
   out.seed = fields.value("seed");
+  out.startup = fields.value("startup");
   return out;
 }
 
+json search_space(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
+  sort_by_name(parameters);
+  const auto axes = axes_of(parameters, options.zip, report);
+  const auto whens = in_order(parse_whens(parameters, report), report);
+  json dimensions = json::array();
+  for (const Axis& axis : axes) {
+    json one = {{"names", json::array()}};
+    for (const Parameter* parameter : axis) one["names"].push_back(parameter->full);
+    const Parameter& first = *axis.front();
+    if (first.range) {
+      const auto& [low, high, log] = *first.range;
+      one.update({{"low", low}, {"high", high}, {"log", log}, {"whole", first.key->type == Type::integer}});
+    } else {
+      one["rows"] = json::array();
+      for (std::size_t row = 0; row < first.values.size(); ++row) {
+        json values = json::array();
+        for (const Parameter* parameter : axis) values.push_back(parameter->values[row]);
+        one["rows"].push_back(std::move(values));
+      }
+      if (first.values.empty()) return nullptr;  // reported
+    }
+    dimensions.push_back(std::move(one));
+  }
+  if (dimensions.empty()) return nullptr;
+  json when = json::array();
+  for (const When& one : whens) when.push_back({one.parameter->full, one.conditions});
+  return {
+      {"seed", options.search.seed}, {"startup", options.search.startup}, {"dimensions", dimensions}, {"when", when}};
+}
+
 std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
-  std::sort(parameters.begin(), parameters.end(),
-            [](const Parameter& a, const Parameter& b) { return std::tie(a.name, a.full) < std::tie(b.name, b.full); });
+  sort_by_name(parameters);
   const auto axes = axes_of(parameters, options.zip, report);
   const auto whens = in_order(parse_whens(parameters, report), report);
   // Draws of nothing are one job.

@@ -42,9 +42,10 @@ double round_digits(double value);
 
 // `search`: how points are made.
 struct Search {
-  std::string sampler = "grid";  // grid | random | sobol
+  std::string sampler = "grid";  // grid | random | sobol | tpe
   std::uint32_t trials = 0;
   std::uint64_t seed = 0;
+  std::uint32_t startup = 10;  // tpe
 };
 // A null node is the grid.
 Search read_search(const Node* node, Report& report);
@@ -58,5 +59,9 @@ struct SampleOptions {
 // order. Others: in the order of the draws. Always at least one: no parameters make one empty point.
 std::vector<nlohmann::json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options,
                                           Report& report);
+
+// For `sampler: tpe`: what points are drawn from while the sweep runs (search/space.hpp). Null: there is nothing to
+// draw.
+nlohmann::json search_space(std::vector<Parameter> parameters, const SampleOptions& options, Report& report);
 
 }  // namespace fathom::sweeps

@@ -125,7 +125,16 @@ class StageReader {
     const Node* zip = own_or_root("zip", around_.zip);
     const Mark at = fields_.given("parameters") ? fields_.mark("parameters") : around_.parameters_mark;
     const Search search = read_search(own_or_root("search", around_.search), report_);
-    out["points"] = sample_points(sampled, {search, zip, at}, report_);
+    const SampleOptions options{search, zip, at};
+    // Draws of nothing are one job, whatever the sampler.
+    const json space = search.sampler == "tpe" ? search_space(sampled, options, report_) : json();
+    if (space.is_object()) {
+      out["tpe"] = {{"trials", search.trials}, {"space", space}};
+      out["points"] = json::array();
+    } else {
+      out["points"] =
+          search.sampler == "tpe" ? json::array({json::object()}) : json(sample_points(sampled, options, report_));
+    }
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
     out["parameters"] = names;

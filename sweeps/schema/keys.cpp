@@ -102,9 +102,10 @@ constexpr Key kParameter[] = {
 };
 
 constexpr Key kSearch[] = {
-    {.name = "sampler", .type = Type::word, .fallback = "\"grid\"", .words = "grid|random|sobol|!tpe", .doc = "`grid`: all combinations; `random`: independent draws; `sobol`: draws that fill the space evenly"},
-    {.name = "trials", .type = Type::integer, .low = 1, .high = 100000, .doc = "random, sobol: joint draws, one list for all tasks, drops and seeds of a stage"},
-    {.name = "seed", .type = Type::integer, .fallback = "0", .low = 0, .high = 4294967295.0, .doc = "random, sobol: of the draws; more trials keep the earlier ones"},
+    {.name = "sampler", .type = Type::word, .fallback = "\"grid\"", .words = "grid|random|sobol|tpe", .doc = "`grid`: all combinations; `random`: independent draws; `sobol`: draws that fill the space evenly; `tpe`: each draw from what those before came to, while the sweep runs"},
+    {.name = "trials", .type = Type::integer, .low = 1, .high = 100000, .doc = "random, sobol: joint draws, one list for all tasks, drops and seeds of a stage; tpe: for each task, drop and set"},
+    {.name = "seed", .type = Type::integer, .fallback = "0", .low = 0, .high = 4294967295.0, .doc = "random, sobol, tpe: of the draws; more trials keep the earlier ones"},
+    {.name = "startup", .type = Type::integer, .fallback = "10", .low = 1, .high = 100000, .doc = "tpe: settings of a group that have to have ended before draws are made from them; until then they are even"},
 };
 
 constexpr Key kStage[] = {

@@ -2,28 +2,9 @@
 
 #include <boost/random/sobol.hpp>
 
+#include "sweeps/search/random.hpp"
+
 namespace fathom::sweeps {
-namespace {
-
-// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-class SplitMix {
- public:
-  explicit SplitMix(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-
- private:
-  std::uint64_t state_;
-};
-
-// The upper 53 bits, so that the result stays below 1.
-double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
-
-}  // namespace
 
 std::vector<std::vector<double>> unit_points(const std::string& sampler, std::size_t count, std::size_t dimensions,
                                              std::uint64_t seed) {
@@ -32,7 +13,7 @@ std::vector<std::vector<double>> unit_points(const std::string& sampler, std::si
   if (dimensions == 0) return out;
   if (sampler != "sobol") {
     for (auto& point : out) {
-      for (double& place : point) place = to_unit(random.next());
+      for (double& place : point) place = random.unit();
     }
     return out;
   }
@@ -41,7 +22,7 @@ std::vector<std::vector<double>> unit_points(const std::string& sampler, std::si
   boost::random::sobol_engine<std::uint64_t, 64> sequence(dimensions);
   // The engine leaves out the sequence's first point, the origin; the nets need it.
   for (std::size_t i = 0; i < count; ++i) {
-    for (std::size_t d = 0; d < dimensions; ++d) out[i][d] = to_unit(shift[d] ^ (i == 0 ? 0 : sequence()));
+    for (std::size_t d = 0; d < dimensions; ++d) out[i][d] = SplitMix::to_unit(shift[d] ^ (i == 0 ? 0 : sequence()));
   }
   return out;
 }

@@ -47,6 +47,67 @@ def a_sweep_that_was_killed_in_between_is_replayed_identically():
                                             text=True, timeout=60).stderr, "an unknown sweep is not told")
 
 
+def drawing(name, sampler="tpe", seeds=2):
+    text = noop_sweep.sweep(name, tasks=("a",), seeds=seeds, epochs=3, stages=False) + "  evaluate: {from: adapter}\n"
+    text = text.replace("lr: {values: [1e-3, 3e-4]}", "lr: {min: 1e-6, max: 1, scale: log}, config: [seq_bn, par_bn]")
+    text = text.replace("drop: {standard: true, specialized: [2]}", "drop: {standard: true}")
+    return text + f"search: {{sampler: {sampler}, trials: 12, startup: 4}}\n"
+
+
+def points_are_drawn_once_while_a_sweep_runs_and_stand_in_its_tables():
+    with Cluster(environment={"FATHOM_NOOP_MS": "20"}) as cluster:
+        cluster.start_coordinator()
+        cluster.start_worker()
+        sweep = cluster.submit(drawing("drawn"))["id"]
+        address = f"/api/v1/sweeps/{sweep}"
+        adapters = lambda: [job for job in cluster.items(address + "/jobs") if job["kind"] == "adapter"]
+        wait_until("some have ended", lambda: sum(job["state"] == "succeeded" for job in adapters()) > 5, 60)
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        before = {job["id"]: job["parameters"] for job in adapters() if job["parameters"]}
+        wait_until("it ends", lambda: cluster.api("GET", address)["state"] == "succeeded", 120)
+        jobs = adapters()
+        expect(len(jobs) == 24 and all(set(job["parameters"]) == {"train.lr", "adapter.config"} for job in jobs), f"{jobs[:2]}")
+        expect(len(before) >= 6, f"{len(before)} jobs had parameters after the restart")
+        expect(all(job["parameters"] == before.get(job["id"], job["parameters"]) for job in jobs), "a point is another one after a restart")
+        measured = [job for job in cluster.items(address + "/jobs") if job["kind"] == "evaluate"]
+        expect(len(measured) == 24 and all("train.lr" in job["parameters"] for job in measured), f"{measured[:2]}")
+        points = {}
+        for job in jobs:
+            points.setdefault(json.dumps(job["parameters"], sort_keys=True), []).append(job["seed"])
+        expect(len(points) == 12 and all(sorted(seeds) == [1, 2] for seeds in points.values()), f"{points}")
+        one = jobs[-1]
+        detail = cluster.api("GET", f"{address}/jobs/{one['id']}")
+        expect(detail["settings"]["train"]["lr"] == one["parameters"]["train.lr"] and "search" not in detail["settings"], f"{detail}")
+        events = [event for job in jobs for event in cluster.items(f"{address}/jobs/{job['id']}/events") if event["type"] == "point_drawn"]
+        expect(len(events) == 12 and any("from what" in event["text"] for event in events), f"{len(events)} draws")
+        folder = cluster.folder / "results"
+        subprocess.run([BIN / "fathom", "--state", cluster.state, "collect", sweep, "--out", folder], check=True, timeout=120,
+                       capture_output=True)
+        table = (folder / "jobs.csv").read_text().splitlines()
+        expect("param.train.lr" in table[0] and "param.adapter.config" in table[0], table[0])
+        label = f"config={one['parameters']['adapter.config']},lr={json.dumps(one['parameters']['train.lr'])}"
+        expect((folder / "adapters/a/standard" / label).is_dir(), f"no folder {label}: {sorted(folder.glob('adapters/a/standard/*'))}")
+        text = replay(cluster.state, sweep, 0)
+        expect(text.startswith("identical: "), text)
+
+
+def tpe_and_random_run_on_the_same_curves():
+    with Cluster() as cluster:
+        sweep, curves = cluster.folder / "s.yaml", cluster.folder / "curves.json"
+        sweep.write_text(drawing("made-up", seeds=1).replace("trials: 12", "trials: 40"))
+        curves.write_text(json.dumps({"epoch_seconds": 10, "synthetic": {"seed": 1, "noise": 0.001, "best": {"lr": 3e-5, "config": "par_bn"}}}))
+        best = {}
+        for sampler in ("tpe", "random"):
+            override = "search={sampler: " + sampler + ", trials: 40}"
+            done = subprocess.run([BIN / "fathom", "simulate", sweep, "--curves", curves, "--slots", "2", "--json", "--set", override],
+                                  capture_output=True, text=True, timeout=60)
+            expect(done.returncode == 0, done.stdout + done.stderr)
+            best[sampler] = next(group for group in json.loads(done.stdout)["groups"] if "adapter" in group["group"])["best"]
+        expect(best["tpe"]["value"] > best["random"]["value"], f"{best}")
+        expect(best["tpe"]["parameters"]["adapter.config"] == "par_bn", f"{best}")
+
+
 def a_sweep_file_runs_on_made_up_curves():
     with Cluster() as cluster:
         sweep, curves = cluster.folder / "s.yaml", cluster.folder / "curves.json"
@@ -66,4 +127,5 @@ def a_sweep_file_runs_on_made_up_curves():
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_tests([a_sweep_that_was_killed_in_between_is_replayed_identically, a_sweep_file_runs_on_made_up_curves]))
+    raise SystemExit(run_tests([a_sweep_that_was_killed_in_between_is_replayed_identically, points_are_drawn_once_while_a_sweep_runs_and_stand_in_its_tables,
+                                tpe_and_random_run_on_the_same_curves, a_sweep_file_runs_on_made_up_curves]))

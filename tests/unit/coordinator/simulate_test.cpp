@@ -152,5 +152,41 @@ TEST(Simulate, MethodsOnTheSameCurvesSaveWhatTheyShouldAndKeepGoodSettings) {
   for (const auto& [method, measured] : methods) EXPECT_LT(measured.regret, 0.08) << method;
 }
 
+// The same curves for both samplers: how good a setting is depends on where it is, and on noise.
+TEST(Simulate, TpeFindsBetterSettingsThanRandomOnTheSameCurves) {
+  int better = 0;
+  for (int seed = 0; seed < 12; ++seed) {
+    const Curves made_up =
+        curves({{"synthetic",
+                 {{"seed", seed}, {"noise", 0.01}, {"best", {{"lr", 2e-4}, {"batch", 24}, {"config", "par_bn"}}}}}});
+    const auto best = [&](const std::string& sampler) {
+      const PlanPtr plan = planned(
+          "version: 1\nname: s\nmodel: {path: m}\ntasks: {a: {path: a}}\ntrain: {epochs: 9}\nparameters:\n"
+          "  lr: {min: 1e-6, max: 1, scale: log}\n  batch: {min: 1, max: 256, scale: log}\n"
+          "  config: [seq_bn, par_bn, double_seq_bn]\nstages: {adapter: {}}\n",
+          {"search.sampler=" + sampler, "search.trials=40", "search.seed=" + std::to_string(seed)});
+      const auto done = run(plan, made_up, 2).value();
+      double most = 0;
+      for (const JobEnd& job : done.jobs) most = std::max(most, job.best.value_or(0));
+      const auto c = compare(*plan, done, done);
+      EXPECT_EQ(c["groups"][0]["best"]["parameters"].size(), 3u);
+      return most;
+    };
+    better += best("tpe") > best("random") ? 1 : 0;
+  }
+  EXPECT_GE(better, 10);  // of equal samplers so many in one of fifty runs
+}
+
+TEST(Simulate, TpeWorksWithEarlyStoppingAndItsRegretIsOfWhatItDrew) {
+  const PlanPtr plan = planned(kMany, {"search.sampler=tpe", "stages.adapter.stop={method: asha, eta: 3}"});
+  const Curves made_up = curves({{"synthetic", {{"seed", 1}, {"noise", 0.01}, {"best", {{"lr", 2e-4}}}}}});
+  const auto done = run(plan, made_up, 4).value();
+  const auto c = compare(*plan, done, run(without_stop(plan), made_up, 4).value());
+  EXPECT_EQ(done.outcome, "succeeded");
+  EXPECT_GT(c["run"]["states"]["stopped"].get<int>(), 10);
+  EXPECT_EQ(c["groups"].size(), 2u);
+  EXPECT_LT(c["worst_regret"].get<double>(), 0.08);
+}
+
 }  // namespace
 }  // namespace fathom::simulate

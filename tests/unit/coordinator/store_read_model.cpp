@@ -355,5 +355,40 @@ TEST_F(ReadModelTest, AnUnreadableEventStopsItWithAReason) {
   EXPECT_EQ(ok(model_->sweep("small"))["state"], "running");  // what was applied can still be read
 }
 
+// `sampler: tpe`: parameters come while the sweep runs, for all seeds at once, and jobs that measure a model have its
+// own.
+TEST_F(ReadModelTest, DrawnParametersAreThoseOfAllSeedsAndOfTheirEvaluations) {
+  std::string yaml = fathom::testing::kSweep;
+  const auto put = [&](const std::string& from, const std::string& to) {
+    yaml.replace(yaml.find(from), from.size(), to);
+  };
+  put("lr: {values: [0.003, 0.001]}", "lr: {min: 1e-5, max: 1e-2, scale: log}\nsearch: {sampler: tpe, trials: 2}");
+  put("seeds: [1]", "seeds: [1, 2]");
+  put("from: [adapter, fusion], best: 1, per: [task, drop]", "from: [adapter]");
+  driver_.submit(yaml);
+  follow();
+  JobsQuery all;
+  all.page.limit = 1000;
+  for (const auto& job : jobs(all)["items"]) EXPECT_TRUE(job["parameters"].empty());
+  driver_.join("uid-1", 4);
+  driver_.run_all();
+  follow();
+  std::map<std::string, std::set<std::string>> by_setting;
+  std::size_t evaluations = 0;
+  const json page = jobs(all);
+  for (const auto& job : page["items"]) {
+    if (job["kind"] == "adapter") {
+      const json detail = ok(model_->job("small", job["id"]));
+      EXPECT_EQ(detail["settings"]["train"]["lr"], job["parameters"]["train.lr"]);
+      EXPECT_FALSE(detail["settings"].contains("search"));
+      by_setting[job["parameters"].dump() + job["task"].dump() + job["drop"].dump()].insert(job["seed"].dump());
+    }
+    evaluations += job["kind"] == "evaluate" && job["parameters"].contains("train.lr") ? 1 : 0;
+  }
+  EXPECT_EQ(by_setting.size(), 8u);  // two tasks, two drops, two trials
+  for (const auto& [setting, seeds] : by_setting) EXPECT_EQ(seeds.size(), 2u) << setting;
+  EXPECT_EQ(evaluations, 16u);
+}
+
 }  // namespace
 }  // namespace fathom::store
