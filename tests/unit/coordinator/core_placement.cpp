@@ -126,6 +126,34 @@ TEST(CorePlacement, ABenchmarkOfTheCpuHasItsHostToItself) {
   EXPECT_EQ(worker.held.size(), 1u);
 }
 
+// Not by next_grant() alone: a log that says so is refused, and a state that is so is seen.
+TEST(CorePlacement, NobodySharesTheHostOfABenchmark) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(of_benchmarks({"cpu"}));
+  const JobNumber measures = rig.number(0);
+  rig.submit(of_tasks({"a"}));
+  const JobNumber waits = rig.number(0);
+  ASSERT_TRUE(worker.holds(measures));
+  State state = rig.state();
+  event::Event event;
+  event.set_seq(state.seq + 1);
+  event.set_version(kEventVersion);
+  auto* granted = event.mutable_lease_granted();
+  granted->mutable_fence()->set_job(waits.value());
+  granted->mutable_fence()->set_generation(1);
+  granted->mutable_fence()->set_attempt(1);
+  granted->mutable_fence()->set_lease(state.next_lease);
+  granted->set_worker(1);
+  granted->set_device("cpu:1");
+  const Status refused = evolve(state, event);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("shares the host"), std::string::npos) << refused.error().message;
+  State broken = rig.state();
+  broken.leases.begin()->second.alone = false;
+  EXPECT_FALSE(invariants(broken).empty());
+}
+
 TEST(CorePlacement, ABenchmarkOfAGpuHasItsDeviceToItself) {
   Rig rig;
   FakeWorker& worker = rig.worker("w", {2});
