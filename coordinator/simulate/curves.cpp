@@ -5,6 +5,7 @@
 
 #include "coordinator/core/machine.hpp"
 #include "sweeps/expand/expander.hpp"
+#include "sweeps/search/random.hpp"
 #include "sweeps/setting.hpp"
 
 namespace fathom::simulate {
@@ -49,10 +50,7 @@ bool fits(const json& where, const sweeps::Plan& plan, const sweeps::Job& job) {
 
 // Uniform in [0, 1) from a text: the same on every machine.
 double uniform(const std::string& text) {
-  std::uint64_t z = core::hash_of(text);
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  return sweeps::SplitMix::to_unit(sweeps::SplitMix::mix(core::hash_of(text)));
 }
 
 // From the best values: numbers by decades (0 and below: as they are), anything else 1 where it is another one. A

@@ -89,8 +89,11 @@ void leave_out_idle(nlohmann::json& settings);
 // Points of the stage are drawn while it runs (`sampler: tpe`), so many for each group.
 bool is_drawn(const nlohmann::json& stage);
 std::size_t settings_in(const nlohmann::json& stage);
-// Settings of a trial whose point is not known: the space instead of the sampled keys (trial.hpp).
-void leave_open(nlohmann::json& settings, const nlohmann::json& stage);
+// Everything that a point says of these settings. `sampled`: full names of the sampled parameters.
+void settle(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);
+// The same for a job of the stage. No point, since it is drawn later: the space instead of the sampled keys
+// (trial.hpp).
+void take_point(nlohmann::json& settings, const nlohmann::json* point, const nlohmann::json& stage);
 std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);
 std::string group_of(const Job& job, const std::string& stage, const nlohmann::json& per);
 bool is_excluded(const Job& job, const nlohmann::json& excludes);

@@ -178,12 +178,11 @@ class FusionStage {
                                  const json* point) const {
     json settings = builder_.common();
     settings["train"] = train;
-    if (point) apply_point(settings, *point, stage_.at("parameters"));
     settings["task"] = task;
     settings["drop"] = drop;
     settings["fusion"] = stage_.at("fusion");
     settings["fusion"]["set"] = set;
-    point ? leave_out_idle(settings) : leave_open(settings, stage_);
+    take_point(settings, point, stage_);
     return settings;
   }
 

@@ -53,24 +53,8 @@ struct Axes {
   const json* drop;  // null for a finetune stage
 };
 
-// Everything but the seed.
-json settings_of(const Builder& builder, const Axes& axes, const json& point) {
-  json settings = builder.common();
-  settings["task"] = axes.task;
-  settings["train"] = axes.train;
-  if (axes.drop) {
-    settings["drop"] = *axes.drop;
-    settings["adapter"] = builder.stage().at("adapter");
-    if (const auto config = point.find("adapter.config"); config != point.end())
-      settings["adapter"]["config"] = *config;
-    fill_adapter(settings["adapter"]);
-  }
-  apply_point(settings, point, builder.stage().at("parameters"));
-  leave_out_idle(settings);
-  return settings;
-}
-
-json open_settings_of(const Builder& builder, const Axes& axes) {
+// Everything but the seed. No point: one that is drawn later.
+json settings_of(const Builder& builder, const Axes& axes, const json* point) {
   json settings = builder.common();
   settings["task"] = axes.task;
   settings["train"] = axes.train;
@@ -78,7 +62,7 @@ json open_settings_of(const Builder& builder, const Axes& axes) {
     settings["drop"] = *axes.drop;
     settings["adapter"] = builder.stage().at("adapter");
   }
-  leave_open(settings, builder.stage());
+  take_point(settings, point, builder.stage());
   return settings;
 }
 
@@ -94,8 +78,7 @@ bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uin
   if (is_excluded(job, stage.at("exclude"))) return true;
   if (open && job.trial == 0 && !builder.can_draw(job)) return true;
   job.epochs = epochs_of(axes.train, point);
-  if (builder.identities)
-    job.settings = builder.share(open ? open_settings_of(builder, axes) : settings_of(builder, axes, point));
+  if (builder.identities) job.settings = builder.share(settings_of(builder, axes, open ? nullptr : &point));
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;

@@ -14,7 +14,18 @@ std::size_t settings_in(const json& stage) {
   return is_drawn(stage) ? stage.at("tpe").at("trials").get<std::size_t>() : stage.at("points").size();
 }
 
-void leave_open(json& settings, const json& stage) {
+void settle(json& settings, const json& point, const json& sampled) {
+  if (settings.contains("adapter")) {
+    if (const auto config = point.find("adapter.config"); config != point.end())
+      settings["adapter"]["config"] = *config;
+    fill_adapter(settings["adapter"]);
+  }
+  apply_point(settings, point, sampled);
+  leave_out_idle(settings);
+}
+
+void take_point(json& settings, const json* point, const json& stage) {
+  if (point != nullptr) return settle(settings, *point, stage.at("parameters"));
   apply_point(settings, json::object(), stage.at("parameters"));
   settings["search"] = {{"sampler", "tpe"}, {"space", stage.at("tpe").at("space")}, {"exclude", stage.at("exclude")}};
 }
@@ -43,13 +54,7 @@ json drawn_settings(json settings, const json& point) {
   }
   settings.erase("search");
   settings.erase("trial");
-  if (settings.contains("adapter")) {
-    if (const auto config = point.find("adapter.config"); config != point.end())
-      settings["adapter"]["config"] = *config;
-    fill_adapter(settings["adapter"]);
-  }
-  apply_point(settings, point, sampled);
-  leave_out_idle(settings);
+  settle(settings, point, sampled);
   return settings;
 }
 

@@ -9,8 +9,9 @@ namespace fathom::sweeps {
 class SplitMix {
  public:
   explicit SplitMix(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
+  std::uint64_t next() { return mix(state_ += 0x9e3779b97f4a7c15ULL); }
+  // Spreads every bit of a number, or of a hash, over all.
+  static std::uint64_t mix(std::uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31);

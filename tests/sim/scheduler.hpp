@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/clock.hpp"
+#include "sweeps/search/random.hpp"
 
 namespace fathom::sim {
 
@@ -76,25 +77,20 @@ class WorldClock final : public Clock {
   Millis offset_{0};
 };
 
-// SplitMix64: the same numbers on every machine, whatever the standard library.
+// The same numbers on every machine, whatever the standard library.
 class Random {
  public:
-  explicit Random(std::uint64_t seed) : state_(seed) {}
-  std::uint64_t next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
+  explicit Random(std::uint64_t seed) : numbers_(seed) {}
+  std::uint64_t next() { return numbers_.next(); }
   std::size_t below(std::size_t count) { return static_cast<std::size_t>(next() % count); }
   bool chance(unsigned percent) { return next() % 100 < percent; }
-  double share() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+  double share() { return numbers_.unit(); }
   Millis millis(int least, int most) {
     return Millis(least + static_cast<int>(below(static_cast<std::size_t>(most - least + 1))));
   }
 
  private:
-  std::uint64_t state_;
+  sweeps::SplitMix numbers_;
 };
 
 }  // namespace fathom::sim
