@@ -1,10 +1,11 @@
 #include "coordinator/store/group_commit.hpp"
-#include "common/thread_name.hpp"
 
 #include <chrono>
 #include <iterator>
 
 #include <spdlog/spdlog.h>
+
+#include "common/thread_name.hpp"
 
 namespace fathom::store {
 namespace {

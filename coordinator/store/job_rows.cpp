@@ -15,28 +15,6 @@ std::optional<std::string> text_of(const Statement& row, int column) {
   return row.text(column);
 }
 
-template <class Value>
-void bind(Statement& statement, int& index, const Value& value) {
-  statement.bind(++index, value);
-}
-template <class Value>
-void bind(Statement& statement, int& index, const std::optional<Value>& value) {
-  ++index;
-  if (value) {
-    statement.bind(index, *value);
-  } else {
-    statement.bind_null(index);
-  }
-}
-
-template <class... Values>
-Status run(Database& database, const char* sql, const Values&... values) {
-  FATHOM_ASSIGN(Statement * statement, database.cached(sql));
-  int index = 0;
-  (bind(*statement, index, values), ...);
-  return statement->run();
-}
-
 }  // namespace
 
 Result<JobRow*> JobRows::job(I number) {
@@ -99,27 +77,27 @@ void JobRows::count(const JobRow& job, const std::string& state, I change) {
 }
 
 Status JobRows::write_job(I number, const JobRow& row) {
-  return run(database_,
-             "UPDATE jobs SET state = ?, cause = ?, device = ?, generation = ?, attempt = ?, attempts = ?, epoch = ?, "
-             "step = ?, pinned = ?, changed = ?, objective = ?, worker = ?, started = ?, ended = ?, source = ?, "
-             "stats = ? WHERE number = ?",
-             row.state, row.cause, row.device, row.generation, row.attempt, row.attempts, row.epoch, row.step,
-             row.pinned, row.changed, row.objective, row.worker, row.started, row.ended, row.source, row.stats, number);
+  return database_.run(
+      "UPDATE jobs SET state = ?, cause = ?, device = ?, generation = ?, attempt = ?, attempts = ?, epoch = ?, "
+      "step = ?, pinned = ?, changed = ?, objective = ?, worker = ?, started = ?, ended = ?, source = ?, "
+      "stats = ? WHERE number = ?",
+      row.state, row.cause, row.device, row.generation, row.attempt, row.attempts, row.epoch, row.step, row.pinned,
+      row.changed, row.objective, row.worker, row.started, row.ended, row.source, row.stats, number);
 }
 
 Status JobRows::write_attempt(const AttemptKey& key, const AttemptRow& row) {
   const auto& [job, generation, attempt] = key;
-  return run(database_, "INSERT OR REPLACE INTO attempts VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
-             generation, attempt, row.worker, row.device, row.granted, row.started, row.ended, row.outcome, row.text,
-             row.resumed_epoch, row.epoch, row.data_sha256, row.base_sha256);
+  return database_.run("INSERT OR REPLACE INTO attempts VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", job,
+                       generation, attempt, row.worker, row.device, row.granted, row.started, row.ended, row.outcome,
+                       row.text, row.resumed_epoch, row.epoch, row.data_sha256, row.base_sha256);
 }
 
 Status JobRows::write_counts() {
   for (const auto& [key, change] : counts_) {
     if (change == 0) continue;
     const auto& [sweep, stage, state] = key;
-    FATHOM_TRY(run(database_, "INSERT INTO counts VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET n = n + ?4", sweep,
-                   stage, state, change));
+    FATHOM_TRY(database_.run("INSERT INTO counts VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET n = n + ?4", sweep,
+                             stage, state, change));
   }
   return success();
 }
@@ -129,7 +107,7 @@ Status JobRows::flush() {
   for (const auto& [key, row] : attempts_) FATHOM_TRY(write_attempt(key, row));
   FATHOM_TRY(write_counts());
   for (const auto& [sweep, seq] : touched_) {
-    FATHOM_TRY(run(database_, "UPDATE sweeps SET changed = ? WHERE number = ?", seq, sweep));
+    FATHOM_TRY(database_.run("UPDATE sweeps SET changed = ? WHERE number = ?", seq, sweep));
   }
   clear();
   return success();

@@ -60,11 +60,10 @@ class Projector {
   Result<std::string> sweep_id(std::int64_t sweep);
   std::string one_text(const char* sql, std::int64_t key);
 
-  // Runs a statement with these parameters; `sql` must be a literal.
+  // As Database::run().
   template <class... Values>
   Status run(const char* sql, const Values&... values) {
-    FATHOM_ASSIGN(Statement * statement, database_.cached(sql));
-    return statement->bind_all(values...).run();
+    return database_.run(sql, values...);
   }
 
   Database& database_;

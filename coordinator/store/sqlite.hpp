@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -31,6 +32,10 @@ class Statement {
   Statement& bind(int index, std::string_view text);  // copied
   Statement& bind_blob(int index, std::string_view bytes);
   Statement& bind_null(int index);
+  template <class Value>
+  Statement& bind(int index, const std::optional<Value>& value) {  // none becomes NULL
+    return value ? bind(index, *value) : bind_null(index);
+  }
   template <class... Values>
   Statement& bind_all(const Values&... values) {
     int index = 0;
@@ -79,6 +84,12 @@ class Database {
   Result<Statement> prepare(std::string_view sql);
   // Prepared once per text and kept; reset before it is handed out. `sql` must be a literal.
   Result<Statement*> cached(const char* sql);
+  // Runs a statement with these parameters; `sql` must be a literal.
+  template <class... Values>
+  Status run(const char* sql, const Values&... values) {
+    FATHOM_ASSIGN(Statement * statement, cached(sql));
+    return statement->bind_all(values...).run();
+  }
   // The single integer that `sql` yields; 0 where it yields nothing.
   Result<std::int64_t> integer(const std::string& sql);
 
