@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -43,13 +43,6 @@ std::optional<std::pair<SpoolKind, std::string_view>> take_record(std::string_vi
   if (read_u32(rest.substr(4)) != checksum(kind, payload)) return std::nullopt;
   rest.remove_prefix(kRecordHeader + length);
   return std::pair(static_cast<SpoolKind>(kind), payload);
-}
-
-SpoolContents& contents_of(SpoolSegment& segment, const Fence& fence) {
-  const auto known =
-      std::ranges::find_if(segment.attempts, [&](const SpoolContents& one) { return one.fence == fence; });
-  if (known != segment.attempts.end()) return *known;
-  return segment.attempts.emplace_back(SpoolContents{fence, {}});
 }
 
 }  // namespace
@@ -102,13 +95,16 @@ Result<SpoolSegment> read_spool(const std::filesystem::path& file, Disk& disk) {
   rest.remove_prefix(kMagic.size());
 
   SpoolSegment segment;
-  std::optional<std::size_t> at;  // whose records these are
+  std::map<Fence, std::size_t> places;  // in attempts
+  std::optional<std::size_t> at;        // whose records these are
   while (const auto record = take_record(rest)) {
     const auto& [kind, payload] = *record;
     if (kind == SpoolKind::fence) {
       wire::Fence fence;
       if (!fence.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return broken;
-      at = static_cast<std::size_t>(&contents_of(segment, from_wire(fence)) - segment.attempts.data());
+      const auto [place, fresh] = places.try_emplace(from_wire(fence), segment.attempts.size());
+      if (fresh) segment.attempts.push_back({place->first, {}});
+      at = place->second;
     } else if (!at) {
       return broken;
     } else if (kind == SpoolKind::forget) {

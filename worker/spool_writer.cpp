@@ -31,7 +31,7 @@ std::vector<SpoolContents> SpoolWriter::recover() {
   std::ranges::sort(files, [](const auto& a, const auto& b) {
     return std::pair(number_of(a), a.string()) < std::pair(number_of(b), b.string());
   });
-  std::vector<SpoolContents> all;
+  std::map<Fence, std::vector<SpoolRecord>> all;
   for (const std::filesystem::path& file : files) {
     auto segment = read_spool(file, disk_);
     if (!segment) {
@@ -43,28 +43,24 @@ std::vector<SpoolContents> SpoolWriter::recover() {
     newest_ = std::max(newest_ + 1, number_of(file));
     for (const Fence& fence : segment->forgotten) {
       forget(fence);
-      std::erase_if(all, [&](const SpoolContents& one) { return one.fence == fence; });
+      all.erase(fence);
     }
     Segment& kept = segments_[newest_];
     kept.path = file;
     for (SpoolContents& attempt : segment->attempts) {
       if (attempt.records.empty()) continue;
       kept.needed_by.insert(attempt.fence);
-      const auto known =
-          std::ranges::find_if(all, [&](const SpoolContents& one) { return one.fence == attempt.fence; });
-      if (known == all.end()) {
-        all.push_back(std::move(attempt));
-      } else {
-        std::ranges::move(attempt.records, std::back_inserter(known->records));
-      }
+      std::ranges::move(attempt.records, std::back_inserter(all[attempt.fence]));
     }
   }
   looked_ = true;
   remove_unneeded();
-  for (const SpoolContents& one : all) {
-    spdlog::info("spool found attempt={} records={}", describe(one.fence), one.records.size());
+  std::vector<SpoolContents> found;
+  for (auto& [fence, records] : all) {
+    spdlog::info("spool found attempt={} records={}", describe(fence), records.size());
+    found.push_back({fence, std::move(records)});
   }
-  return all;
+  return found;
 }
 
 void SpoolWriter::look_for_numbers() {
@@ -111,10 +107,9 @@ void SpoolWriter::close() {
 
 void SpoolWriter::add(const SpoolJob& job, std::string& bytes) {
   const bool forgets = job.action != SpoolJob::Action::append;
+  const auto holds = [&](const auto& segment) { return segment.second.needed_by.contains(job.fence); };
   // Nobody needs to be told on disk of what never got there.
-  const bool known =
-      std::ranges::any_of(segments_, [&](const auto& s) { return s.second.needed_by.contains(job.fence); });
-  if (forgets && !known && job.records.empty()) return;
+  if (forgets && job.records.empty() && std::ranges::none_of(segments_, holds)) return;
   if (last_ != job.fence) append_spool_fence(job.fence, bytes);
   last_ = job.fence;
   if (forgets) {

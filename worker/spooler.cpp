@@ -1,4 +1,5 @@
 #include "worker/spooler.hpp"
+
 #include "common/thread_name.hpp"
 
 namespace fathom::worker {

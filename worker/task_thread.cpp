@@ -1,8 +1,8 @@
 #include "worker/task_thread.hpp"
 
-#include "common/thread_name.hpp"
-
 #include <utility>
+
+#include "common/thread_name.hpp"
 
 namespace fathom::worker {
 
