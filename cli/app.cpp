@@ -248,7 +248,7 @@ void add_forks(CLI::App& app, Parsed& p) {
     one->add_option("--name", p.fork.name, "The new sweep's name (default: the old one with a number)");
   }
   extend->add_option("--seeds", p.extend.seeds, "All seeds, such as 1..5 (those that were trained are taken)");
-  extend->add_option("--trials", p.extend.trials, "Draws of a random or sobol search; earlier ones stay");
+  extend->add_option("--trials", p.extend.trials, "Draws of a random, sobol or tpe search; earlier ones stay");
   extend->add_option("--samples", p.extend.samples, "PARAMETER=N: points of a range; those that stay are taken")
       ->allow_extra_args(false);
 }

@@ -134,9 +134,11 @@ std::map<std::string, std::string> result_files(const json& sweep, const json& r
   std::vector<json> all_jobs;
   std::vector<json> timed;
   std::vector<json> attention;
-  json details = json::array();
-  for (const CollectedJob& job : jobs) details.push_back(job.detail);
-  const std::vector<json> measured = benchmark_rows(rows, details, resolved);
+  json benchmarks = json::array();
+  for (const CollectedJob& job : jobs) {
+    if (job.detail.value("kind", "") == "benchmark") benchmarks.push_back(job.detail);
+  }
+  const std::vector<json> measured = benchmark_rows(rows, benchmarks, resolved);
   for (const CollectedJob& job : jobs) {
     all_jobs.push_back(job_row(job.detail));
     if (all_jobs.back()["seconds"].is_number()) add_timing(timed, all_jobs.back(), measured);
