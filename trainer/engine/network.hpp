@@ -13,6 +13,7 @@
 #include "trainer/adapters/setup.hpp"
 #include "trainer/engine/resources.hpp"
 #include "trainer/engine/spec.hpp"
+#include "trainer/model/precision.hpp"
 
 namespace fathom::trainer {
 
@@ -22,9 +23,10 @@ struct Network {
   std::shared_ptr<const Adapter> adapter;  // of an adapter network, else null
   std::shared_ptr<const Fusion> fusion;    // of a fusion network, else null
   std::shared_ptr<const Head> head;
-  Parameters trained;            // what the optimizer moves, in the library's order; empty for loaded networks
-  bool whole = false;            // fine-tuning: no setup; the base is a copy of this network's own and trains
-  std::filesystem::path origin;  // whole: Hugging Face folder whose config and tokenizer are saved with it
+  Parameters trained;                     // what the optimizer moves, in the library's order; empty for loaded networks
+  Precision precision = Precision::fp32;  // of the frozen base's products; of every network computed together one
+  bool whole = false;                     // fine-tuning: no setup; the base is a copy of this network's own and trains
+  std::filesystem::path origin;           // whole: Hugging Face folder whose config and tokenizer are saved with it
 
   [[nodiscard]] std::uint32_t layers() const { return static_cast<std::uint32_t>(base->config.layers); }
 };
@@ -47,8 +49,9 @@ Network make_random_fusion_network(const JobSpec& spec, const std::shared_ptr<co
 // lacks is drawn, one that it does not need is left away.
 Network make_finetune_network(const JobSpec& spec, const OpenModel& model, const OpenTask& task);
 
-// Any final/ tree: an adapter with its head in one folder, a setup with one fusion and one head, or a fine-tuned model
-// (which has a base of its own). Throws JobError model when files are missing or do not fit the base.
+// In float32, which the caller may change. Any final/ tree: an adapter with its head in one folder, a setup with one
+// fusion and one head, or a fine-tuned model (which has a base of its own). Throws JobError model when files are
+// missing or do not fit the base.
 Network load_network(const std::filesystem::path& folder, const std::shared_ptr<const BaseModel>& base);
 
 // The drop of a model with so many layers. JobError config when it reaches beyond them.

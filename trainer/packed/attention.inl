@@ -107,9 +107,13 @@ void put_head(float* to, std::int64_t stride, const float* from, std::int64_t de
 
 void transpose(float* to, std::int64_t wide, const float* from, std::int64_t deep, std::int64_t count,
                std::int64_t head) {
-  for (std::int64_t j = 0; j < head; ++j) {
-    for (std::int64_t i = 0; i < count; ++i) to[j * wide + i] = from[i * deep + j];
-    for (std::int64_t i = count; i < wide; ++i) to[j * wide + i] = 0;
+  for (std::int64_t i = 0; i < wide; i += kLanes) {
+    for (std::int64_t j = 0; j < head; j += kLanes) {
+      Vec x[kLanes];
+      for (int r = 0; r < kLanes; ++r) x[r] = i + r < count ? load(from + (i + r) * deep + j) : Vec{};
+      transpose_block(x);
+      for (int r = 0; r < kLanes && j + r < head; ++r) store(to + (j + r) * wide + i, x[r]);
+    }
   }
 }
 
@@ -143,14 +147,17 @@ void softmax_row(float* row, std::int64_t count, std::int64_t wide) {
   for (std::int64_t j = 0; j < wide; j += kLanes) store(row + j, load(row + j) * share);
 }
 
-// to = from * mask, for the weights of one unit.
-void mask_weights(const AttentionArgs& a, const Unit& u, float* to, const float* from, std::int64_t wide) {
+// to = weights * mask for one unit, and d *= mask unless it is null.
+void mask_weights(const AttentionArgs& a, const Unit& u, float* to, const float* weights, float* d, std::int64_t wide) {
   for (std::int64_t i = 0; i < u.queries; ++i) {
     const auto row = static_cast<std::uint64_t>(a.first_row + u.sequence);
     const auto key =
         dropout_hash::line_key(a.mask.base, row, static_cast<std::uint64_t>(u.head), static_cast<std::uint64_t>(i));
-    for (std::int64_t j = 0; j < wide; j += kLanes)
-      store(to + i * wide + j, load(from + i * wide + j) * mask_at(key, j, a.mask));
+    for (std::int64_t j = i * wide, column = 0; column < wide; j += kLanes, column += kLanes) {
+      const Vec mask = mask_at(key, column, a.mask);
+      store(to + j, load(weights + j) * mask);
+      if (d) store(d + j, load(d + j) * mask);
+    }
   }
 }
 
@@ -174,7 +181,7 @@ void attend(const AttentionArgs& a, float* scratch, std::int64_t first, std::int
     const Unit u(a, unit);
     const Desk desk(scratch, u.keys, a.head);
     weigh(a, u, desk);
-    if (a.mask.on) mask_weights(a, u, desk.weights, desk.weights, desk.wide);
+    if (a.mask.on) mask_weights(a, u, desk.weights, desk.weights, nullptr, desk.wide);
     multiply_small(
         {desk.result, desk.deep, desk.weights, desk.wide, 1, desk.values, desk.deep, u.queries, desk.deep, u.keys});
     put_head(a.out + u.q_at * a.out_stride + u.column, a.out_stride, desk.result, desk.deep, 1, u.queries, a.head);
@@ -206,8 +213,7 @@ void attend_back(const AttentionArgs& a, float* scratch, std::int64_t first, std
     multiply_small({desk.d_weights, wide, desk.d_out, deep, 1, desk.values_t, wide, u.queries, wide, a.head});
     const float* used = desk.weights;
     if (a.mask.on) {
-      mask_weights(a, u, desk.masked, desk.weights, wide);
-      mask_weights(a, u, desk.d_weights, desk.d_weights, wide);
+      mask_weights(a, u, desk.masked, desk.weights, desk.d_weights, wide);
       used = desk.masked;
     }
     multiply_small({desk.result, deep, used, 1, wide, desk.d_out, deep, u.keys, deep, u.queries});

@@ -1,6 +1,5 @@
 #include "trainer/packed/encoder.hpp"
 
-#include "trainer/packed/gemm.hpp"
 #include "trainer/packed/inlet.hpp"
 
 namespace fathom::trainer::packed {
@@ -77,7 +76,7 @@ void Encoder::scatter_add(float* x, const float* rows) const {
 
 // The arguments of attention but for its results; products of x with the weights are made here.
 AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) const {
-  const auto& qkv = run_.base.layer(stage / 2).qkv;
+  const auto& layer = run_.base.layer(stage / 2);
   const auto& config = run_.base.config();
   const std::int64_t hidden = run_.hidden();
   AttentionArgs args;
@@ -85,9 +84,9 @@ AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) c
   args.heads = config.heads;
   args.head = hidden / config.heads;
   args.k_offsets = layout_.offsets.data();
-  args.q_bias = qkv.bias;
-  args.k_bias = qkv.bias + hidden;
-  args.v_bias = qkv.bias + 2 * hidden;
+  args.q_bias = layer.qkv_bias;
+  args.k_bias = layer.qkv_bias + hidden;
+  args.v_bias = layer.qkv_bias + 2 * hidden;
   args.mask = run_.mask(config.attention_dropout,
                         dropout_site::in_layer(stage / 2, dropout_site::attention_probabilities), dropout);
   args.first_row = layout_.first_places.front().row;
@@ -95,8 +94,8 @@ AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) c
   if (last_layer(stage)) {
     float* q = run_.take(firsts(), hidden);
     float* kv = run_.take(all(), 2 * hidden);
-    product_nt(q, gather(in.x), qkv.weight, layout_.sequences, hidden, hidden);
-    product_nt(kv, in.x, qkv.weight + hidden * hidden, layout_.tokens, 2 * hidden, hidden);
+    run_.product(layer.q, Way::forward, {.rows = layout_.sequences, .a = gather(in.x), .c = q});
+    run_.product(layer.kv, Way::forward, {.rows = layout_.tokens, .a = in.x, .c = kv});
     args.q = q;
     args.k = kv;
     args.q_offsets = layout_.first_offsets.data();
@@ -104,7 +103,7 @@ AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) c
     args.k_stride = 2 * hidden;
   } else {
     float* all_three = run_.take(all(), 3 * hidden);
-    product_nt(all_three, in.x, qkv.weight, layout_.tokens, 3 * hidden, hidden);
+    run_.product(layer.qkv, Way::forward, {.rows = layout_.tokens, .a = in.x, .c = all_three});
     args.q = all_three;
     args.k = all_three + hidden;
     args.q_offsets = args.k_offsets;
@@ -123,7 +122,7 @@ Arrival Encoder::attention(std::int64_t stage, Flow& flow, bool dropout, bool ke
   run_.attend(args, layout_.longest, /*backward=*/false);
   if (keep) kept_[static_cast<std::size_t>(stage)] = {args, nullptr, flow.first_only};
   float* product = run_.take(flow.rows, hidden);
-  product_nt(product, context, layer.attention_output.weight, flow.rows.count, hidden, hidden);
+  run_.product(layer.attention_output.weight, Way::forward, {.rows = flow.rows.count, .a = context, .c = product});
   const auto site = dropout_site::in_layer(stage / 2, dropout_site::attention_output);
   return {product, layer.attention_output.bias, run_.mask(run_.base.config().hidden_dropout, site, dropout),
           flow.x,  layer.attention_norm,        flow.rows};
@@ -137,10 +136,16 @@ Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout
   float* inner = keep ? run_.take(flow.rows, wide) : u;
   Curve curve = Curve::gelu;
   curve_of(config.activation, &curve);
-  product_nt(u, flow.x, layer.intermediate.weight, flow.rows.count, wide, hidden);
-  run_.activate({wide, curve, u, layer.intermediate.bias, inner, keep}, flow.rows);
+  run_.product(layer.intermediate.weight, Way::forward,
+               {.rows = flow.rows.count,
+                .a = flow.x,
+                .c = u,
+                .curve = curve,
+                .bias = layer.intermediate.bias,
+                .y = inner,
+                .derivative = keep});
   float* product = run_.take(flow.rows, hidden);
-  product_nt(product, inner, layer.output.weight, flow.rows.count, hidden, wide);
+  run_.product(layer.output.weight, Way::forward, {.rows = flow.rows.count, .a = inner, .c = product});
   if (keep) kept_[static_cast<std::size_t>(stage)].slope = u;
   const auto site = dropout_site::in_layer(stage / 2, dropout_site::output);
   return {product, layer.output.bias, run_.mask(config.hidden_dropout, site, dropout),
@@ -225,22 +230,23 @@ float* Encoder::sub_block_back(std::int64_t stage, const Departure& departure) {
   if (site_of(stage) == Site::attention) return attention_back(stage, departure);
   const auto& layer = run_.base.layer(stage / 2);
   const Rows rows = last_layer(stage) ? firsts() : all();
-  const std::int64_t hidden = run_.hidden(), wide = run_.base.config().intermediate;
+  const std::int64_t wide = run_.base.config().intermediate;
   float* d_inner = run_.take(rows, wide);
-  product_nn(d_inner, departure.d_product, layer.output.weight, rows.count, wide, hidden);
+  run_.product(layer.output.weight, Way::backward, {.rows = rows.count, .a = departure.d_product, .c = d_inner});
   run_.multiply(d_inner, kept_[static_cast<std::size_t>(stage)].slope, rows.count * wide);
-  product_nn(departure.d_x, d_inner, layer.intermediate.weight, rows.count, hidden, wide, /*add=*/true);
+  run_.product(layer.intermediate.weight, Way::backward,
+               {.rows = rows.count, .a = d_inner, .c = departure.d_x, .add = true});
   return departure.d_x;
 }
 
 float* Encoder::attention_back(std::int64_t stage, const Departure& departure) {
   const auto& layer = run_.base.layer(stage / 2);
   const std::int64_t hidden = run_.hidden();
-  const float* weight = layer.qkv.weight;
   const auto& kept = kept_[static_cast<std::size_t>(stage)];
   const Rows rows = kept.first_only ? firsts() : all();
   float* d_context = run_.take(rows, hidden);
-  product_nn(d_context, departure.d_product, layer.attention_output.weight, rows.count, hidden, hidden);
+  run_.product(layer.attention_output.weight, Way::backward,
+               {.rows = rows.count, .a = departure.d_product, .c = d_context});
   AttentionArgs args = kept.attention;
   args.d_out = d_context;
   if (kept.first_only) {
@@ -256,12 +262,12 @@ float* Encoder::attention_back(std::int64_t stage, const Departure& departure) {
   args.d_v = args.d_k + hidden;
   run_.attend(args, layout_.longest, /*backward=*/true);
   if (!kept.first_only) {
-    product_nn(departure.d_x, args.d_q, weight, rows.count, hidden, 3 * hidden, /*add=*/true);
+    run_.product(layer.qkv, Way::backward, {.rows = rows.count, .a = args.d_q, .c = departure.d_x, .add = true});
     return departure.d_x;
   }
-  product_nn(departure.d_x, args.d_q, weight, rows.count, hidden, hidden, /*add=*/true);
+  run_.product(layer.q, Way::backward, {.rows = rows.count, .a = args.d_q, .c = departure.d_x, .add = true});
   float* d_x = run_.take(all(), hidden);
-  product_nn(d_x, args.d_k, weight + hidden * hidden, layout_.tokens, hidden, 2 * hidden);
+  run_.product(layer.kv, Way::backward, {.rows = layout_.tokens, .a = args.d_k, .c = d_x});
   scatter_add(d_x, departure.d_x);
   return d_x;
 }

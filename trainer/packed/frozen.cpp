@@ -1,22 +1,48 @@
 #include "trainer/packed/frozen.hpp"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
+#include "trainer/packed/kernels.hpp"
+
 namespace fathom::trainer::packed {
+
+const float* FrozenMatrix::packed(Way way) const {
+  auto& held = packed_[static_cast<int>(way)];
+  if (!held.defined()) {
+    const auto& products = products_of(precision_);
+    const auto k = way == Way::forward ? in() : out(), n = way == Way::forward ? out() : in();
+    const c10::NoGradGuard no_grad;
+    held = at::empty({products.packed(n, k)}, at::kFloat);
+    products.pack(held.mutable_data_ptr<float>(), weight_.const_data_ptr<float>(), n, k, way == Way::forward ? in() : 1,
+                  way == Way::forward ? 1 : in());
+  }
+  return held.const_data_ptr<float>();
+}
 
 const float* FrozenBase::hold(const at::Tensor& tensor) {
   held_.push_back(tensor.detach().contiguous());
   return held_.back().const_data_ptr<float>();
 }
 
-FrozenBase::FrozenBase(std::shared_ptr<const BaseModel> model) : model_(std::move(model)) {
+FrozenBase::FrozenBase(std::shared_ptr<const BaseModel> model, Precision precision)
+    : model_(std::move(model)), precision_(precision) {
   const c10::NoGradGuard no_grad;
   for (const auto& layer : model_->layers) {
-    const Linear qkv = {at::cat({layer.query.weight, layer.key.weight, layer.value.weight}),
-                        at::cat({layer.query.bias, layer.key.bias, layer.value.bias})};
-    layers_.push_back({hold(qkv), hold(layer.attention_output), hold(layer.attention_norm), hold(layer.intermediate),
-                       hold(layer.output), hold(layer.output_norm)});
+    auto& own = layers_.emplace_back();
+    if (&layer == &model_->layers.back()) {
+      own.q = matrix(layer.query.weight);
+      own.kv = matrix(at::cat({layer.key.weight, layer.value.weight}));
+    } else {
+      own.qkv = matrix(at::cat({layer.query.weight, layer.key.weight, layer.value.weight}));
+    }
+    own.qkv_bias = hold(at::cat({layer.query.bias, layer.key.bias, layer.value.bias}));
+    own.attention_output = hold(layer.attention_output);
+    own.attention_norm = hold(layer.attention_norm);
+    own.intermediate = hold(layer.intermediate);
+    own.output = hold(layer.output);
+    own.output_norm = hold(layer.output_norm);
   }
   words_ = hold(model_->word_embeddings);
   positions_ = hold(model_->position_embeddings);

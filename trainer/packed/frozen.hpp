@@ -1,5 +1,5 @@
-// The frozen base as the packed engine reads it: raw pointers, and query, key and value as one matrix. Made once per
-// base and shared by all jobs on it.
+// The frozen base as the packed engine reads it: raw pointers, matrices packed for its products, and query, key and
+// value as one matrix. Made once per base and precision and shared by all jobs on it. Thread: compute thread.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,34 @@
 #include <vector>
 
 #include "trainer/model/base_model.hpp"
+#include "trainer/model/precision.hpp"
 
 namespace fathom::trainer::packed {
 
+// Which way rows go through a matrix W [out, in]: x [rows, in] becomes x Wᵀ, a gradient d [rows, out] becomes d W.
+enum class Way { forward, backward };
+
+// A matrix W [out, in] packed for products at one precision, each way when it is first gone.
+class FrozenMatrix {
+ public:
+  FrozenMatrix() = default;
+  FrozenMatrix(at::Tensor weight, Precision precision) : weight_(std::move(weight)), precision_(precision) {}
+
+  [[nodiscard]] std::int64_t in() const { return weight_.size(1); }
+  [[nodiscard]] std::int64_t out() const { return weight_.size(0); }
+  [[nodiscard]] Precision precision() const { return precision_; }
+  // As Products::pack() lays it.
+  [[nodiscard]] const float* packed(Way way) const;
+
+ private:
+  at::Tensor weight_;
+  Precision precision_ = Precision::fp32;
+  mutable at::Tensor packed_[2];
+};
+
 struct FrozenLinear {
-  const float* weight = nullptr;  // [out, in]
-  const float* bias = nullptr;    // [out]
+  FrozenMatrix weight;
+  const float* bias = nullptr;  // [out]
 };
 
 struct FrozenNorm {
@@ -21,7 +43,9 @@ struct FrozenNorm {
 };
 
 struct FrozenLayer {
-  FrozenLinear qkv;  // [3 hidden, hidden]: query, key, value
+  FrozenMatrix qkv;    // [3 hidden, hidden]: query, key, value; in the last layer empty
+  FrozenMatrix q, kv;  // the same apart: only the last layer's
+  const float* qkv_bias = nullptr;
   FrozenLinear attention_output;
   FrozenNorm attention_norm;
   FrozenLinear intermediate, output;
@@ -31,9 +55,10 @@ struct FrozenLayer {
 class FrozenBase {
  public:
   // Precondition: float32 tensors on the CPU (see packed_covers()). Keeps the model alive.
-  explicit FrozenBase(std::shared_ptr<const BaseModel> model);
+  FrozenBase(std::shared_ptr<const BaseModel> model, Precision precision);
 
   [[nodiscard]] const BaseModel& model() const { return *model_; }
+  [[nodiscard]] Precision precision() const { return precision_; }
   [[nodiscard]] const ModelConfig& config() const { return model_->config; }
   [[nodiscard]] const FrozenLayer& layer(std::int64_t index) const { return layers_[static_cast<std::size_t>(index)]; }
   [[nodiscard]] const float* words() const { return words_; }
@@ -43,10 +68,14 @@ class FrozenBase {
 
  private:
   const float* hold(const at::Tensor& tensor);
-  FrozenLinear hold(const Linear& linear) { return {hold(linear.weight), hold(linear.bias)}; }
+  FrozenLinear hold(const Linear& linear) { return {matrix(linear.weight), hold(linear.bias)}; }
+  [[nodiscard]] FrozenMatrix matrix(const at::Tensor& weight) const {
+    return {weight.detach().contiguous(), precision_};
+  }
   FrozenNorm hold(const LayerNorm& norm) { return {hold(norm.weight), hold(norm.bias), static_cast<float>(norm.eps)}; }
 
   std::shared_ptr<const BaseModel> model_;
+  Precision precision_;
   std::vector<at::Tensor> held_;  // what the pointers point into
   std::vector<FrozenLayer> layers_;
   const float *words_ = nullptr, *types_ = nullptr, *positions_ = nullptr;

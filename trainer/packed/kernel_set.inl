@@ -1,6 +1,6 @@
-// The kernels for one instruction set; CMakeLists.txt compiles each kernels_*.cpp with its flags. The includer names the
-// table of its kernels in FATHOM_KERNELS and the floats of a vector in FATHOM_LANES. Nothing but plain types is included:
-// an inline function of a library compiled here could be the copy that the whole program uses.
+// The kernels for one instruction set; CMakeLists.txt compiles each kernels_*.cpp with its flags. The includer names
+// the table of its kernels in FATHOM_KERNELS and the floats of a vector in FATHOM_LANES. Nothing but plain types is
+// included: an inline function of a library compiled here could be the copy that the whole program uses.
 #include "trainer/model/dropout_hash.hpp"
 #include "trainer/packed/kernels.hpp"
 
@@ -25,12 +25,32 @@ struct Count {
 #include "trainer/packed/attention.inl"
 #include "trainer/packed/fusion.inl"
 #include "trainer/packed/rows.inl"
+// After the activations, which it ends in.
+#include "trainer/packed/gemm.inl"
+#ifdef FATHOM_BF16
+#include "trainer/packed/gemm_bf16.inl"
+constexpr Products kBf16 = {kPairRows, packed_floats_bf16, pack_bf16, product_scratch_bf16, product_bf16};
+#else
+constexpr Products kBf16 = {};
+#endif
+
+std::int64_t no_scratch(std::int64_t /*k*/) { return 0; }
 
 }  // namespace
 
 extern const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS);
-const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = {
-    FATHOM_TEXT(FATHOM_KERNELS), embed,     norm,  norm_back, activate, multiply, fuse, fuse_back, attention_scratch,
-    attend,                      attend_back};
+const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = {FATHOM_TEXT(FATHOM_KERNELS),
+                                                         {kTileRows, packed_floats, pack, no_scratch, product},
+                                                         kBf16,
+                                                         embed,
+                                                         norm,
+                                                         norm_back,
+                                                         activate,
+                                                         multiply,
+                                                         fuse,
+                                                         fuse_back,
+                                                         attention_scratch,
+                                                         attend,
+                                                         attend_back};
 
 }  // namespace fathom::trainer::packed

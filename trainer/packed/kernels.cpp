@@ -9,20 +9,23 @@ extern const Kernels kernels_plain;
 #if defined(__x86_64__)
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
+extern const Kernels kernels_avx512bf16;
 #endif
 
 namespace {
 
 struct Present {
-  const Kernels* list[3] = {};
+  const Kernels* list[4] = {};
   int count = 0;
   Present() {
     list[count++] = &kernels_plain;
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) list[count++] = &kernels_avx2;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
+        __builtin_cpu_supports("avx512vl")) {
       list[count++] = &kernels_avx512;
+      if (__builtin_cpu_supports("avx512bf16")) list[count++] = &kernels_avx512bf16;
+    }
 #endif
   }
 };

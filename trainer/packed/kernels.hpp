@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "trainer/model/precision.hpp"
+
 namespace fathom::trainer::packed {
 
 // Where a token stands: its row in the optimizer step and its position in that row. Dropout masks are drawn by these.
@@ -120,8 +122,38 @@ struct FusionArgs {
   float *d_scores = nullptr, *d_scored = nullptr, *d_inner = nullptr;
 };
 
+// c [rows, n] = a [rows, k] · b, or c += with `add`, for a matrix b [k, n] as Products::pack() has laid it. With y,
+// which may be c: y = curve(c + bias), and c becomes curve'(c + bias) where `derivative`. Units are tiles of rows; a
+// row's result does not depend on the rows beside it.
+struct ProductArgs {
+  std::int64_t rows = 0, n = 0, k = 0;
+  const float* a = nullptr;
+  const void* b = nullptr;
+  float* c = nullptr;
+  std::int64_t a_stride = 0, c_stride = 0;
+  bool add = false;
+  Curve curve = Curve::identity;
+  const float* bias = nullptr;  // [n] or null
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+  bool derivative = false;
+};
+
+// Products at one precision.
+struct Products {
+  std::int64_t tile;  // rows of a unit
+  // Floats of a packed matrix b [k, n], and laying it: b(i, j) = b[j * n_stride + i * k_stride].
+  std::int64_t (*packed)(std::int64_t n, std::int64_t k);
+  void (*pack)(float* to, const float* b, std::int64_t n, std::int64_t k, std::int64_t n_stride, std::int64_t k_stride);
+  std::int64_t (*scratch)(std::int64_t k);  // floats that a thread needs
+  void (*run)(const ProductArgs&, float* scratch, std::int64_t first, std::int64_t last);
+};
+
 struct Kernels {
-  const char* name;                                                                   // of the instruction set
+  const char* name;  // of the instruction set
+  Products fp32;
+  // Factors rounded to bfloat16, sums in float32; run is null where the CPU has no such products.
+  Products bf16;
   void (*embed)(const EmbedArgs&, std::int64_t first, std::int64_t last);             // tokens
   void (*norm)(const NormArgs&, std::int64_t first, std::int64_t last);               // tokens
   void (*norm_back)(const NormBackArgs&, std::int64_t first, std::int64_t last);      // tokens
@@ -135,8 +167,11 @@ struct Kernels {
   void (*attend_back)(const AttentionArgs&, float* scratch, std::int64_t first, std::int64_t last);  // pairs
 };
 
-// The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512 takes a narrower one, for comparison.
+// The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16 takes a narrower one, for comparison.
 const Kernels& kernels();
+inline const Products& products_of(Precision precision) {
+  return precision == Precision::bf16 ? kernels().bf16 : kernels().fp32;
+}
 // Every one that this CPU runs, the plainest first: for tests.
 const Kernels* const* all_kernels(int* count);
 

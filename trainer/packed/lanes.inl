@@ -34,24 +34,55 @@ FATHOM_INLINE Vec clamped(Vec x, float low, float high) {
   return choose(x > high, spread(high), x);
 }
 
-// Pairwise, so that the order is the same for every caller.
-FATHOM_INLINE float total(Vec v) {
-  float part[kLanes];
-  __builtin_memcpy(part, &v, sizeof v);
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) part[i] += part[i + width];
-  }
-  return part[0];
+// 0, 1, …, kLanes - 1 as template arguments.
+template <int... I>
+struct Lanes {};
+template <int N, int... I>
+struct LanesTo : LanesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct LanesTo<0, I...> {
+  using Type = Lanes<I...>;
+};
+using AllLanes = LanesTo<kLanes>::Type;
+
+// Lane i becomes what lane i + step is, round the end.
+template <int step, int... I>
+FATHOM_INLINE Vec turned(Vec v, Lanes<I...> /*all*/) {
+  return __builtin_shufflevector(v, v, (I + step) % kLanes...);
 }
+// Pairwise, so that the order is the same for every caller.
+template <int step = kLanes / 2>
+FATHOM_INLINE float total(Vec v) {
+  v += turned<step>(v, AllLanes());
+  if constexpr (step > 1) return total<step / 2>(v);
+  return v[0];
+}
+template <int step = kLanes / 2>
 FATHOM_INLINE float largest(Vec v) {
-  float most = v[0];
-  for (int i = 1; i < kLanes; ++i) most = v[i] > most ? v[i] : most;
-  return most;
+  v = larger(turned<step>(v, AllLanes()), v);
+  if constexpr (step > 1) return largest<step / 2>(v);
+  return v[0];
 }
 
-// e^x to 2 ulp for x in [-87, 88], the ends beyond. Cody-Waite reduction, Cephes' polynomial (expf).
+// kLanes lines of kLanes words become columns: blocks of `step` lanes change places, from 1 lane to half a line.
+template <int step, int... I>
+FATHOM_INLINE void swap_blocks(Vec& a, Vec& b, Lanes<I...> /*all*/) {
+  const Vec low = __builtin_shufflevector(a, b, ((I & step) ? kLanes + I - step : I)...);
+  b = __builtin_shufflevector(a, b, ((I & step) ? kLanes + I : I + step)...);
+  a = low;
+}
+template <int step = 1>
+FATHOM_INLINE void transpose_block(Vec (&x)[kLanes]) {
+  for (int i = 0; i < kLanes; ++i) {
+    if ((i & step) == 0) swap_blocks<step>(x[i], x[i + step], AllLanes());
+  }
+  if constexpr (2 * step < kLanes) transpose_block<2 * step>(x);
+}
+
+// e^x to 2 ulp for x in [-80, 88], the ends beyond: products of what is less would be denormal, and slow. Cody-Waite
+// reduction, Cephes' polynomial (expf).
 FATHOM_INLINE Vec exponential(Vec x) {
-  x = clamped(x, -87.0F, 88.0F);
+  x = clamped(x, -80.0F, 88.0F);
   // Adding 1.5 * 2^23 rounds to a whole number, whose low bits then stand at the end of the mantissa.
   const Vec shifted = x * 1.44269504088896341F + 12582912.0F;
   const Vec n = shifted - 12582912.0F;
@@ -67,23 +98,18 @@ FATHOM_INLINE Vec exponential(Vec x) {
   return reinterpret_cast<Vec>(reinterpret_cast<Bits>(p) + power);
 }
 
-// erf to 4e-7, as a rational function on [-4, 4]: the one that XLA and Eigen use.
-FATHOM_INLINE Vec error_function(Vec x) {
-  x = clamped(x, -4.0F, 4.0F);
-  const Vec s = x * x;
-  Vec p = spread(-2.72614225801306e-10F);
-  p = p * s + 2.77068142495902e-08F;
-  p = p * s - 2.10102402082508e-06F;
-  p = p * s - 5.69250639462346e-05F;
-  p = p * s - 7.34990630326855e-04F;
-  p = p * s - 2.95459980854025e-03F;
-  p = p * s - 1.60960333262415e-02F;
-  Vec q = spread(-1.45660718464996e-05F);
-  q = q * s - 2.13374055278905e-04F;
-  q = q * s - 1.68282697438203e-03F;
-  q = q * s - 7.37332916720468e-03F;
-  q = q * s - 1.42647390514189e-02F;
-  return x * p / q;
+// The normal distribution function of x, which is (1 + erf(x / sqrt 2)) / 2, to 1e-7, from gauss = e^(-x²/2), which its
+// users need as well. Abramowitz and Stegun 7.1.26.
+FATHOM_INLINE Vec normal_share(Vec x, Vec gauss) {
+  const Vec size = choose(x < 0.0F, -x, x);
+  const Vec t = 1.0F / (0.23164189F * size + 1.0F);  // 0.3275911 / sqrt 2
+  Vec p = spread(0.5307027145F);                     // half of each of theirs
+  p = p * t - 0.7265760135F;
+  p = p * t + 0.7107068705F;
+  p = p * t - 0.142248368F;
+  p = p * t + 0.127414796F;
+  const Vec tail = p * t * gauss;
+  return choose(x < 0.0F, tail, 1.0F - tail);
 }
 
 FATHOM_INLINE Vec logistic(Vec x) { return 1.0F / (1.0F + exponential(-x)); }
@@ -91,8 +117,11 @@ FATHOM_INLINE Vec hyperbolic_tangent(Vec x) { return 2.0F * logistic(2.0F * x) -
 
 // Mask elements j … j + kLanes - 1 of the line with this key: `kept`, or 0 where dropped.
 FATHOM_INLINE Vec mask_at(std::uint64_t key, std::int64_t j, const Mask& mask) {
+  // As a constant: a loop over lanes would put them in one by one.
+  static constexpr std::uint32_t kFrom0[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   Bits places;
-  for (int i = 0; i < kLanes; ++i) places[i] = static_cast<std::uint32_t>(j + i);
+  __builtin_memcpy(&places, kFrom0, sizeof places);
+  places += static_cast<std::uint32_t>(j);
   const Bits bits = dropout_hash::bits(static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32), places);
   return choose(bits >= mask.threshold, spread(mask.kept), Vec{});
 }

@@ -33,6 +33,7 @@ at::Tensor tensor_of(const float* data, std::int64_t rows, std::int64_t width) {
 std::string PackedEngine::obstacle(const Network& network) const {
   if (network.whole) return "full fine-tuning";
   if (auto reason = base_obstacle(*network.base); !reason.empty()) return reason;
+  if (products_of(network.precision).run == nullptr) return "bf16 on a CPU that has no products of it";
   if (network.setup.kind == SetupKind::none) return "";
   if (network.setup.kind == SetupKind::fuse) return fusion_obstacle(network.setup);
   if (network.setup.kind != SetupKind::single) return "a composition of adapters";
@@ -55,11 +56,12 @@ std::vector<std::vector<std::uint32_t>> PackedEngine::cut(const Network& network
   return passes;
 }
 
-const FrozenBase& PackedEngine::frozen(const std::shared_ptr<const BaseModel>& base) {
-  const auto found =
-      std::find_if(bases_.begin(), bases_.end(), [&](const auto& held) { return &held->model() == base.get(); });
+const FrozenBase& PackedEngine::frozen(const Network& network) {
+  const auto found = std::find_if(bases_.begin(), bases_.end(), [&](const auto& held) {
+    return &held->model() == network.base.get() && held->precision() == network.precision;
+  });
   if (found == bases_.end()) {
-    bases_.insert(bases_.begin(), std::make_unique<FrozenBase>(base));
+    bases_.insert(bases_.begin(), std::make_unique<FrozenBase>(network.base, network.precision));
     if (bases_.size() > kBases) bases_.pop_back();
   } else {
     std::rotate(bases_.begin(), found, found + 1);
@@ -75,7 +77,7 @@ double PackedEngine::learn(const Network& network, const LabelledBatch& rows, do
           : std::nullopt;
   if (!layout) return reference_engine().learn(network, rows, share, options, forwarded);
   arena_.reset();
-  const Run run{frozen(network.base), arena_, options.dropout};
+  const Run run{frozen(network), arena_, options.dropout};
   const auto sites = sites_of(network.setup, network.base->config.layers, options);
   Encoder encoder(run, *layout, options.recipe, /*keep=*/true);
   at::Tensor hidden = tensor_of(encoder.run_all(sites), layout->sequences, run.hidden());
@@ -102,7 +104,7 @@ std::vector<at::Tensor> PackedEngine::logits(const std::vector<Branch>& branches
   if (!layout) return reference_engine().logits(branches, batch);
   const at::NoGradGuard no_grad;
   arena_.reset();
-  const Run run{frozen(base), arena_, nullptr};
+  const Run run{frozen(*branches.front().network), arena_, nullptr};
   Encoder encoder(run, *layout, Recipe::fast, /*keep=*/false);
   const auto ends = encoder.run_branches(branches);
   std::vector<at::Tensor> logits;

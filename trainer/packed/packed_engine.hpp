@@ -21,10 +21,11 @@ class PackedEngine final : public Engine {
   std::vector<at::Tensor> logits(const std::vector<Branch>& branches, const Batch& batch) override;
 
  private:
-  const FrozenBase& frozen(const std::shared_ptr<const BaseModel>& base);
+  const FrozenBase& frozen(const Network& network);
 
   Arena arena_;
-  // By address; an entry keeps its base alive, so that the address stays its own. The base used last goes first.
+  // By address and precision; an entry keeps its base alive, so that the address stays its own. The base used last goes
+  // first.
   std::vector<std::unique_ptr<FrozenBase>> bases_;
 };
 

@@ -108,13 +108,14 @@ struct Point {
 };
 
 FATHOM_INLINE Point point(Curve curve, Vec x) {
-  constexpr float kRootHalf = 0.70710678118654752F, kRootTwoPi = 0.39894228040143268F, kTanh = 0.79788456080286536F;
+  constexpr float kRootTwoPi = 0.39894228040143268F, kTanh = 0.79788456080286536F;
   switch (curve) {
     case Curve::relu:
       return {choose(x < 0.0F, Vec{}, x), choose(x > 0.0F, spread(1.0F), Vec{})};
     case Curve::gelu: {
-      const Vec share = 0.5F + 0.5F * error_function(x * kRootHalf);
-      return {x * share, share + x * kRootTwoPi * exponential(-0.5F * x * x)};
+      const Vec gauss = exponential(-0.5F * x * x);
+      const Vec share = normal_share(x, gauss);
+      return {x * share, share + x * kRootTwoPi * gauss};
     }
     case Curve::gelu_tanh: {
       const Vec t = hyperbolic_tangent(kTanh * (x + 0.044715F * x * x * x));
@@ -135,36 +136,73 @@ FATHOM_INLINE Point point(Curve curve, Vec x) {
   return {x, spread(1.0F)};
 }
 
-template <Curve curve>
-FATHOM_INLINE void activate_rows(const ActivateArgs& a, std::int64_t first, std::int64_t last) {
-  for (std::int64_t t = first; t < last; ++t) {
-    float *u = a.u + t * a.width, *y = a.y + t * a.width;
-    for (std::int64_t j = 0; j < a.width; j += kLanes) {
-      const std::int64_t n = a.width - j;
-      Vec x = load(u + j, n);
-      if (a.bias) x += load(a.bias + j, n);
-      const Point at = point(curve, x);
-      if (a.derivative) store(u + j, at.slope, n);
-      store(y + j, at.value, n);
-    }
+// n floats, or all kLanes.
+template <Curve curve, bool derivative>
+FATHOM_INLINE void activate_some(float* u, float* y, const float* bias, std::int64_t n) {
+  Vec x = load(u, n);
+  if (bias) x += load(bias, n);
+  const Point at = point(curve, x);
+  if (derivative) store(u, at.slope, n);
+  store(y, at.value, n);
+}
+
+// y = curve(u + bias) along one line; u becomes the slope where `derivative`.
+template <Curve curve, bool derivative>
+FATHOM_INLINE void activate_line(float* u, float* y, const float* bias, std::int64_t width) {
+  std::int64_t j = 0;
+  // Whole vectors apart, so that nothing in their loop makes the compiler put its constants away.
+  for (; j + kLanes <= width; j += kLanes)
+    activate_some<curve, derivative>(u + j, y + j, bias ? bias + j : bias, kLanes);
+  if (j < width) activate_some<curve, derivative>(u + j, y + j, bias ? bias + j : bias, width - j);
+}
+
+template <Curve c, bool d>
+struct CurveOf {
+  static constexpr Curve curve = c;
+  static constexpr bool derivative = d;
+};
+
+// Calls body with the curve as a constant.
+template <bool derivative, class Body>
+FATHOM_INLINE void with_curve(Curve curve, const Body& body) {
+  switch (curve) {
+    case Curve::identity:
+      return body(CurveOf<Curve::identity, derivative>{});
+    case Curve::relu:
+      return body(CurveOf<Curve::relu, derivative>{});
+    case Curve::gelu:
+      return body(CurveOf<Curve::gelu, derivative>{});
+    case Curve::gelu_tanh:
+      return body(CurveOf<Curve::gelu_tanh, derivative>{});
+    case Curve::silu:
+      return body(CurveOf<Curve::silu, derivative>{});
+    case Curve::tanh:
+      return body(CurveOf<Curve::tanh, derivative>{});
   }
 }
 
+// Lines [0, rows) of u and y, with their strides; a line of bias for all, or null.
+struct Lines {
+  float *u, *y;
+  std::int64_t u_stride, y_stride;
+  const float* bias;
+  std::int64_t rows, width;
+};
+
+template <Curve curve, bool derivative>
+__attribute__((noinline)) void activate_lines(const Lines& l) {
+  for (std::int64_t r = 0; r < l.rows; ++r)
+    activate_line<curve, derivative>(l.u + r * l.u_stride, l.y + r * l.y_stride, l.bias, l.width);
+}
+
+void activate_all(Curve curve, bool derivative, const Lines& lines) {
+  const auto body = [&](auto which) { activate_lines<decltype(which)::curve, decltype(which)::derivative>(lines); };
+  derivative ? with_curve<true>(curve, body) : with_curve<false>(curve, body);
+}
+
 void activate(const ActivateArgs& a, std::int64_t first, std::int64_t last) {
-  switch (a.curve) {
-    case Curve::identity:
-      return activate_rows<Curve::identity>(a, first, last);
-    case Curve::relu:
-      return activate_rows<Curve::relu>(a, first, last);
-    case Curve::gelu:
-      return activate_rows<Curve::gelu>(a, first, last);
-    case Curve::gelu_tanh:
-      return activate_rows<Curve::gelu_tanh>(a, first, last);
-    case Curve::silu:
-      return activate_rows<Curve::silu>(a, first, last);
-    case Curve::tanh:
-      return activate_rows<Curve::tanh>(a, first, last);
-  }
+  const std::int64_t at = first * a.width;
+  activate_all(a.curve, a.derivative, {a.u + at, a.y + at, a.width, a.width, a.bias, last - first, a.width});
 }
 
 void multiply(float* x, const float* y, std::int64_t first, std::int64_t last) {

@@ -9,6 +9,7 @@ namespace {
 
 // Elements of work below which a second thread costs more than it brings.
 constexpr std::int64_t kGrain = 16384;
+constexpr std::int64_t kGrainOfProducts = 1 << 19;  // multiplications
 
 template <class Body>
 void over_rows(std::int64_t rows, std::int64_t width, const Body& body) {
@@ -25,6 +26,24 @@ Mask Run::mask(double p, std::uint32_t site, bool wanted) const {
   mask.threshold = dropout_hash::threshold(p);
   mask.kept = static_cast<float>(1.0 / (1.0 - p));
   return mask;
+}
+
+void Run::product(const FrozenMatrix& matrix, Way way, ProductArgs args) const {
+  args.k = way == Way::forward ? matrix.in() : matrix.out();
+  args.n = way == Way::forward ? matrix.out() : matrix.in();
+  args.b = matrix.packed(way);
+  if (args.a_stride == 0) args.a_stride = args.k;
+  if (args.c_stride == 0) args.c_stride = args.n;
+  if (args.y_stride == 0) args.y_stride = args.n;
+  const auto& products = products_of(matrix.precision());
+  const auto start = arena.mark();
+  const std::int64_t each = products.scratch(args.k), threads = at::get_num_threads();
+  float* scratch = each > 0 ? arena.take(each * threads) : nullptr;
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrainOfProducts / (products.tile * args.n * args.k));
+  at::parallel_for(0, (args.rows + products.tile - 1) / products.tile, grain, [&](auto first, auto last) {
+    products.run(args, scratch + each * at::get_thread_num(), first, last);
+  });
+  arena.rewind(start);
 }
 
 void Run::embed(const EmbedArgs& args, std::int64_t tokens) const {

@@ -28,6 +28,8 @@ struct Run {
   // The mask of `site`; off in evaluation, for p = 0 and unless `wanted`.
   [[nodiscard]] Mask mask(double p, std::uint32_t site, bool wanted = true) const;
 
+  // args.rows rows through a frozen matrix; n, k, b and the strides of a and c that are 0 come from the matrix.
+  void product(const FrozenMatrix& matrix, Way way, ProductArgs args) const;
   void embed(const EmbedArgs& args, std::int64_t tokens) const;
   void norm(const NormArgs& args, const Rows& rows) const;
   void norm_back(const NormBackArgs& args, const Rows& rows) const;

@@ -1,0 +1,97 @@
+// The same products with both factors rounded to bfloat16 and sums in float32 (vdpbf16ps). A panel is [k / 2, kPanel]
+// pairs of neighbours in k; rows are rounded and brought into the same order, [k / 2, rows of a tile], block by block.
+// The one place with intrinsics: the compiler's vectors know no such product.
+
+constexpr int kPairRows = 14;
+
+std::int64_t packed_floats_bf16(std::int64_t n, std::int64_t k) { return packed_floats(n, (k + 1) / 2); }
+
+// To the nearest, ties to even; NaN stays NaN.
+std::uint32_t rounded(float x) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  if (x != x) return (bits >> 16) | 0x40U;
+  return (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
+}
+
+void pack_bf16(float* to, const float* b, std::int64_t n, std::int64_t k, std::int64_t n_stride,
+               std::int64_t k_stride) {
+  for (std::int64_t j = 0; j < n; j += kPanel) {
+    for (std::int64_t i = 0; i < k; i += 2) {
+      for (std::int64_t v = 0; v < kPanel; ++v) {
+        const float* at = b + (j + v) * n_stride + i * k_stride;
+        std::uint32_t pair = j + v < n ? rounded(at[0]) : 0U;
+        if (j + v < n && i + 1 < k) pair |= rounded(at[k_stride]) << 16;
+        __builtin_memcpy(to++, &pair, 4);
+      }
+    }
+  }
+}
+
+// The first n of 16 floats, the others zero.
+FATHOM_INLINE __m512 load_some(const float* p, std::int64_t n) {
+  if (n >= 16) return _mm512_loadu_ps(p);
+  return n <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p);
+}
+
+// One tile of rows, rounded: [k / 2, kPairRows] pairs. Writes two words beyond the end.
+FATHOM_INLINE void pair_rows(std::uint32_t* to, const float* a, std::int64_t stride, std::int64_t rows,
+                             std::int64_t k) {
+  for (std::int64_t i = 0; i < k; i += 32) {
+    Vec lines[16];
+    for (int r = 0; r < 16; ++r) {
+      const float* from = a + (r < rows ? r : 0) * stride + i;
+      lines[r] = reinterpret_cast<Vec>(_mm512_cvtne2ps_pbh(load_some(from + 16, k - i - 16), load_some(from, k - i)));
+    }
+    transpose_block(lines);
+    for (std::int64_t q = 0; q < 16 && i + 2 * q < k; ++q)
+      _mm512_storeu_ps(to + (i / 2 + q) * kPairRows, reinterpret_cast<__m512>(lines[q]));
+  }
+}
+
+template <int R>
+__attribute__((noinline)) void tile_bf16(const ProductArgs& p, const std::uint32_t* a, const std::uint32_t* b, float* c,
+                                         std::int64_t columns) {
+  Vec sums[R][2];
+  take_sums<R>(p, sums, c, columns);
+  for (std::int64_t k = 0; k < (p.k + 1) / 2; ++k) {
+    const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + k * kPanel));
+    const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + k * kPanel + 16));
+    for (int r = 0; r < R; ++r) {
+      const auto pair = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(a[k * kPairRows + r])));
+      sums[r][0] = reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums[r][0]), pair, left));
+      sums[r][1] = reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums[r][1]), pair, right));
+    }
+  }
+  put_sums<R>(p, sums, c, columns);
+}
+
+std::int64_t product_scratch_bf16(std::int64_t k) {
+  const std::int64_t tile = (k + 1) / 2 * kPairRows;
+  return tile > kBlockFloats ? tile + 16 : kBlockFloats + 16;
+}
+
+void product_bf16(const ProductArgs& p, float* scratch, std::int64_t first, std::int64_t last) {
+  auto* paired = reinterpret_cast<std::uint32_t*>(scratch);
+  const std::int64_t size = (p.k + 1) / 2 * kPairRows;
+  const auto rows_of = [&](std::int64_t t) {
+    return p.rows - t * kPairRows < kPairRows ? p.rows - t * kPairRows : kPairRows;
+  };
+  over_tiles(
+      p, kPairRows, first, last,
+      [&](std::int64_t at, std::int64_t end) {
+        for (std::int64_t t = at; t < end; ++t)
+          pair_rows(paired + (t - at) * size, p.a + t * kPairRows * p.a_stride, p.a_stride, rows_of(t), p.k);
+      },
+      [&](std::int64_t t, std::int64_t j, std::int64_t slot) {
+        const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel, rows = rows_of(t);
+        float* c = p.c + t * kPairRows * p.c_stride + j;
+        want(c, p.c_stride, rows);
+        if (p.y && p.y != p.c) want(p.y + t * kPairRows * p.y_stride + j, p.y_stride, rows);
+        with_rows<kPairRows>(rows, [&](auto count) {
+          tile_bf16<decltype(count)::value>(p, paired + slot * size,
+                                            static_cast<const std::uint32_t*>(p.b) + j * ((p.k + 1) / 2), c, columns);
+        });
+        if (p.y) finish_tile(p, c, p.y + t * kPairRows * p.y_stride + j, j, columns, rows);
+      });
+}
