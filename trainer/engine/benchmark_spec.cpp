@@ -22,7 +22,7 @@ BenchmarkSpec parse_benchmark(const nlohmann::json& settings) {
   spec.settings = settings;
   spec.model = root.object("model").text("path");
   spec.frozen_dropout = root.word("recipe", "fast", {"fast", "hf"}) == "hf";
-  (void)root.word("precision", "fp32", {"fp32"});
+  spec.precision = precision_of(settings);
   spec.device = root.word("device", "cpu", {"cpu", "cuda"});
   spec.subject = parse_subject(benchmark);
   spec.train = benchmark.word("measure", "infer", {"train", "infer"}) == "train";
@@ -49,6 +49,7 @@ JobSpec BenchmarkSpec::network_spec() const {
               : subject == Subject::fusion ? JobKind::fusion
                                            : JobKind::adapter;
   spec.task_name = "benchmark";
+  spec.precision = precision;
   spec.drop = {depth, depth, false};
   spec.fusion_config = "dynamic";
   if (subject == Subject::finetune) return spec;

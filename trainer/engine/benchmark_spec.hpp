@@ -30,6 +30,7 @@ struct BenchmarkSpec {
   std::uint32_t steps = 0;      // measured ones of a round
   std::uint32_t repeat = 1;     // rounds, each with fresh weights in fresh memory
   bool frozen_dropout = false;  // recipe "hf"
+  Precision precision = Precision::fp32;
 
   // What the networks are made from.
   [[nodiscard]] JobSpec network_spec() const;

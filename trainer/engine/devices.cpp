@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "trainer/gpu/gpu_module.hpp"
+#include "trainer/packed/kernels.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -29,11 +30,8 @@ std::string cpu_model() {
 json cpu() {
   const auto memory =
       static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  return {{"name", "cpu"},
-          {"kind", "cpu"},
-          {"threads", std::thread::hardware_concurrency()},
-          {"model", cpu_model()},
-          {"memory", memory}};
+  return {{"name", "cpu"},        {"kind", "cpu"},    {"threads", std::thread::hardware_concurrency()},
+          {"model", cpu_model()}, {"memory", memory}, {"bf16", packed::products_of(Precision::bf16).run != nullptr}};
 }
 
 // Appends the GPUs; returns why there are none, or an empty text.
@@ -47,6 +45,7 @@ std::string append_gpus(json& devices) {
                        {"threads", 0},
                        {"model", gpu.model},
                        {"memory", gpu.memory},
+                       {"bf16", true},
                        {"compute", fmt::format("{}.{}", gpu.major, gpu.minor)}});
   }
   return error;

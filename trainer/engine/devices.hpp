@@ -9,7 +9,7 @@
 namespace fathom::trainer {
 
 // The CPU and, where the CUDA module and a driver are there, every GPU. As JSON: an object {devices: [{name, kind,
-// threads, model, memory}], note}; `note` says why there are no GPUs. Returns 0.
+// threads, model, memory, bf16}], note}; `note` says why there are no GPUs. Returns 0.
 int print_devices(bool as_json, std::ostream& out);
 
 // Whether "cpu" or "cuda:N" can be computed on; opens the CUDA module for the latter. unsupported: there is no such

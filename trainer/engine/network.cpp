@@ -86,6 +86,7 @@ Network fuse(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, 
   const auto config = value_or_fail(fusion_preset(spec.fusion_config), ErrorClass::config);
   Network network;
   network.base = base;
+  network.precision = spec.precision;
   network.fusion = std::make_shared<Fusion>(
       value_or_fail(make_fusion(name, config, members, base->config, generator), ErrorClass::config));
   network.setup = Setup::fuse(network.fusion, shared);
@@ -106,6 +107,7 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
   at::Generator generator = at::detail::createCPUGenerator(spec.seed);
   Network network;
   network.base = base;
+  network.precision = spec.precision;
   network.adapter = std::make_shared<Adapter>(value_or_fail(
       make_adapter(spec.task_name, adapter_config(spec), base->config, generator, spec.share), ErrorClass::config));
   network.setup = Setup::single(network.adapter);
@@ -168,6 +170,7 @@ Network make_finetune_network(const JobSpec& spec, const OpenModel& model, const
   }
   Network network;
   network.base = base;
+  network.precision = spec.precision;
   network.whole = true;
   network.origin = model.folder;
   network.head = fresh_head(spec.task_name, *base, task, generator, head);

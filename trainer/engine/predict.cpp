@@ -8,6 +8,7 @@
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "common/files.hpp"
 #include "trainer/adapters/label_order.hpp"
@@ -89,8 +90,15 @@ std::vector<Network> networks_in(const std::filesystem::path& folder, const std:
     return {load_network(folder, base)};
   std::vector<Network> networks;
   for (std::size_t i = 0; i < children.size(); ++i)
-    networks.push_back(
-        {base, children[i], children[i].adapter, children[i].fusion, saved.heads[i], {}, /*whole=*/false, {}});
+    networks.push_back({base,
+                        children[i],
+                        children[i].adapter,
+                        children[i].fusion,
+                        saved.heads[i],
+                        {},
+                        Precision::fp32,
+                        /*whole=*/false,
+                        {}});
   return networks;
 }
 
@@ -106,6 +114,8 @@ std::vector<Member> load_members(const PredictOptions& options, const std::share
     for (auto& network : networks_in(folder, base)) {
       Member member{folder.string(), std::move(network), {}, 0};
       member.card = card_of(folder, member.network);
+      // What it was trained in; folders of another origin say nothing and mean float32.
+      if (!member.card.settings.is_null()) member.network.precision = precision_of(member.card.settings);
       // A specialised adapter has nothing below its n; a robust one is best with all its layers.
       member.depth = depths.empty() ? member.card.drop.lo : depths[depths.size() == 1 ? 0 : i];
       if (member.depth > base->config.layers)
@@ -117,19 +127,19 @@ std::vector<Member> load_members(const PredictOptions& options, const std::share
   return members;
 }
 
-// Members of one base and one length of text share a pass; each runs at its own depth.
+// Members of one base, one precision and one length of text share a pass; each runs at its own depth.
 struct Group {
   std::vector<const Member*> members;
   std::vector<Branch> branches;
 };
 
 // A fine-tuned model has a base of its own.
-using GroupKey = std::pair<std::uint32_t, const BaseModel*>;
+using GroupKey = std::tuple<std::uint32_t, Precision, const BaseModel*>;
 
 std::map<GroupKey, Group> group(const std::vector<Member>& members) {
   std::map<GroupKey, Group> groups;
   for (const auto& member : members) {
-    auto& group = groups[{member.card.max_length, member.network.base.get()}];
+    auto& group = groups[{member.card.max_length, member.network.precision, member.network.base.get()}];
     group.members.push_back(&member);
     group.branches.push_back({&member.network, member.depth});
   }
@@ -221,7 +231,7 @@ void predict_rows(const PredictOptions& options, std::ostream& out) {
     const auto batch = std::span(rows).subspan(first, std::min(kPredictBatch, rows.size() - first));
     std::vector<std::vector<Answer>> by_row(batch.size(), std::vector<Answer>(members.size()));
     for (const auto& [key, group] : groups) {
-      const auto answers = ask(group, key.first, *model.tokenizer, batch, *engine);
+      const auto answers = ask(group, std::get<0>(key), *model.tokenizer, batch, *engine);
       for (std::size_t m = 0; m < answers.size(); ++m) {
         const auto place = static_cast<std::size_t>(group.members[m] - members.data());
         for (std::size_t i = 0; i < batch.size(); ++i) by_row[i][place] = answers[m][i];

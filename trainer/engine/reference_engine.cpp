@@ -23,7 +23,9 @@ class ReferenceEngine final : public Engine {
   double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options,
                const std::function<void()>& forwarded) override {
     const at::AutoGradMode with_gradients(true);
-    const auto hidden = forward(*network.base, rows.input, network.setup, options).last_hidden_state;
+    ForwardOptions own = options;
+    own.precision = network.precision;
+    const auto hidden = forward(*network.base, rows.input, network.setup, own).last_hidden_state;
     const auto logits = head_logits(*network.head, *network.base, hidden, options.dropout);
     const auto loss = head_loss(*network.head, logits, rows.labels);
     if (forwarded) forwarded();
@@ -45,10 +47,12 @@ class ReferenceEngine final : public Engine {
  private:
   static std::vector<at::Tensor> of_depths(const Network& network, const std::vector<Branch>& branches,
                                            const Batch& batch) {
+    ForwardOptions options;
+    options.precision = network.precision;
     std::vector<std::int64_t> depths;
     for (const auto& branch : branches) depths.push_back(branch.depth);
     std::vector<at::Tensor> logits;
-    for (const auto& result : forward_depths(*network.base, batch, network.setup, depths))
+    for (const auto& result : forward_depths(*network.base, batch, network.setup, depths, options))
       logits.push_back(head_logits(*network.head, *network.base, result.last_hidden_state));
     return logits;
   }
@@ -60,7 +64,9 @@ class ReferenceEngine final : public Engine {
     setup.kind = SetupKind::parallel;
     for (const auto& branch : branches) setup.children.push_back(without_lowest(branch.network->setup, branch.depth));
     value_or_fail(check_setup(setup, base.config), ErrorClass::config);
-    const auto hidden = forward(base, batch, setup).last_hidden_state;
+    ForwardOptions options;
+    options.precision = branches.front().network->precision;
+    const auto hidden = forward(base, batch, setup, options).last_hidden_state;
     const auto count = batch.input_ids.size(0);
     std::vector<at::Tensor> logits;
     for (std::size_t i = 0; i < branches.size(); ++i) {

@@ -35,6 +35,7 @@ Source open_source(const JobSpec& spec, const Input& input, const std::filesyste
   source.card = read_card(tree);
   source.model = resources.model(spec.model);
   source.network = load_network(tree, source.model->base);
+  source.network.precision = spec.precision;
   source.eval = resources.task(spec.model, spec.task, data::Split::eval, source.card.max_length);
   match_labels(source, spec.task_name);
   source.metric = judged_metric(spec, *source.eval);

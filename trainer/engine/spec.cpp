@@ -94,6 +94,11 @@ Drop parse_drop(const json& value, const std::string& where) {
   return {n, n, false};
 }
 
+Precision precision_of(const json& settings) {
+  const SettingsObject root(settings, "");
+  return root.word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::bf16 : Precision::fp32;
+}
+
 json to_json(const Drop& drop) {
   if (drop.robust) return {{"kind", "robust"}, {"lo", drop.lo}, {"hi", drop.hi}};
   return {{"kind", drop.lo == 0 ? "standard" : "specialized"}, {"n", drop.lo}};
@@ -106,7 +111,7 @@ JobSpec parse_spec(const json& settings) {
   spec.kind = parse_kind(root);
   spec.model = root.object("model").text("path");
   spec.frozen_dropout = root.word("recipe", "fast", {"fast", "hf"}) == "hf";
-  (void)root.word("precision", "fp32", {"fp32"});
+  spec.precision = precision_of(settings);
   spec.task = root.at("task");
   spec.task_name = root.object("task").text("name");
   parse_objective(spec, root);

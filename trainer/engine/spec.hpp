@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "trainer/adapters/prune.hpp"
+#include "trainer/model/precision.hpp"
 #include "trainer/optim/schedule.hpp"
 
 namespace fathom::trainer {
@@ -55,7 +56,8 @@ struct JobSpec {
   JobKind kind = JobKind::adapter;
   std::string model;            // path relative to the root
   bool frozen_dropout = false;  // recipe "hf": dropout stays active in frozen layers below the first trained part
-  std::string metric;           // asked for: the task's, else the objective's
+  Precision precision = Precision::fp32;
+  std::string metric;  // asked for: the task's, else the objective's
   Objective objective;
   nlohmann::json task;
   std::string task_name;
@@ -84,6 +86,9 @@ struct Input {
 // Members of a fusion in the order of its set; one source for prune and evaluate. JobError config when the inputs do
 // not fit the kind.
 std::vector<Input> parse_inputs(const JobSpec& spec, const nlohmann::json& inputs);
+
+// The word of settings.precision, fp32 when it is missing. JobError config for another one.
+Precision precision_of(const nlohmann::json& settings);
 
 nlohmann::json to_json(const Drop& drop);
 // `where` names the key in messages. A robust drop without lo begins at 0, without hi it goes to the last layer.

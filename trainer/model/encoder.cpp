@@ -64,6 +64,7 @@ class Pass {
   // Whether gradients can reach the sub-block of `stage` (-1: the embeddings).
   [[nodiscard]] bool differentiable(std::int64_t stage) const { return options_.base_trainable || stage > boundary_; }
   at::Tensor drop(const at::Tensor& x, double p, std::int64_t stage, std::uint32_t site) const;
+  [[nodiscard]] at::Tensor product(const Linear& linear, const at::Tensor& x) const;
   at::Tensor attention(const EncoderLayer& layer, std::int64_t stage, const at::Tensor& x);
   at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t stage);
 
@@ -156,13 +157,28 @@ at::Tensor Pass::attend(const at::Tensor& q, const at::Tensor& k, const at::Tens
   return at::matmul(drop(at::softmax(scores, -1), p, stage, site), v);
 }
 
+// Rounded to bfloat16, with the gradient of x itself: r - x and x + (r - x) are exact.
+at::Tensor rounded(const at::Tensor& x) {
+  const at::Tensor detached = x.detach();
+  return x + (detached.to(at::kBFloat16).to(x.scalar_type()) - detached);
+}
+
+// A matrix of the encoder; in bf16 both factors are rounded, and in backward the gradient that comes in.
+at::Tensor Pass::product(const Linear& linear, const at::Tensor& x) const {
+  if (options_.precision == Precision::fp32) return linear(x);
+  const at::Tensor y = Linear{rounded(linear.weight), linear.bias}(rounded(x));
+  if (y.requires_grad()) y.register_hook([](const at::Tensor& gradient) { return rounded(gradient); });
+  return y;
+}
+
 at::Tensor Pass::attention(const EncoderLayer& layer, std::int64_t stage, const at::Tensor& x) {
   const std::int64_t heads = model_.config.heads;
   const auto split = [&](const at::Tensor& t) {
     return t.view({t.size(0), t.size(1), heads, t.size(2) / heads}).transpose(1, 2);
   };
-  const at::Tensor context = attend(split(layer.query(x)), split(layer.key(x)), split(layer.value(x)), stage);
-  return layer.attention_output(context.transpose(1, 2).reshape(x.sizes()));
+  const at::Tensor context =
+      attend(split(product(layer.query, x)), split(product(layer.key, x)), split(product(layer.value, x)), stage);
+  return product(layer.attention_output, context.transpose(1, 2).reshape(x.sizes()));
 }
 
 at::Tensor Pass::sub_block(std::int64_t stage, const at::Tensor& x) {
@@ -172,9 +188,9 @@ at::Tensor Pass::sub_block(std::int64_t stage, const at::Tensor& x) {
     const std::uint32_t site = dropout_site::in_layer(stage / 2, dropout_site::attention_output);
     return drop(attention(layer, stage, x), model_.config.hidden_dropout, stage, site);
   }
-  const at::Tensor inner = activate(model_.config.activation, layer.intermediate(x));
+  const at::Tensor inner = activate(model_.config.activation, product(layer.intermediate, x));
   const std::uint32_t site = dropout_site::in_layer(stage / 2, dropout_site::output);
-  return drop(layer.output(inner), model_.config.hidden_dropout, stage, site);
+  return drop(product(layer.output, inner), model_.config.hidden_dropout, stage, site);
 }
 
 at::Tensor Pass::finish(std::int64_t stage, const at::Tensor& h, const at::Tensor& x) {

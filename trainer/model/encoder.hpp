@@ -14,6 +14,7 @@
 #include "trainer/adapters/setup.hpp"
 #include "trainer/model/base_model.hpp"
 #include "trainer/model/dropout.hpp"
+#include "trainer/model/precision.hpp"
 
 namespace fathom::trainer {
 
@@ -33,6 +34,7 @@ struct ForwardOptions {
   std::vector<std::int64_t> skip_layers;   // more layers to skip, in any order
   const DropoutSource* dropout = nullptr;  // null = eval mode, no dropout anywhere
   Recipe recipe = Recipe::fast;
+  Precision precision = Precision::fp32;
   bool base_trainable = false;    // full fine-tuning: gradients (and dropout) from the embeddings on
   bool fusion_attention = false;  // fill ForwardResult::fusion_attention
   bool hidden_states = false;     // fill ForwardResult::hidden_states
