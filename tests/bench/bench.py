@@ -1,6 +1,8 @@
 """Fathom's engines beside AdapterHub's `adapters` on this machine, in one take: JSON on stdout, a table on stderr.
 
-  bench.py [--task sst2 rte] [--threads 1] [--rounds 5] [--steps 8] [--batching bucketed dynamic pad] [--depths 6] [--out FILE]
+  bench.py [--task sst2 rte] [--threads 1] [--precision fp32] [--rounds 5] [--steps 8] [--batching bucketed dynamic pad] [--depths 6] [--out FILE]
+
+With --precision bf16 the job is one of `precision: bf16`; the peer runs in bf16 (autocast) and, beside it, in fp32.
 
 Every side is a process of its own that is asked for a few steps at a time, one side after the other, round by round: they
 see the same machine, and the figure is the median over the rounds of a side's ms per step. A ratio is the median over the
@@ -27,7 +29,7 @@ TASKS = {"sst2": ("SST-2", ["sentence"]), "rte": ("RTE", ["sentence1", "sentence
 ROWS, DEV_ROWS, BATCH = 1024, 256, 32
 
 
-def prepare(folder, task):
+def prepare(folder, task, precision):
     """A data root and the peer's rows: the same examples on both sides."""
     name, texts = TASKS[task]
     target = folder / "root" / "data" / task
@@ -49,7 +51,7 @@ def prepare(folder, task):
         (models / "minilm").symlink_to(MODEL.resolve())
     (folder / f"{task}.peer.json").write_text(json.dumps({**rows, "labels": 2, "batch": BATCH, "max_length": 128}))
     for recipe in ("hf", "fast"):
-        settings = {"kind": "adapter", "model": {"path": "models/minilm"}, "recipe": recipe, "seed": 1,
+        settings = {"kind": "adapter", "model": {"path": "models/minilm"}, "recipe": recipe, "precision": precision, "seed": 1,
                     "adapter": {"config": "seq_bn"},
                     "task": {"name": task, "train": f"data/{task}/train.tsv", "eval": f"data/{task}/dev.tsv", "text": texts,
                              "label": "label", "labels": None, "metric": None, "quoting": "none"},
@@ -103,7 +105,8 @@ def steps_row(task, sides, options):
     per_token = {clock: {name: [a[clock] / a["tokens"] for a in list_] for name, list_ in answers.items()} for clock in ("seconds", "cpu")}
     ratios, cpu_ratios = ({name: statistics.median(p / o for p, o in zip(times[name], times[ours])) for name in ms if name != ours}
                           for times in per_token.values())
-    return {"task": task, "threads": options.threads, "dropout": not options.no_dropout, "recipe": "hf",
+    return {"task": task, "threads": options.threads, "precision": options.precision,
+            "gflops_per_core": statistics.median(a["gflop"] / a["cpu"] for a in answers[ours]), "dropout": not options.no_dropout, "recipe": "hf",
             "ms_per_step": {name: statistics.median(v) for name, v in ms.items()},
             "range": {name: [min(v), max(v)] for name, v in ms.items()},
             "cpu_ms_per_step": {name: statistics.median(v) for name, v in cpu.items()},
@@ -113,16 +116,19 @@ def steps_row(task, sides, options):
 def run(options, folder):
     rows = []
     for task in options.task:
-        prepare(folder, task)
+        prepare(folder, task, options.precision)
         extra = ["--no-dropout"] if options.no_dropout else []
         job = [BIN / "engine_bench", folder / f"{task}.hf.json", "--root", folder / "root", "--threads", options.threads, *extra]
         peer = [PYTHON, ROOT / "tests" / "bench" / "peer.py", MODEL, folder / f"{task}.peer.json", "--threads", options.threads, *extra]
         sides = [Side("packed", [*job, "--engine", "packed"], options.threads),
                  Side("reference", [*job, "--engine", "reference"], options.threads)]
         sides += [Side(f"adapters-{b}", [*peer, "--batching", b], options.threads) for b in options.batching]
+        if options.precision == "bf16":
+            sides += [Side(f"adapters-{b}-bf16", [*peer, "--batching", b, "--bf16"], options.threads) for b in options.batching]
         row = steps_row(task, sides, options)
-        gemm = [sides[0].ask("gemm", 1)["gflops"] for _ in range(options.rounds)]
-        row["gemm_gflops"] = statistics.median(gemm)
+        gemm = [sides[0].ask("gemm", 1) for _ in range(options.rounds)]
+        row["gemm_gflops"] = {name: statistics.median(g[name] for g in gemm) for name in ("packed", "torch")}
+        row["share_of_gemm"] = row["gflops_per_core"] / max(row["gemm_gflops"].values())
         if options.depths:
             together = measure(sides[:1], "evaluate", options.depths, options.rounds)["packed"]
             apart = measure(sides[:1], "separate", options.depths, options.rounds)["packed"]
@@ -131,11 +137,12 @@ def run(options, folder):
             side.close()
         rows.append(row)
         for name, value in sorted(row["ms_per_step"].items(), key=lambda item: item[1]):
-            print(f"{task:5} {name:18} {value:8.1f} ms/step  {row['tokens_per_second'][name]:7.0f} tokens/s"
+            print(f"{task:5} {name:22} {value:8.1f} ms/step  {row['tokens_per_second'][name]:7.0f} tokens/s"
                   + f"  {row['cpu_ms_per_step'][name]:7.1f} ms of CPU"
                   + (f"  packed: {row['times_faster'][name]:.2f} x, by CPU {row['times_less_cpu'][name]:.2f} x" if name != "packed" else ""),
                   file=sys.stderr)
-        print(f"{task:5} one core's product {row['gemm_gflops']:.0f} GFLOP/s"
+        print(f"{task:5} one core's product {row['gemm_gflops']['packed']:.0f} GFLOP/s (torch's {row['gemm_gflops']['torch']:.0f}), a step"
+              + f" {row['gflops_per_core']:.0f}: {100 * row['share_of_gemm']:.0f} %"
               + (f"; {options.depths} depths in one pass {row['depths_together']:.2f} x" if options.depths else ""), file=sys.stderr)
     return rows
 
@@ -144,6 +151,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--task", nargs="+", choices=sorted(TASKS), default=["sst2", "rte"])
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--batching", nargs="+", choices=["bucketed", "dynamic", "pad"], default=["bucketed"])

@@ -1,10 +1,14 @@
 // Steps and evaluations of one adapter job, timed on request: `engine_bench JOB --root DIR` opens the job's model and
 // task and then reads commands, one a line, and answers each with one line of JSON. tests/bench/bench.py asks it and
 // the peer in turns, so that both are measured under the same load of the machine.
-//   steps N      N optimizer steps, data made ready before   {"seconds", "cpu", "steps", "rows", "tokens", "loss"}
+//   steps N      N optimizer steps, data made ready before   {"seconds", "cpu", "steps", "rows", "tokens", "loss",
+//   "gflop"}:
+//                the last is what the products with the base's matrices come to
 //   evaluate D   the eval rows at depths 0 … D-1 in one go      {"seconds", "cpu", "rows"}
 //   separate D   the same, one depth after the other            {"seconds", "cpu", "rows"}
-//   gemm         products of this model's size                  {"gflops"}: per second of CPU, that is per core
+//   gemm         products of this model's size, alone           {"packed", "torch"}: GFLOP per second of CPU, that is
+//   per
+//                core, at the job's precision
 #include <ATen/ops/mm.h>
 #include <ATen/ops/randn.h>
 #include <c10/core/InferenceMode.h>
@@ -25,6 +29,8 @@
 #include "trainer/engine/resources.hpp"
 #include "trainer/engine/threads.hpp"
 #include "trainer/engine/training.hpp"
+#include "trainer/packed/arena.hpp"
+#include "trainer/packed/run.hpp"
 
 namespace {
 
@@ -83,8 +89,13 @@ class Bench {
       const auto depth = drawn_depth(spec_.drop.lo, spec_.drop.hi, spec_.seed, step_);
       loss = training_->step(step_++, passes, depth).loss;
     }
-    return {{"seconds", now() - start}, {"cpu", cpu_time() - cpu}, {"steps", count},
-            {"rows", examples},         {"tokens", tokens},        {"loss", loss}};
+    return {{"seconds", now() - start},
+            {"cpu", cpu_time() - cpu},
+            {"steps", count},
+            {"rows", examples},
+            {"tokens", tokens},
+            {"loss", loss},
+            {"gflop", gflop(tokens, examples)}};
   }
 
   json evaluate(std::uint32_t depths, bool together) {
@@ -102,16 +113,44 @@ class Bench {
     return {{"seconds", now() - start}, {"cpu", cpu_time() - cpu}, {"rows", eval_->rows.size()}};
   }
 
+  // Of steps at depth 0 of an adapter behind the feed-forward: forward through all layers, backward through all but the
+  // first; the last layer has one row a sequence behind its keys and values.
+  double gflop(std::uint64_t tokens, std::uint64_t sequences) const {
+    const auto& config = network_.base->config;
+    const double h = static_cast<double>(config.hidden), t = static_cast<double>(tokens);
+    const double rest = 2 * h * h + 2 * h * static_cast<double>(config.intermediate);
+    const double inner = t * (2 * h * h + rest), last = t * 2 * h * h + static_cast<double>(sequences) * rest;
+    const double layers = static_cast<double>(config.layers);
+    return 2e-9 * ((2 * layers - 3) * inner + 2 * last);
+  }
+
+  template <class Product>
+  static double rate(double flop, const Product& product) {
+    constexpr int kTimes = 20;
+    product();
+    const double cpu = cpu_time();
+    for (int i = 0; i < kTimes; ++i) product();
+    return flop * kTimes / (cpu_time() - cpu) / 1e9;
+  }
+
   json gemm() {
     const c10::InferenceMode inference;
+    constexpr std::int64_t kRows = 512;
     const auto& config = network_.base->config;
-    const auto x = at::randn({512, config.hidden}), w = at::randn({config.hidden, config.intermediate});
-    at::mm(x, w);
-    constexpr int kTimes = 20;
-    const double cpu = cpu_time();
-    for (int i = 0; i < kTimes; ++i) at::mm(x, w);
-    const double flop = 2.0 * 512 * static_cast<double>(config.hidden * config.intermediate) * kTimes;
-    return {{"gflops", flop / (cpu_time() - cpu) / 1e9}};
+    const auto type = network_.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+    const auto x = at::randn({kRows, config.hidden}), w = at::randn({config.intermediate, config.hidden});
+    const auto x_typed = x.to(type), w_typed = w.to(type).t().contiguous();
+    const double flop = 2.0 * kRows * static_cast<double>(config.hidden * config.intermediate);
+    const double torch = rate(flop, [&] { at::mm(x_typed, w_typed); });
+    const packed::FrozenBase base(network_.base, network_.precision);
+    const packed::FrozenMatrix matrix(w, network_.precision);
+    packed::Arena arena;
+    const packed::Run run{base, arena};
+    float* c = arena.take(kRows * config.intermediate);
+    const double packed = rate(flop, [&] {
+      run.product(matrix, packed::Way::forward, {.rows = kRows, .a = x.const_data_ptr<float>(), .c = c});
+    });
+    return {{"packed", packed}, {"torch", torch}};
   }
 
   JobSpec spec_;

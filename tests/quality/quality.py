@@ -2,7 +2,8 @@
 
   quality.py WORK_DIR prepare [--task sst2|mrpc|stsb|mr]   rows for both sides, out of ../shared/data/glue; mr: movie
                                                            reviews that deploy/quickstart fetches
-  quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast]  trains configs of tests/quality/TASK.yaml through `fathom`;
+  quality.py WORK_DIR fathom  [--task T] [--recipe hf|fast] [--precision fp32|bf16]
+                                                           trains configs of tests/quality/TASK.yaml through `fathom`;
                                                            --seeds 6..10 and --drops robust-00-05,… train others
   quality.py WORK_DIR reference [--task T] [--processes 2]  trains the same with `adapters` (FATHOM_PYTHON)
   quality.py WORK_DIR table   [--task T]                    writes WORK_DIR/TASK.md; exit 1 where a cell differs too much
@@ -87,17 +88,22 @@ def asked(drops):
     return "{" + ", ".join(ways) + "}"
 
 
-def fathom(work, task, recipe, seeds, drops):
+def side_of(recipe, precision):
+    return recipe if precision == "fp32" else f"{precision}-{recipe}"
+
+
+def fathom(work, task, recipe, precision, seeds, drops):
     """A folder of results for each set of seeds: what has been trained is not trained again."""
     def call(*arguments):
         subprocess.run([BIN / "fathom", "--state", work / "state", *arguments], check=True)
 
-    name = f"quality-{task}-{recipe}" + ("" if seeds[0] == 1 else f"-from-{seeds[0]}")
+    name = f"quality-{task}-{side_of(recipe, precision)}" + ("" if seeds[0] == 1 else f"-from-{seeds[0]}")
     call("up", "--root", work / "root", "--port", "0")
     try:
         listed = subprocess.run([BIN / "fathom", "--state", work / "state", "list", "--json"], check=True, capture_output=True, text=True)
         if name not in listed.stdout:
-            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}", "--set", f"seeds={seeds[0]}..{seeds[-1]}",
+            call("submit", ROOT / "tests" / "quality" / f"{task}.yaml", "--set", f"recipe={recipe}",
+                 "--set", f"precision={precision}", "--set", f"seeds={seeds[0]}..{seeds[-1]}",
                  "--set", f"stages.adapter.drop={asked(drops)}", "--name", name)
         call("watch", name)
         call("collect", name, "--out", work / name)
@@ -145,9 +151,9 @@ def compare(a, b):
 
 def read_sides(work, task):
     sides = {"adapters": cells_of_reference(work, task)}
-    for recipe in ("hf", "fast"):
-        if (work / f"quality-{task}-{recipe}" / "results.csv").exists():
-            sides[recipe] = cells_of_fathom(work, task, recipe)
+    for side in ("hf", "fast", "bf16-hf", "bf16-fast"):
+        if (work / f"quality-{task}-{side}" / "results.csv").exists():
+            sides[side] = cells_of_fathom(work, task, side)
     return sides
 
 
@@ -178,8 +184,8 @@ def table(work, task):
     sides = read_sides(work, task)
     failed = compared = 0
     lines = []
-    for one, other in (("hf", "adapters"), ("fast", "hf")):
-        if one not in sides or not sides[other]:
+    for one, other in (("hf", "adapters"), ("fast", "hf"), ("bf16-hf", "hf"), ("bf16-fast", "fast")):
+        if one not in sides or not sides.get(other):
             continue
         if set(sides[one]) != set(sides[other]):
             raise SystemExit(f"{one} and {other} have other cells: {sorted(set(sides[one]) ^ set(sides[other]))}")
@@ -202,6 +208,7 @@ def main():
     parser.add_argument("step", choices=["prepare", "fathom", "reference", "table", "plot"])
     parser.add_argument("--task", choices=sorted(TASKS), default="sst2")
     parser.add_argument("--recipe", choices=["hf", "fast"], default="hf")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seeds", default="1..5")
     parser.add_argument("--drops", default=",".join(DROPS))
@@ -212,7 +219,7 @@ def main():
     if options.step == "prepare":
         return prepare(work, options.task)
     if options.step == "fathom":
-        return fathom(work, options.task, options.recipe, seeds, drops)
+        return fathom(work, options.task, options.recipe, options.precision, seeds, drops)
     if options.step == "reference":
         return reference(work, options.task, options.processes, seeds, drops)
     if options.step == "plot":
