@@ -142,6 +142,7 @@ struct Plan {
   std::uint32_t priority = 50;  // 0..100, higher runs first
   std::uint32_t weight = 1;     // 1..1000, of its share beside sweeps of its priority
   std::uint32_t ranks = 1;      // processes that train a job together
+  bool bf16 = false;            // precision of all jobs: only devices that have it run them
   std::vector<Hook> notify;
   std::vector<std::string> notes;  // warnings for a person: groups smaller than eta, prunes that make no job, …
 };

@@ -123,6 +123,7 @@ void Agent::say_hello(wire::Hello& hello) {
     entry.set_slots(device.slots);
     entry.set_model(setup_.machine.cpu_model);
     entry.set_memory(setup_.machine.memory);
+    entry.set_bf16(device.kind != "cpu" || setup_.machine.bf16);
   }
   for (wire::Held& held : runner_->held()) hello.add_held()->Swap(&held);
   hello.set_restarted(!greeted_);

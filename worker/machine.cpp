@@ -28,6 +28,9 @@ Machine describe_machine() {
   machine.cpu_model = cpu_model();
   struct sysinfo info {};
   if (::sysinfo(&info) == 0) machine.memory = static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
+#if defined(__x86_64__)
+  machine.bf16 = __builtin_cpu_supports("avx512bf16") != 0;
+#endif
   return machine;
 }
 

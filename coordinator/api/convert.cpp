@@ -107,8 +107,8 @@ Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello) {
     if (device.slots() < 1 || device.slots() > kSlots) return bad("device " + device.name() + " needs 1 to 1024 slots");
     if (device.kind().size() > kName || device.model().size() > kName)
       return bad("device " + device.name() + " has too long texts");
-    made.devices.push_back(
-        {device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()});
+    made.devices.push_back({device.name(), device.kind(), device.threads(), device.slots(), device.model(),
+                            device.memory(), device.bf16()});
   }
   return made;
 }

@@ -19,14 +19,14 @@ Alone waiting_for(std::vector<FreeDevice> on, std::vector<FreeDevice> kept) {
 }
 
 // A CPU's threads as one device if it may be: the device with most of them. Of GPUs the emptiest.
-Alone place_on(const State& state, const Worker& worker, const std::string& kind) {
+Alone place_on(const State& state, const Sweep& sweep, const Worker& worker, const std::string& kind) {
   const bool whole = kind == "cpu";
   const std::uint32_t others = host_taken(state, worker) ? 1 : 0;  // a lease that is not on the device itself
   std::vector<FreeDevice> all, fit;
   for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
     const DeviceState& device = worker.devices[i];
     all.push_back({device.running, worker.number, i});
-    if (device.device.kind == kind && !device.excluded)
+    if (device.device.kind == kind && !device.excluded && computes(sweep, device))
       fit.push_back({device.running + (whole ? 0 : others), worker.number, i});
   }
   if (fit.empty()) return {};
@@ -49,7 +49,7 @@ const Worker* measured_by(const State& state, const Sweep& sweep, const std::str
       const Job& other = *state.job(JobNumber(sweep.first.value() + i));
       if (other.attempt == 0 || measured_on(sweep.plan->jobs[i]) != kind) continue;
       const Worker* worker = state.worker(other.worker);
-      if (worker != nullptr && worker->state == WorkerState::ready && !place_on(state, *worker, kind).on.empty())
+      if (worker != nullptr && worker->state == WorkerState::ready && !place_on(state, sweep, *worker, kind).on.empty())
         return worker;
     }
   }
@@ -58,11 +58,11 @@ const Worker* measured_by(const State& state, const Sweep& sweep, const std::str
 
 Alone measuring_place(const State& state, const Sweep& sweep, const sweeps::Job& planned) {
   const std::string kind = measured_on(planned);
-  if (const Worker* known = measured_by(state, sweep, kind)) return place_on(state, *known, kind);
+  if (const Worker* known = measured_by(state, sweep, kind)) return place_on(state, sweep, *known, kind);
   Alone best;
   for (const Worker& worker : state.workers) {
     if (worker.state != WorkerState::ready) continue;
-    Alone here = place_on(state, worker, kind);
+    Alone here = place_on(state, sweep, worker, kind);
     if (!here.on.empty() && (best.on.empty() || busy(here.kept) < busy(best.kept))) best = std::move(here);
   }
   return best;
@@ -92,9 +92,12 @@ Alone places_alone(const State& state, const Sweep& sweep, sweeps::JobIndex inde
   const std::uint32_t ranks = ranks_of(state, *state.job(JobNumber(sweep.first.value() + index)));
   std::vector<FreeDevice> on;
   if (ranks > 1) {
-    on = gang_places(state, ranks);
-  } else if (!state.free.all.empty()) {
-    on = {*state.free.all.begin()};
+    on = gang_places(state, sweep, ranks);
+  } else {
+    const auto first = std::ranges::find_if(state.free.all, [&](const FreeDevice& place) {
+      return computes(sweep, state.worker(place.worker)->devices[place.device]);
+    });
+    if (first != state.free.all.end()) on = {*first};
   }
   std::vector<FreeDevice> kept = on;
   return waiting_for(std::move(on), std::move(kept));

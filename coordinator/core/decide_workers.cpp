@@ -72,6 +72,7 @@ void write_joined(const WorkerHello& hello, WorkerNumber number, Decision& decis
     to->set_slots(device.slots);
     to->set_model(device.model);
     to->set_memory(device.memory);
+    to->set_bf16(device.bf16);
   }
 }
 

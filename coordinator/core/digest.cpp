@@ -125,7 +125,8 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
 void add_worker(Digest& to, const Worker& worker) {
   to(worker.number, worker.uid, worker.name, worker.state, worker.unfit, worker.leases);
   for (const DeviceState& device : worker.devices) {
-    to(device.device.name, device.device.kind, device.device.threads, device.device.slots, device.device.model);
+    to(device.device.name, device.device.kind, device.device.threads, device.device.slots, device.device.model,
+       device.device.bf16);
     to(device.device.memory, device.running, device.alone, device.model, device.task, device.strikes, device.excluded);
   }
 }

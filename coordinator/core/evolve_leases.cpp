@@ -45,7 +45,8 @@ std::vector<DeviceState> devices_of(State& state, const Worker& worker, const ev
   std::vector<DeviceState> devices;
   for (const event::Device& device : event.devices()) {
     DeviceState& fresh = devices.emplace_back();
-    fresh.device = {device.name(), device.kind(), device.threads(), device.slots(), device.model(), device.memory()};
+    fresh.device = {device.name(),  device.kind(),   device.threads(), device.slots(),
+                    device.model(), device.memory(), device.bf16()};
     if (const std::uint32_t old = device_index(worker, device.name()); old != worker.devices.size()) {
       const DeviceState& before = worker.devices[old];
       fresh.model = before.model, fresh.task = before.task;  // its trainer may still live

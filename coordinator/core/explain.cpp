@@ -44,8 +44,24 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
   return "Its inputs are about to be chosen.";
 }
 
-// Slots are shared by all sweeps: the answer is the same for every job that could run.
-std::string explain_no_slot(const State& state) {
+const std::string kNoBf16 =
+    "precision: bf16: no worker that is connected has a device for it, which is a GPU or a CPU with avx512_bf16.";
+
+// There are devices, and none computes what the sweep asks for.
+bool lacks_precision(const State& state, const Sweep& sweep) {
+  bool any = false;
+  for (const Worker& worker : state.workers) {
+    if (worker.state != WorkerState::ready) continue;
+    for (const DeviceState& device : worker.devices) {
+      if (computes(sweep, device)) return false;
+      any = true;
+    }
+  }
+  return any;
+}
+
+// Slots are shared by all sweeps: the answer is the same for every job of one precision that could run.
+std::string explain_no_slot(const State& state, const Sweep& sweep) {
   std::size_t here = 0, slots = 0, used = 0, excluded = 0;
   const Worker* unfit = nullptr;
   for (const Worker& worker : state.workers) {
@@ -53,6 +69,7 @@ std::string explain_no_slot(const State& state) {
     if (worker.state != WorkerState::ready) continue;
     ++here;
     for (const DeviceState& device : worker.devices) {
+      if (!computes(sweep, device)) continue;
       if (device.excluded) ++excluded;
       if (!device.excluded) slots += device.device.slots, used += device.running;
     }
@@ -106,9 +123,10 @@ std::string explain_slot(const State& state, const Job& job) {
   if (limit != 0 && sweep.active.size() >= limit) {
     return "limits.concurrency: " + plural(limit, "job") + " of its sweep may run at once." + queue;
   }
+  if (lacks_precision(state, sweep)) return kNoBf16 + queue;
   if (const std::uint32_t ranks = ranks_of(state, job); ranks > 1) {
     const std::string devices = std::to_string(ranks) + " devices of one kind on one worker";
-    if (gang_places(state, ranks).empty()) {
+    if (gang_places(state, sweep, ranks).empty()) {
       return "resources.ranks: it needs " + devices + ", and no worker that is connected has so many." + queue;
     }
     return "resources.ranks: it waits until " + devices + " are empty." + queue;
@@ -118,7 +136,7 @@ std::string explain_slot(const State& state, const Job& job) {
     return "It has to run alone and waits until a device is empty" +
            std::string(job.suspect ? " (it was in a trainer that crashed)." : ".") + queue;
   }
-  return explain_no_slot(state) + queue;
+  return explain_no_slot(state, sweep) + queue;
 }
 
 std::string explain_ready(const State& state, const Job& job) {

@@ -79,6 +79,8 @@ bool runs_alone(const State& state, const Job& job);
 std::uint32_t ranks_of(const State& state, const Job& job);
 // The devices of one ready worker, all of one kind, that will be empty soonest for a gang of so many ranks; those that
 // are empty already have running = 0. Empty: no worker has so many.
-std::vector<FreeDevice> gang_places(const State& state, std::uint32_t ranks);
+std::vector<FreeDevice> gang_places(const State& state, const Sweep& sweep, std::uint32_t ranks);
+// The device computes what jobs of the sweep are asked to: their precision.
+bool computes(const Sweep& sweep, const DeviceState& device);
 
 }  // namespace fathom::core

@@ -44,12 +44,13 @@ void index(State& state, const Worker& worker, std::uint32_t index) {
 }
 
 // The devices of one kind that a gang would take here, the emptiest first; empty: there are not so many.
-std::vector<FreeDevice> places_on(const State& state, const Worker& worker, const std::string& kind,
+std::vector<FreeDevice> places_on(const State& state, const Sweep& sweep, const Worker& worker, const std::string& kind,
                                   std::uint32_t ranks) {
   const std::uint32_t others = host_taken(state, worker) ? 1 : 0;  // they wait for that job, too
   std::vector<FreeDevice> places;
   for (std::uint32_t i = 0; i < worker.devices.size(); ++i) {
-    if (worker.devices[i].device.kind != kind || worker.devices[i].excluded) continue;
+    const DeviceState& device = worker.devices[i];
+    if (device.device.kind != kind || device.excluded || !computes(sweep, device)) continue;
     places.push_back(entry_of(worker, i));
     places.back().running += others;
   }
@@ -67,14 +68,16 @@ std::uint32_t busy(const std::vector<FreeDevice>& places) {
 
 }  // namespace
 
-std::vector<FreeDevice> gang_places(const State& state, std::uint32_t ranks) {
+bool computes(const Sweep& sweep, const DeviceState& device) { return !sweep.plan->bf16 || device.device.bf16; }
+
+std::vector<FreeDevice> gang_places(const State& state, const Sweep& sweep, std::uint32_t ranks) {
   std::vector<FreeDevice> best;
   for (const Worker& worker : state.workers) {
     if (worker.state != WorkerState::ready) continue;
     std::set<std::string> kinds;
     for (const DeviceState& device : worker.devices) kinds.insert(device.device.kind);
     for (const std::string& kind : kinds) {
-      auto places = places_on(state, worker, kind, ranks);
+      auto places = places_on(state, sweep, worker, kind, ranks);
       if (!places.empty() && (best.empty() || busy(places) < busy(best))) best = std::move(places);
     }
   }

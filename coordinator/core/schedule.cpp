@@ -72,8 +72,11 @@ std::vector<const Sweep*> candidates(const State& state) {
   return out;
 }
 
-const FreeDevice* first_but(const std::set<FreeDevice>& devices, const std::vector<FreeDevice>& reserved) {
+// The first that is not reserved and computes what the sweep asks for.
+const FreeDevice* first_but(const State& state, const Sweep& sweep, const std::set<FreeDevice>& devices,
+                            const std::vector<FreeDevice>& reserved) {
   for (const FreeDevice& device : devices) {
+    if (!computes(sweep, state.worker(device.worker)->devices[device.device])) continue;
     if (std::ranges::find(reserved, device) == reserved.end()) return &device;
   }
   return nullptr;
@@ -84,12 +87,12 @@ const FreeDevice* device_for(const State& state, const Sweep& sweep, sweeps::Job
   const std::string& task = sweep.plan->jobs[index].task;
   // An idle device beats a warm one that is busy: two jobs of a device share its time, a base is loaded once
   // (docs/decisions/0006). Among equally busy devices the warm one wins.
-  const FreeDevice* emptiest = first_but(state.free.all, reserved);
+  const FreeDevice* emptiest = first_but(state, sweep, state.free.all, reserved);
   if (emptiest == nullptr) return nullptr;
   for (const std::string& key : {warm_key(sweep.model, task), sweep.model}) {
     const auto warm = state.free.warm.find(key);
     if (warm == state.free.warm.end()) continue;
-    const FreeDevice* device = first_but(warm->second, reserved);
+    const FreeDevice* device = first_but(state, sweep, warm->second, reserved);
     if (device != nullptr && device->running == emptiest->running) return device;
   }
   return emptiest;

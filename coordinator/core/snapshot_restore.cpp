@@ -218,13 +218,14 @@ Status Restorer::take_worker(const snapshot::Worker& in) {
   worker.state = static_cast<WorkerState>(in.state()), worker.unfit = in.unfit();
   for (const snapshot::Device& device : in.devices()) {
     const event::Device& own = device.device();
-    worker.devices.push_back({{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory()},
-                              0,
-                              false,
-                              device.warm_model(),
-                              device.warm_task(),
-                              device.strikes(),
-                              device.excluded()});
+    worker.devices.push_back(
+        {{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory(), own.bf16()},
+         0,
+         false,
+         device.warm_model(),
+         device.warm_task(),
+         device.strikes(),
+         device.excluded()});
   }
   state_.worker_by_uid.emplace(worker.uid, worker.number);
   return success();

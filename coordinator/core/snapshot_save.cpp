@@ -126,6 +126,7 @@ void put(const Worker& worker, snapshot::Worker& out) {
     own.set_name(device.device.name), own.set_kind(device.device.kind);
     own.set_threads(device.device.threads), own.set_slots(device.device.slots);
     own.set_model(device.device.model), own.set_memory(device.device.memory);
+    own.set_bf16(device.device.bf16);
     to.set_warm_model(device.model), to.set_warm_task(device.task);
     to.set_strikes(device.strikes), to.set_excluded(device.excluded);
   }

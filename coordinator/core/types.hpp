@@ -42,6 +42,7 @@ struct Device {
   std::uint32_t slots = 1;
   std::string model;
   std::uint64_t memory = 0;  // bytes
+  bool bf16 = false;         // runs jobs of precision bf16
 };
 
 // An attempt that a worker says it has.

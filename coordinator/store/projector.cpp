@@ -136,7 +136,8 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
                        {"slots", device.slots()},
                        {"threads", device.threads()},
                        {"model", device.model()},
-                       {"memory", device.memory()}});
+                       {"memory", device.memory()},
+                       {"bf16", device.bf16()}});
   }
   return run(
       "INSERT OR REPLACE INTO workers(number, uid, name, state, devices, joined, changed) "

@@ -52,6 +52,7 @@ void read_header(Plan& plan, const json& sweep) {
   plan.priority = sweep.at("priority");
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
+  plan.bf16 = sweep.at("common").at("precision") == "bf16";
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
   for (const json& hook : sweep.value("notify", json::array()))
     plan.notify.push_back({hook.at("on"), hook.at("webhook"), hook.value("secret", "")});

@@ -54,7 +54,7 @@ std::vector<std::string> split_words(std::string_view words) {
     const std::size_t bar = std::min(words.find('|'), words.size());
     std::string_view word = words.substr(0, bar);
     if (!word.empty() && word.front() == '!') word.remove_prefix(1);
-    out.emplace_back(word);
+    out.emplace_back(word.substr(0, word.find(':')));
     words.remove_prefix(std::min(bar + 1, words.size()));
   }
   return out;

@@ -70,7 +70,7 @@ struct Key {
   bool required = false;
   // Changes the job id (rule 20).
   bool identity = false;
-  // word, words: "a|b|!c"; '!' marks one that this version knows and does not run.
+  // word, words: "a|b|!c:why"; '!' marks one that this version knows and does not run, and may say why.
   const char* words = "";
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -97,7 +97,7 @@ std::string nearest(std::string_view written, const std::vector<std::string>& kn
 // " (did you mean 'x'?)" or "".
 std::string hint(std::string_view written, const std::vector<std::string>& known);
 
-std::vector<std::string> split_words(std::string_view words);  // without the '!' marks
+std::vector<std::string> split_words(std::string_view words);  // without the '!' marks and reasons
 
 // The key tables of docs/sweeps.md, between its markers.
 std::string key_tables();

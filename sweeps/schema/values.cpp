@@ -190,6 +190,11 @@ bool check_word(const std::string& key, const std::string& word, std::string_vie
     report.error(at, key + ": '" + word + "' " + kUnavailable);
     return false;
   }
+  if (const auto found = wrapped.find("|!" + word + ":"); found != std::string::npos) {
+    const auto why = found + word.size() + 2;
+    report.error(at, key + ": '" + word + "' " + kUnavailable + wrapped.substr(why, wrapped.find('|', why) - why));
+    return false;
+  }
   std::string list;
   std::vector<std::string> known;
   for (const std::string& one : split_words(words)) {

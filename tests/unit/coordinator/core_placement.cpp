@@ -211,6 +211,45 @@ TEST(CorePlacement, ABenchmarkOfTheCpuKeepsItsHostOverARestartAndARejoin) {
   EXPECT_GE(worker.held.size(), 1u);
 }
 
+sweeps::Plan in_bf16(sweeps::Plan plan) {
+  plan.bf16 = true;
+  return plan;
+}
+
+TEST(CorePlacement, OnlyDevicesOfThePrecisionRunAJob) {
+  Rig rig;
+  FakeWorker& old = rig.worker("old", {2});
+  rig.submit(in_bf16(of_tasks({"a", "b"})));
+  EXPECT_TRUE(old.held.empty());
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("precision: bf16"), std::string::npos);
+  FakeWorker& fresh = rig.worker("new", {1, 1});
+  EXPECT_TRUE(fresh.held.empty());
+  for (auto& device : fresh.devices) device.bf16 = true;
+  fresh.join(/*restarted=*/true);
+  EXPECT_EQ(fresh.held.size(), 2u);
+  EXPECT_TRUE(old.held.empty());
+  // Sweeps behind it that ask for nothing special are not held up.
+  rig.submit(in_bf16(of_tasks({"c"})));
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("slots are taken"), std::string::npos);
+  rig.submit(of_tasks({"d"}));
+  EXPECT_EQ(old.held.size(), 1u);
+}
+
+TEST(CorePlacement, GangsAndBenchmarksAskForThePrecision) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {1, 1});
+  rig.submit(in_bf16(of_gangs({"a"}, 2)));
+  rig.submit(in_bf16(of_benchmarks({"cpu"})));
+  EXPECT_TRUE(worker.held.empty());
+  EXPECT_NE(explain(rig.state(), rig.job(0)).find("precision: bf16"), std::string::npos);
+  for (auto& device : worker.devices) device.bf16 = true;
+  worker.join(/*restarted=*/true);
+  EXPECT_EQ(worker.held.size(), 1u);
+  // What the log says of a device is what a restart knows of it.
+  rig.restart();
+  EXPECT_TRUE(rig.state().workers.front().devices.front().device.bf16);
+}
+
 TEST(CorePlacement, AGangHasSeveralDevicesOfOneWorkerToItself) {
   Rig rig;
   FakeWorker& worker = rig.worker("w", {2, 2, 2});

@@ -72,6 +72,7 @@ class AgentTest : public testing::Test {
     setup.link.most_pause = Millis(50);
     setup.version = "test";
     setup.machine = describe_machine();
+    setup.machine.bf16 = true;
     agent_ = std::make_unique<Agent>(std::move(setup), *state_);
     thread_ = std::thread([this] { exit_code_ = agent_->run(); });
     ASSERT_TRUE(coordinator_.wait([](const auto& all) { return !all.empty() && all.back().has_heartbeat(); }));
@@ -125,6 +126,7 @@ TEST_F(AgentTest, HelloSaysWhoAndWhatItIs) {
   EXPECT_EQ(hello.devices(1).name(), "cpu:1");
   EXPECT_EQ(hello.devices(1).slots(), 2u);
   EXPECT_GT(hello.devices(1).memory(), 0u);
+  EXPECT_TRUE(hello.devices(1).bf16());
 }
 
 TEST_F(AgentTest, AJobFromAssignToItsFiles) {
