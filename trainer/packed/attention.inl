@@ -81,19 +81,20 @@ std::int64_t attention_scratch(std::int64_t longest, std::int64_t head) {
   return 2 * head * padded(longest) + 5 * longest * padded(head) + 3 * longest * padded(longest) + 10 * 16;
 }
 
-// One head of `count` rows, with bias and scale, zeros up to `deep`.
+// n floats of one row of a head, or all kLanes, with bias and scale.
+FATHOM_INLINE void take_some(float* to, const float* from, const float* bias, float scale, std::int64_t n) {
+  Vec x = load(from, n);
+  if (bias) x += load(bias, n);
+  store(to, x * scale);
+}
+
+// One head of `count` rows, zeros up to `deep`.
 void take_head(float* to, std::int64_t deep, const float* from, std::int64_t stride, const float* bias, float scale,
                std::int64_t count, std::int64_t head) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    for (std::int64_t j = 0; j < deep; j += kLanes) {
-      if (j >= head) {
-        store(to + i * deep + j, Vec{});
-        continue;
-      }
-      Vec x = load(from + i * stride + j, head - j);
-      if (bias) x += load(bias + j, head - j);
-      store(to + i * deep + j, x * scale);
-    }
+  for (std::int64_t i = 0; i < count; ++i, to += deep, from += stride) {
+    std::int64_t j = 0;
+    for (; j + kLanes <= head; j += kLanes) take_some(to + j, from + j, bias ? bias + j : bias, scale, kLanes);
+    if (j < head) take_some(to + j, from + j, bias ? bias + j : bias, scale, head - j);
   }
 }
 

@@ -26,7 +26,11 @@ Sites sites_of(const Setup& setup, std::int64_t layers, const ForwardOptions& op
 }
 
 Encoder::Encoder(const Run& run, const Layout& layout, Recipe recipe, bool keep)
-    : run_(run), layout_(layout), recipe_(recipe), keep_(keep), kept_(static_cast<std::size_t>(stages())) {}
+    : run_(run), layout_(layout), recipe_(recipe), keep_(keep), kept_(static_cast<std::size_t>(stages())) {
+  if (!keep_) return;
+  inner_ = run_.take(all(), run_.base.config().intermediate);
+  context_ = run_.take(all(), run_.hidden());
+}
 
 Flow Encoder::embed() const {
   EmbedArgs args;
@@ -118,7 +122,7 @@ Arrival Encoder::attention(std::int64_t stage, Flow& flow, bool dropout, bool ke
   const std::int64_t hidden = run_.hidden();
   AttentionArgs args = heads(flow, stage, dropout);
   if (last_layer(stage)) flow = {gather(flow.x), firsts(), true};
-  float* context = args.out = run_.take(flow.rows, hidden);
+  float* context = args.out = keep_ ? context_ : run_.take(flow.rows, hidden);
   run_.attend(args, layout_.longest, /*backward=*/false);
   if (keep) kept_[static_cast<std::size_t>(stage)] = {args, nullptr, flow.first_only};
   float* product = run_.take(flow.rows, hidden);
@@ -133,7 +137,7 @@ Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout
   const auto& config = run_.base.config();
   const std::int64_t hidden = run_.hidden(), wide = config.intermediate;
   float* u = run_.take(flow.rows, wide);
-  float* inner = keep ? run_.take(flow.rows, wide) : u;
+  float* inner = keep ? inner_ : u;
   Curve curve = Curve::gelu;
   curve_of(config.activation, &curve);
   run_.product(layer.intermediate.weight, Way::forward,
@@ -219,10 +223,17 @@ std::vector<const float*> Encoder::run_branches(const std::vector<Branch>& branc
 }
 
 void Encoder::backward(const Sites& sites, float* d_out) {
+  float* below = run_.take(all(), run_.hidden());
+  const auto start = run_.arena.mark();
   for (std::int64_t stage = stages() - 1; stage >= sites.boundary; --stage) {
     const auto departure = sites.passes[static_cast<std::size_t>(stage)]->backward(run_, d_out);
     if (stage == sites.boundary) return;
-    d_out = sub_block_back(stage, departure);
+    const float* d_x = sub_block_back(stage, departure);
+    // Nothing else of the stage is read below: its memory serves the next one while it is in the cache.
+    const Rows rows = stage + 1 == stages() ? firsts() : all();
+    if (d_x != below) std::copy(d_x, d_x + rows.count * run_.hidden(), below);
+    d_out = below;
+    run_.arena.rewind(start);
   }
 }
 

@@ -77,6 +77,8 @@ class Encoder {
   const Recipe recipe_;
   const bool keep_;
   std::vector<Kept> kept_;
+  // Of a pass that keeps: what is dead after one product, and so one piece of memory for all stages.
+  float *inner_ = nullptr, *context_ = nullptr;
 };
 
 }  // namespace fathom::trainer::packed
