@@ -48,6 +48,15 @@ struct Need {
 
 inline constexpr std::uint32_t kNoSearch = 0xffffffff;
 
+// The set of a fusion that is chosen by results (`sets: {greedy: k}`). Of its needs the first `pool` are the adapters
+// that may be taken, in the order of the file; each further one is a choice among fusions that tried one adapter more
+// (greedy.hpp).
+struct GreedySet {
+  std::uint32_t pool = 0;
+  std::uint32_t own = 0;               // of the pool: the target's adapter, the first of every set
+  std::optional<std::uint32_t> tries;  // a fusion that is itself tried: which of those that are left it adds
+};
+
 struct Job {
   std::string id;           // 16 hex digits: SHA-256 of the canonical settings (rule 20)
   std::uint32_t stage = 0;  // index into Plan::stages
@@ -66,6 +75,7 @@ struct Job {
   // this number in their place (trial.hpp).
   std::uint32_t search = kNoSearch;
   std::uint32_t trial = 0;
+  std::optional<GreedySet> greedy;  // `set` and the inputs are not known yet
 };
 
 // Settings that are drawn while the sweep runs: of one task, drop and set of a stage.
@@ -77,7 +87,7 @@ struct TrialGroup {
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience
+  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience | pbt
   bool promote = false;         // asha: pause at each rung, and promote the best of it
   bool round_up = false;        // halving: settings that go on, n / eta rounded up
   std::uint32_t eta = 4;
@@ -95,6 +105,12 @@ struct StopRule {
   std::optional<double> lower, upper;  // values outside stop
   std::uint32_t patience = 1;          // epochs without a better value
   double min_delta = 0;                // by which a value has to be better
+  // pbt: a population, in which the worst go on as changed clones of the best (search/population.hpp).
+  bool synchronous = true;             // all wait for each other at each rung
+  double quantile = 0.25;              // of the settings: so many are the worst, and as many the best
+  double resample = 0.25;              // how likely a parameter is drawn anew rather than changed a little
+  std::uint64_t seed = 0;              // of clones and changes
+  std::shared_ptr<const Space> space;  // of the parameters that change
 };
 
 struct Stage {

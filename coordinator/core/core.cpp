@@ -61,6 +61,8 @@ std::uint64_t subject(const event::Event& e) {
       return e.result_pinned().job();
     case event::Event::kPointDrawn:
       return e.point_drawn().job();
+    case event::Event::kSetChosen:
+      return e.set_chosen().job();
     default:
       return 0;
   }

@@ -37,6 +37,11 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
       }
     }
     if (first == nullptr) continue;
+    if (need.name.starts_with("choice ")) {
+      return "Its set is chosen by results: adapter " + need.name.substr(7) + " by " + plural(open, "fusion") +
+             " on a budget that " + (open == 1 ? "has" : "have") + " not ended, the first is " +
+             state.planned(*first).id + " (" + name_of(phase_of(*first)) + ").";
+    }
     return "It needs the model \"" + need.name + "\": " + plural(open, "job") + " it is chosen from " +
            (open == 1 ? "has" : "have") + " not ended, the first is " + state.planned(*first).id + " (" +
            name_of(phase_of(*first)) + ").";

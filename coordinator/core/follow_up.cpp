@@ -6,7 +6,8 @@
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
-#include "sweeps/select.hpp"
+#include "coordinator/core/searches.hpp"
+#include "sweeps/greedy.hpp"
 
 namespace fathom::core {
 namespace {
@@ -38,9 +39,34 @@ event::Event missing(const Job& job, const sweeps::Need& need, const std::string
   return event;
 }
 
+// Which adapters the fusion takes: said before its inputs are, which are then chosen as of a set that was listed.
+event::Event choose_set(const State& state, const Job& job) {
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const sweeps::Job& open = state.planned(job);
+  const auto result = [&](sweeps::JobIndex index) {
+    return result_of(*state.job(JobNumber(sweep.first.value() + index)));
+  };
+  const auto choice = sweeps::choose_set(open, result);
+  if (const auto* none = std::get_if<sweeps::Missing>(&choice)) return missing(job, open.needs.front(), none->why);
+  const auto* set = std::get_if<sweeps::ChosenSet>(&choice);
+  if (set == nullptr) return missing(job, open.needs.front(), "a job that it looks at has not ended");
+  for (const sweeps::Need& need : sweeps::with_set(open, set->members).needs) {
+    const auto input = sweeps::select(need, result);
+    if (const auto* none = std::get_if<sweeps::Missing>(&input)) return missing(job, need, none->why);
+  }
+  event::Event event;
+  auto* chosen = event.mutable_set_chosen();
+  chosen->set_job(job.number.value());
+  for (const std::string& member : set->members) chosen->add_members(member);
+  for (const std::string& member : set->chosen) chosen->add_chosen(member);
+  for (const double mean : set->means) chosen->add_means(mean);
+  return event;
+}
+
 // All needs at once: a job that would be skipped for one of them never takes part of its inputs.
 event::Event resolve(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
+  if (awaits_set(sweep, job.index)) return choose_set(state, job);
   const auto number_of = [&](sweeps::JobIndex index) { return JobNumber(sweep.first.value() + index); };
   event::Event event;
   auto* resolved = event.mutable_needs_resolved();

@@ -27,8 +27,9 @@ Status on(State& state, const event::JobBackedOff& event, At at);
 Status on(State& state, const event::JobStopped& event, At at);
 Status on(State& state, const event::LateItem& event, At at);
 
-// Points that are drawn while a sweep runs (searches.cpp).
+// Points that are drawn and sets that are chosen while a sweep runs (searches.cpp).
 Status on(State& state, const event::PointDrawn& event, At at);
+Status on(State& state, const event::SetChosen& event, At at);
 
 // Leases and workers (evolve_leases.cpp).
 Status on(State& state, const event::LeaseGranted& event, At at);

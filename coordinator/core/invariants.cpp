@@ -8,6 +8,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
 namespace {
@@ -210,12 +211,17 @@ void check_cache(const State& state, Broken& broken) {
   }
 }
 
-// I12: no attempt before its parameters are known, one point for all seeds of a setting, and the index of them is
-// whole.
+// I12: no attempt before its parameters or its set are known, one point for all seeds of a setting, and the index of
+// them is whole.
 void check_searches(const State& state, Broken& broken) {
   std::size_t drawn = 0;
   for (const Sweep& sweep : state.sweeps) {
     drawn += sweep.drawn.size();
+    for (sweeps::JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) {
+      const Job& job = *state.job(JobNumber(sweep.first.value() + i));
+      if (awaits_set(sweep, i) && (job.attempt != 0 || !job.inputs.empty()))
+        broken.push_back("I12: " + text_of(job) + " went on without a set");
+    }
     for (const sweeps::TrialGroup& search : sweep.plan->searches) {
       for (const auto& jobs : search.trials) {
         const auto first = jobs.empty() ? sweep.drawn.end() : sweep.drawn.find(jobs.front());

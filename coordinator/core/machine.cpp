@@ -77,9 +77,10 @@ void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
   }
 }
 
-// It takes no input any more, in no generation: inputs that nobody else may take forget their files.
+// It takes no input any more, in no generation: inputs that nobody else may take forget their files. As they were
+// counted: of a fusion whose set was chosen, also those that it might have had.
 void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
-  for (const sweeps::Need& need : state.planned(job).needs) {
+  for (const sweeps::Need& need : sweep.plan->jobs[job.index].needs) {
     for (const sweeps::Contender& contender : need.contenders) {
       for (const sweeps::JobIndex index : contender.jobs) {
         Job& input = state.jobs[sweep.first.value() - 1 + index];
@@ -169,9 +170,10 @@ void mark_sweep(State& state, const Sweep& sweep) {
 }
 
 std::uint32_t open_inputs(const State& state, const Job& job) {
-  const std::uint64_t first = state.sweep(job.sweep)->first.value();
+  const Sweep& sweep = *state.sweep(job.sweep);
+  const std::uint64_t first = sweep.first.value();
   std::uint32_t open = 0;
-  for (const sweeps::Need& need : state.planned(job).needs) {
+  for (const sweeps::Need& need : sweep.plan->jobs[job.index].needs) {
     for (const sweeps::Contender& contender : need.contenders) {
       for (const sweeps::JobIndex index : contender.jobs)
         open += is_terminal(phase_of(state.jobs[first - 1 + index])) ? 0 : 1;

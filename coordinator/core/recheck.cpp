@@ -15,6 +15,7 @@ bool is_decision(const event::Event& event) {
     case event::Event::kPauseWished:
     case event::Event::kJobResumed:
     case event::Event::kPointDrawn:
+    case event::Event::kSetChosen:
       return true;
     case event::Event::kLeaseReleased:
       return event.lease_released().recalled();

@@ -10,6 +10,7 @@
 #include "common/sha256.hpp"
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/handlers.hpp"
+#include "sweeps/greedy.hpp"
 #include "sweeps/trial.hpp"
 
 namespace fathom::core {
@@ -94,15 +95,23 @@ event::Event draw_point(const State& state, const Sweep& sweep, sweeps::JobIndex
   return event;
 }
 
-Status set_point(State& state, Sweep& sweep, sweeps::JobIndex index, const std::string& point) {
+bool awaits_set(const Sweep& sweep, sweeps::JobIndex index) {
+  return sweep.plan->jobs[index].greedy && !sweep.drawn.contains(index);
+}
+
+Status know_drawn(State& state, Sweep& sweep, sweeps::JobIndex index, const std::string& text) {
   const auto wrong = [&](const std::string& why) {
-    return Error{Errc::corrupt, "the point of job " + std::to_string(sweep.first.value() + index) + ": " + why};
+    return Error{Errc::corrupt, "what was drawn for job " + std::to_string(sweep.first.value() + index) + ": " + why};
   };
-  if (!awaits_point(sweep, index)) return wrong("it is drawn once, of jobs of a search");
+  if (!awaits_point(sweep, index) && !awaits_set(sweep, index)) return wrong("it is known, or nothing is drawn for it");
   try {
+    const sweeps::Job& open = sweep.plan->jobs[index];
     DrawnJob drawn;
-    drawn.point = point;
-    drawn.job = sweeps::drawn_job(sweep.plan->jobs[index], nlohmann::json::parse(point));
+    drawn.point = text;
+    const auto value = nlohmann::json::parse(text);
+    drawn.job =
+        open.greedy ? sweeps::with_set(open, value.get<std::vector<std::string>>()) : sweeps::drawn_job(open, value);
+    if (open.greedy && drawn.job.needs.size() != value.size()) return wrong("it names adapters that it cannot have");
     drawn.id = sha256_hex(drawn.job.settings.canonical()).substr(0, 16);
     state.drawn.emplace(cache_id(drawn.id), JobNumber(sweep.first.value() + index));
     sweep.drawn.emplace(index, std::move(drawn));
@@ -120,11 +129,21 @@ Status on(State& state, const event::PointDrawn& event, At) {
     const Job* job = state.job(JobNumber(number));
     if (job == nullptr || job->sweep != first->sweep)
       return Error{Errc::failed_precondition, "job " + std::to_string(number) + " is none of the sweep"};
-    FATHOM_TRY(set_point(state, sweep, job->index, event.point()));
+    FATHOM_TRY(know_drawn(state, sweep, job->index, event.point()));
   }
   // Only now it is known whether another job has or makes their results.
   for (const std::uint64_t number : event.jobs()) look_again(state, sweep, *state.job(JobNumber(number)));
   return success();
+}
+
+Status on(State& state, const event::SetChosen& event, At) {
+  const Job* job = state.job(JobNumber(event.job()));
+  if (job == nullptr) return Error{Errc::not_found, "there is no job " + std::to_string(event.job())};
+  Sweep& sweep = *state.sweep(job->sweep);
+  if (!awaits_set(sweep, job->index) || phase_of(*job) != Phase::blocked)
+    return Error{Errc::failed_precondition, "a set is chosen once, while its fusion waits for its inputs"};
+  const nlohmann::json members(std::vector<std::string>(event.members().begin(), event.members().end()));
+  return know_drawn(state, sweep, job->index, canonical_json(members));
 }
 
 }  // namespace fathom::core

@@ -202,7 +202,7 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     get(saved, job);
     Sweep& sweep = *state_.sweep(job.sweep);
     // Before the indexes, which know the job by it.
-    if (!saved.point().empty()) FATHOM_TRY(set_point(state_, sweep, job.index, saved.point()));
+    if (!saved.point().empty()) FATHOM_TRY(know_drawn(state_, sweep, job.index, saved.point()));
     move_index(state_, sweep, job, from, saved.aside());
     for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
       if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];

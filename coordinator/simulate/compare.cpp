@@ -34,6 +34,7 @@ std::map<std::string, Group> groups_of(const sweeps::Plan& plan, const Run& run,
     // The other run of a search that draws from results has other settings: what these would have come to is known
     // from their curves.
     const bool drawn = job.search != sweeps::kNoSearch;
+    if (job.greedy && job.greedy->tries) continue;  // chosen from by transfer, not by setting
     if (job.epochs == 0 || (!plan.stages[job.stage].stop && !drawn && job.parameters.empty())) continue;
     Group& group = out[job.group];
     const auto [found, fresh] = place.try_emplace(job.group + "\n" + sweeps::setting_of(job), group.size());

@@ -89,6 +89,16 @@ std::string drawn(const event::PointDrawn& e) {
                      e.modelled() ? fmt::format("from what {} settings came to", e.known()) : std::string("evenly"));
 }
 
+// "set chosen: rte, then mrpc (0.71), sst (0.73)"
+std::string chosen(const event::SetChosen& e) {
+  std::string text = "set chosen:";
+  for (int i = 0; i < e.chosen_size(); ++i) {
+    text += fmt::format("{} {}", i == 0 ? "" : i == 1 ? ", then" : ",", e.chosen(i));
+    if (i > 0 && i <= e.means_size()) text += fmt::format(" ({:.4g})", e.means(i - 1));
+  }
+  return text;
+}
+
 std::string rung(const event::RungEntered& e) {
   return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(),
                      e.held()         ? "waits for more entries"
@@ -130,6 +140,8 @@ std::string text_of(const event::Event& event, const EventNames& names) {
       return rung(event.rung_entered());
     case E::kPointDrawn:
       return drawn(event.point_drawn());
+    case E::kSetChosen:
+      return chosen(event.set_chosen());
     case E::kStopWished:
       return fmt::format("asked to stop: {}", event.stop_wished().text());
     case E::kPauseWished:

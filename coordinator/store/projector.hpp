@@ -39,8 +39,10 @@ class Projector {
   Status submit(const event::Event& event);  // projector_submit.cpp
   Status cancel_sweep(const event::Event& event);
   Status change_sweep(const event::Event& event);  // projector_change.cpp
-  // projector_search.cpp: parameters that were drawn, and those of jobs that measure what has them.
+  // projector_search.cpp: parameters that were drawn, sets that were chosen, and those of jobs that measure what has
+  // them.
   Status drawn(const event::Event& event, Changes& changes);
+  Status set_chosen(const event::Event& event);
   Status take_parameters(const event::Event& event);
   Status reopen(const event::Event& event);
   Status count_again(std::int64_t sweep);

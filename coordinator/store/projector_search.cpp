@@ -1,9 +1,10 @@
-// PointDrawn: parameters of jobs that were not known when their sweep was submitted.
+// PointDrawn, SetChosen: parameters and sets of jobs that were not known when their sweep was submitted.
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
+#include "sweeps/greedy.hpp"
 #include "sweeps/trial.hpp"
 
 namespace fathom::store {
@@ -31,7 +32,29 @@ Status Projector::drawn(const event::Event& event, Changes& changes) {
   return success();
 }
 
-// A job that prunes or measures one model stands in tables with the parameters of that model.
+// From here on the fusion stands everywhere as one of a listed set.
+Status Projector::set_chosen(const event::Event& event) {
+  const auto& e = event.set_chosen();
+  const I job = static_cast<I>(e.job());
+  const std::vector<std::string> members(e.members().begin(), e.members().end());
+  const json open = json::parse(one_text("SELECT settings FROM job_settings WHERE number = ?", job), nullptr, false);
+  const json needs = json::parse(one_text("SELECT needs FROM job_settings WHERE number = ?", job), nullptr, false);
+  if (!open.is_object() || !open.contains("fusion") || !needs.is_array())
+    return Error{Errc::corrupt, "event " + std::to_string(event.seq()) + " chooses a set for a job that has none"};
+  json taken = json::array();
+  std::string label;
+  for (const std::string& member : members) {
+    label += (label.empty() ? "" : "+") + member;
+    for (const json& need : needs) {
+      if (need.at("name") == member) taken.push_back(need);
+    }
+  }
+  FATHOM_TRY(run("UPDATE job_settings SET settings = ?, needs = ? WHERE number = ?",
+                 canonical_json(sweeps::settings_with_set(open, members)), taken.dump(), job));
+  return run("UPDATE jobs SET set_label = ? WHERE number = ?", label, job);
+}
+
+// A job that prunes or measures one model stands in tables with the parameters and the set of that model.
 Status Projector::take_parameters(const event::Event& event) {
   const auto& e = event.needs_resolved();
   if (e.inputs_size() != 1) return success();
@@ -43,8 +66,8 @@ Status Projector::take_parameters(const event::Event& event) {
     return success();
   const I input = static_cast<I>(e.inputs(0).job());
   return run(
-      "UPDATE jobs SET parameters = json_patch((SELECT parameters FROM jobs WHERE number = ?), parameters) "
-      "WHERE number = ?",
+      "UPDATE jobs SET parameters = json_patch((SELECT parameters FROM jobs WHERE number = ?1), parameters), "
+      "set_label = (SELECT set_label FROM jobs WHERE number = ?1) WHERE number = ?2",
       input, job);
 }
 

@@ -2,6 +2,7 @@
 // Thread: as Expander.
 #pragma once
 
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -56,6 +57,9 @@ class Builder {
 
   // Everything but the seed and the inputs of a job, held once by all that share it.
   [[nodiscard]] JobSettings share(const nlohmann::json& settings) { return JobSettings(pool_.share(settings)); }
+
+  // Fusions that were tried for sets that are chosen by results, by what each of them tried (fusion.cpp).
+  std::map<std::string, Contender> tries;
 
   Expansion take() { return std::move(out_); }
   Plan& plan() { return out_.plan; }

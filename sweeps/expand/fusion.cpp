@@ -1,9 +1,11 @@
-// fusion stages: targets x drops x sets x points x seeds, each with one need for every member of its set.
+// fusion stages: targets x drops x sets x points x seeds, each with one need for every member of its set. Sets that are
+// chosen by results have before them a stage of the fusions that are tried for them (`tries`).
 #include <algorithm>
 #include <map>
 #include <tuple>
 
 #include "sweeps/expand/builder.hpp"
+#include "sweeps/greedy.hpp"
 #include "sweeps/resolve/conditions.hpp"
 
 namespace fathom::sweeps {
@@ -27,9 +29,15 @@ class FusionStage {
         for (std::size_t set = 0; set < stage_.at("sets").size(); ++set) {
           const json& targets = stage_.at("targets")[set];
           if (std::find(targets.begin(), targets.end(), task.at("name")) == targets.end()) continue;
-          if (!add_settings(task, drop, stage_.at("sets")[set])) return;
+          const json& members = stage_.at("sets")[set];
+          if (!(stage_.value("tries", false) ? add_tries(task, drop, members) : add_settings(task, drop, members)))
+            return;
         }
       }
+    }
+    if (stage_.value("tries", false) && !builder_.models(builder_.stage_index()).empty()) {
+      builder_.note("stage '" + stage_.at("name").get<std::string>() +
+                    "': fusions on a budget, by which the sets of the stage after it are chosen");
     }
   }
 
@@ -99,6 +107,50 @@ class FusionStage {
     return out;
   }
 
+  // Of a set that is chosen by results: the tasks whose adapters may be in it, in file order.
+  [[nodiscard]] json pool_of(const json& set, const json& target) const {
+    json out = json::array();
+    for (const json& task : builder_.sweep.at("tasks")) {
+      const json& name = task.at("name");
+      const json& pool = set.at("pool");
+      if (name == target || std::find(pool.begin(), pool.end(), name) != pool.end()) out.push_back(name);
+    }
+    return out;
+  }
+
+  static std::string key_of(const json& set, const Job& job, std::uint32_t step, std::size_t place) {
+    return set.dump() + "\n" + job.task + "\n" + job.drop + "\n" + std::to_string(step) + "\n" + std::to_string(place);
+  }
+
+  // The fusions of a step: one for each adapter that is left then.
+  bool add_tries(const json& task, const json& drop, const json& set) {
+    Job job;
+    job.kind = Kind::fusion;
+    job.task = task.at("name");
+    job.drop = drop_label(drop);
+    job.epochs = set.at("budget");
+    job.parameters = {{"greedy.budget", set.at("budget")}};
+    const json pool = pool_of(set, task.at("name"));
+    if (is_excluded(job, stage_.at("exclude")) || !all_members(pool, job.drop)) return true;
+    static const json kNoPoint = json::object();
+    json train = stage_.at("train")[task_place(job.task)];
+    train["epochs"] = set.at("budget");
+    for (std::uint32_t step = 1; step < set.at("greedy").get<std::uint32_t>(); ++step) {
+      for (std::uint32_t place = 0; place + step < pool.size(); ++place) {
+        job.set = "greedy-" + std::to_string(step + 1) + "-try-" + std::to_string(place + 1);
+        if (builder_.identities)
+          job.settings = builder_.share(settings_of(task, drop, {{"step", step}, {"try", place}}, train, &kNoPoint));
+        job.greedy = GreedySet{static_cast<std::uint32_t>(pool.size()), own_place(pool, job.task), place};
+        if (!add_seeds(job, set, pool, step - 1, &builder_.tries[key_of(set, job, step, place)])) return false;
+      }
+    }
+    return true;
+  }
+
+  static std::uint32_t own_place(const json& pool, const std::string& task) {
+    return static_cast<std::uint32_t>(std::find(pool.begin(), pool.end(), json(task)) - pool.begin());
+  }
+
   // Empty when a member is missing (reported).
   std::vector<Need> needs_of(const json& set, const std::string& drop, std::int64_t seed, std::uint32_t place) {
     std::vector<Need> out;
@@ -148,29 +200,56 @@ class FusionStage {
     job.kind = Kind::fusion;
     job.task = task.at("name");
     job.drop = drop_label(drop);
-    for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
+    const bool chosen = set.is_object();
+    const json names = chosen ? pool_of(set, job.task) : set;
     job.parameters = parameters_of(point);
-    if (is_excluded(job, stage_.at("exclude")) || !all_members(set, job.drop)) return true;
+    if (chosen) {
+      job.set = "greedy-" + set.at("greedy").dump();
+      job.parameters["greedy.members"] = set.at("greedy");
+      job.greedy = GreedySet{static_cast<std::uint32_t>(names.size()), own_place(names, job.task), std::nullopt};
+    } else {
+      for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
+    }
+    if (is_excluded(job, stage_.at("exclude")) || !all_members(names, job.drop)) return true;
     if (job.search != kNoSearch && job.trial == 0 && !builder_.can_draw(job)) return true;
     const json& train = stage_.at("train")[task_place(job.task)];
     job.epochs = epochs_of(train, point);
     if (builder_.identities) {
       const bool open = job.search != kNoSearch;
-      job.settings = builder_.share(settings_of(task, drop, set, train, open ? nullptr : &point));
+      const json named = chosen ? json{{"greedy", set.at("greedy")}} : set;
+      job.settings = builder_.share(settings_of(task, drop, named, train, open ? nullptr : &point));
     }
-    for (const auto& [seed, place] : runs(members(set.at(0), job.drop, nullptr).seeds)) {
+    return add_seeds(job, set, names, chosen ? set.at("greedy").get<std::uint32_t>() - 1 : 0, nullptr);
+  }
+
+  // One setting: a job for each seed, with a need for each member and one for each choice that is made before it.
+  bool add_seeds(const Job& job, const json& set, const json& names, std::uint32_t choices, Contender* tried) {
+    for (const auto& [seed, place] : runs(members(names.at(0), job.drop, nullptr).seeds)) {
       Job one = job;
       one.seed = seed;
-      one.needs = needs_of(set, job.drop, seed, place);
+      one.needs = needs_of(names, job.drop, seed, place);
       if (one.needs.empty()) continue;
+      for (std::uint32_t step = 1; step <= choices; ++step) one.needs.push_back(choice(set, one, step, names.size()));
       one.group =
           group_of(one, stage_.at("name"),
                    stage_.at("stop").is_null() ? json::array({"task", "drop", "set"}) : stage_.at("stop").at("per"));
       if (builder_.identities) add_own(one);
       if (!builder_.add(std::move(one), setting_)) return false;
+      if (tried != nullptr) tried->jobs.push_back(builder_.models(builder_.stage_index()).back().job);
     }
     ++setting_;
     return true;
+  }
+
+  // Which adapter is taken in a step: that of the fusion that came to most, as the mean over its seeds.
+  [[nodiscard]] Need choice(const json& set, const Job& job, std::uint32_t step, std::size_t pool) const {
+    Need out;
+    out.name = choice_name(step + 1);
+    for (std::size_t place = 0; place + step < pool; ++place)
+      out.contenders.push_back(builder_.tries.at(key_of(set, job, step, place)));
+    out.goal = builder_.plan().goal;
+    out.on_missing = job.needs.front().on_missing;
+    return out;
   }
 
   // Everything but the seed and what it asks of its inputs. No point: one that is drawn later.

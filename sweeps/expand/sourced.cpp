@@ -3,6 +3,7 @@
 #include <map>
 
 #include "sweeps/expand/builder.hpp"
+#include "sweeps/greedy.hpp"
 #include "sweeps/resolve/conditions.hpp"
 
 namespace fathom::sweeps {
@@ -17,6 +18,7 @@ struct Source {
   Need need;
   Job like;  // task, drop, set, keep, seed, parameters: those that all its contenders share
   std::size_t set_place = 0;
+  std::size_t members = 0;  // of the fusion; 0: unknown
   std::size_t task_place = 0;
   std::uint32_t setting = 0;  // sources that differ in the seed only are one setting
 };
@@ -122,10 +124,11 @@ class SourcedStage {
     like.keep = first.keep;
     like.seed = first.seed;
     like.parameters = first.parameters;
+    if (first.kind == Kind::fusion) source.members = members_of(first);
     for (const Contender& contender : need.contenders) {
       const Job& one = builder_.job(contender.jobs[need.seed_place]);
       if (one.drop != like.drop) like.drop.clear();
-      if (one.set != like.set) like.set.clear();
+      if (one.set != like.set) like.set.clear(), source.members = 0;
       if (one.keep != like.keep) like.keep = 0;
       if (one.parameters != like.parameters) like.parameters.clear();
     }
@@ -151,9 +154,7 @@ class SourcedStage {
     const auto ways = static_cast<std::uint32_t>(keep.size() + thresholds.size());
     for (std::size_t k = 0; k < keep.size(); ++k) {
       for (const Source& source : sources_) {
-        const auto members =
-            static_cast<std::size_t>(std::count(source.like.set.begin(), source.like.set.end(), '+')) + 1;
-        if (!source.like.set.empty() && keep[k].get<std::size_t>() >= members) {
+        if (source.members != 0 && keep[k].get<std::size_t>() >= source.members) {
           ++too_many[source.like.set + " to " + keep[k].dump()];
           continue;
         }

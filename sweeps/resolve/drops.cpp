@@ -91,22 +91,26 @@ std::vector<NamedSet> leave_one_out(const Node& node, const std::vector<Task>& t
   return out;
 }
 
+Key counted(const char* name, double low, double high) {
+  Key key;
+  key.name = name;
+  key.type = Type::integer;
+  key.low = low;
+  key.high = high;
+  return key;
+}
+
 // All sets of k tasks, members and sets in file order.
 std::vector<NamedSet> subsets(const Node& node, const std::vector<Task>& tasks, Report& report) {
   constexpr std::size_t kMost = 10'000;
   const Node* count = node.find("subsets");
-  Key key;
-  key.name = "subsets";
-  key.type = Type::integer;
-  key.low = 1;
-  key.high = static_cast<double>(tasks.size());
   std::vector<NamedSet> out;
   if (!count || node.items.size() != 1) {
     report.error(node.mark, "sets: expected {subsets: k} alone, found a map" +
-                                (node.keys.empty() ? "" : hint(node.keys.front().text, {"subsets"})));
+                                (node.keys.empty() ? "" : hint(node.keys.front().text, {"subsets", "greedy"})));
     return out;
   }
-  const auto k = typed(key, *count, report);
+  const auto k = typed(counted("subsets", 1, static_cast<double>(tasks.size())), *count, report);
   if (!k) return out;
   std::vector<std::size_t> chosen(k->get<std::size_t>());
   for (std::size_t i = 0; i < chosen.size(); ++i) chosen[i] = i;
@@ -125,7 +129,36 @@ std::vector<NamedSet> subsets(const Node& node, const std::vector<Task>& tasks, 
   return {};
 }
 
+// Chosen while the sweep runs, for each target by itself: {"greedy": k, "budget": epochs, "pool": [task, …]}.
+std::vector<NamedSet> greedy(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  const std::vector<std::string> known = {"greedy", "budget", "among"};
+  for (const Node& key : node.keys) {
+    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
+      report.error(key.mark, "sets: expected {greedy: k, budget: epochs, among: tasks}, found '" + key.text + "'" +
+                                 hint(key.text, known));
+      return {};
+    }
+  }
+  const auto k = typed(counted("greedy", 2, static_cast<double>(tasks.size())), *node.find("greedy"), report);
+  json budget = 1;
+  if (const Node* given = node.find("budget")) {
+    const auto epochs = typed(counted("budget", 1, 100'000), *given, report);
+    if (!epochs) return {};
+    budget = *epochs;
+  }
+  std::optional<json> pool = names_of(tasks);
+  if (const Node* among = node.find("among")) pool = parse_set(*among, tasks, "among", report);
+  if (!k || !pool) return {};
+  return {{{{"greedy", *k}, {"budget", budget}, {"pool", *pool}}, *pool}};
+}
+
+// Adapters that a set for `target` is chosen from: the target's own is always there.
+std::size_t choices_for(const json& set, const json& target) {
+  return set.at("pool").size() + (holds(set.at("pool"), target) ? 0 : 1);
+}
+
 std::vector<NamedSet> sets_of(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  if (node.is_map() && node.find("greedy")) return greedy(node, tasks, report);
   if (node.is_map()) return subsets(node, tasks, report);
   if (node.is_scalar() && node.text == "leave_one_out") return leave_one_out(node, tasks, report);
   const auto set = parse_set(node, tasks, "sets", report);
@@ -162,6 +195,13 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
   const Node* node = stage.node("sets");
   if (!node) return {{"sets", sets}, {"targets", targets}};
   const Node* asked = stage.node("targets");
+  const auto check_choices = [&](const json& set, const json& target, const Mark& at) {
+    const std::size_t choices = choices_for(set, target);
+    if (set.at("greedy") > choices) {
+      report.error(at, "greedy: " + set.at("greedy").dump() + " adapters are more than the " + std::to_string(choices) +
+                           " that a set for '" + target.get<std::string>() + "' is chosen from");
+    }
+  };
   const auto add = [&](const NamedSet& one, const Mark& at) {
     if (holds(sets, one.members)) {
       report.error(at, "sets: this set stands twice");
@@ -170,6 +210,10 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
     const auto target = asked ? parse_set(*asked, tasks, "targets", report) : one.targets;
     if (!target) return;
     for (const json& name : *target) {
+      if (one.members.is_object()) {
+        check_choices(one.members, name, at);
+        continue;
+      }
       if (stage.value("head") == "member" && !holds(one.members, name)) {
         report.error(asked ? asked->mark : at,
                      "targets: head: member needs each target in the set; '" + name.get<std::string>() + "' is not");
@@ -187,8 +231,8 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
     add_all(*node);
   } else {
     report.error(node->mark,
-                 "sets: expected a list of sets, each a list of tasks, all, leave_one_out or {subsets: k}, "
-                 "found " +
+                 "sets: expected a list of sets, each a list of tasks, all, leave_one_out, "
+                 "{subsets: k} or {greedy: k}, found " +
                      describe(*node) + (node->is_scalar() ? hint(node->text, {"all", "leave_one_out"}) : ""));
   }
   return {{"sets", sets}, {"targets", targets}};

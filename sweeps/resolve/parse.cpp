@@ -104,7 +104,12 @@ Read read_sweep(const Node& node, Report& report) {
 // Makes the jobs once without their identities: what is wrong only then still gets its line.
 void check_expansion(const Read& read, Report& report) {
   const Expansion out = expand_resolved(read.resolved, 0, false);
-  for (const ExpandProblem& problem : out.problems) report.error(read.stages[problem.stage].mark, problem.message);
+  // The fusions that are tried for a stage stand in its place: what is wrong with both is said once.
+  std::set<std::pair<int, std::string>> said;
+  for (const ExpandProblem& problem : out.problems) {
+    const Mark& at = read.stages[problem.stage].mark;
+    if (said.emplace(at.line, problem.message).second) report.error(at, problem.message);
+  }
   if (out.problems.empty() && out.plan.jobs.empty()) report.error(read.stages.front().mark, "the sweep makes no job");
 }
 

@@ -27,6 +27,7 @@ std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const st
   }
   std::vector<std::string> known;
   for (std::size_t i = 0; i < earlier.size(); ++i) {
+    if (earlier[i].readable == 0) continue;  // made by another stage, not written
     if (earlier[i].name == node.text) {
       if (earlier[i].readable & kinds) return i;
       report.error(node.mark, "from: stage '" + node.text + "' is of kind " + name_of(earlier[i].kind) + "; expected " +

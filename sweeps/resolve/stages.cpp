@@ -178,6 +178,12 @@ class StageReader {
     out["sets"] = sets.at("sets");
     out["targets"] = sets.at("targets");
     out["fusion"] = {{"config", fields_.value("config")}, {"head", fields_.value("head")}};
+    const json& all = out["sets"];
+    if (out.contains("tpe") && std::any_of(all.begin(), all.end(), [](const json& set) { return set.is_object(); })) {
+      report_.error(fields_.mark("sets"),
+                    "sets: {greedy: k} is chosen by fusions with fixed parameters; sampler tpe draws them later. Take "
+                    "another sampler");
+    }
   }
 
   void read_prune(json& out) {
@@ -237,6 +243,32 @@ class StageReader {
   Fields fields_;
 };
 
+// The fusions that are tried for sets that are chosen by results, as a stage of their own before the one that asks for
+// them: with its settings but no parameters. Null: it lists all its sets.
+json tries_of(const json& stage) {
+  json out = stage;
+  out["sets"] = json::array(), out["targets"] = json::array();
+  for (std::size_t i = 0; i < stage.at("sets").size(); ++i) {
+    if (!stage.at("sets")[i].is_object()) continue;
+    out["sets"].push_back(stage.at("sets")[i]);
+    out["targets"].push_back(stage.at("targets")[i]);
+  }
+  if (out["sets"].empty()) return nullptr;
+  out["name"] = stage.at("name").get<std::string>() + ".greedy";
+  out["tries"] = true;
+  out["points"] = json::array({json::object()});
+  out["parameters"] = json::array();
+  out["stop"] = nullptr;
+  // What takes out whole tasks and drops does so here too.
+  out["exclude"] = json::array();
+  for (const json& conditions : stage.at("exclude")) {
+    const bool coarse = std::all_of(conditions.items().begin(), conditions.items().end(),
+                                    [](const auto& one) { return one.key() == "task" || one.key() == "drop"; });
+    if (coarse) out["exclude"].push_back(conditions);
+  }
+  return out;
+}
+
 }  // namespace
 
 void check_unique(const json& list, const Mark& at, const std::string& what, Report& report) {
@@ -266,7 +298,12 @@ Stages parse_stages(const Node* node, const Surroundings& around, Report& report
       out.resolved.push_back(nullptr);
       continue;
     }
-    out.resolved.push_back(StageReader(name, node->items[i], *kind, around, out.marks, report).read());
+    json stage = StageReader(name, node->items[i], *kind, around, out.marks, report).read();
+    if (json tries = *kind == Kind::fusion ? tries_of(stage) : json(); tries.is_object()) {
+      out.marks.push_back({tries.at("name"), *kind, name.mark, 0});  // nothing takes from it by name
+      out.resolved.push_back(std::move(tries));
+    }
+    out.resolved.push_back(std::move(stage));
     out.marks.push_back({name.text, *kind, name.mark, bit_of(*kind)});
   }
   return out;

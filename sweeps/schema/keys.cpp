@@ -120,7 +120,7 @@ constexpr Key kStage[] = {
     {.name = "exclude", .kinds = kTrained, .doc = "as at the root"},
     {.name = "seeds", .type = Type::integers, .identity = true, .low = 0, .high = 4294967295.0, .kinds = kTrained, .doc = "as at the root; a fusion has its own or those of its members"},
     {.name = "needs", .type = Type::section, .required = true, .identity = true, .kinds = kFusion, .doc = "which adapters are the members"},
-    {.name = "sets", .required = true, .identity = true, .kinds = kFusion, .doc = "list of adapter sets: each a list of tasks, `all` in file order, `{subsets: k}` (all sets of k tasks) or `leave_one_out` (all tasks but one, for that one)"},
+    {.name = "sets", .required = true, .identity = true, .kinds = kFusion, .doc = "list of adapter sets: each a list of tasks, `all` in file order, `{subsets: k}` (all sets of k tasks), `leave_one_out` (all tasks but one, for that one) or `{greedy: k, budget: epochs, among: tasks}` (the k that serve the target best, chosen while the sweep runs)"},
     {.name = "targets", .identity = true, .kinds = kFusion, .doc = "tasks that each set is trained for: a list, or `all`; absent: every task of the set"},
     {.name = "config", .type = Type::word, .fallback = "\"dynamic\"", .identity = true, .words = "dynamic|static", .kinds = kFusion, .doc = "the library's preset of AdapterFusion"},
     {.name = "head", .type = Type::word, .fallback = "\"fresh\"", .identity = true, .words = "fresh|member", .kinds = kFusion, .doc = "`member`: start from the head of the target's own adapter"},

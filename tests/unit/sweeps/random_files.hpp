@@ -75,8 +75,11 @@ class RandomFile {
   }
 
   void add_fusion() {
-    out_ += "  fusion: {needs: {from: adapter, where: {drop: standard}, seeds: " + pick({"match", "best", "all"}) +
-            "}, sets: " + pick({"all", "[[a, b]]", "[{subsets: 2}]", "leave_one_out"}) + "}\n";
+    out_ +=
+        "  fusion: {needs: {from: adapter, where: {drop: standard}, seeds: " + pick({"match", "best", "all"}) +
+        "}, sets: " +
+        pick({"all", "[[a, b]]", "[{subsets: 2}]", "leave_one_out", "{greedy: 2}", "[{greedy: 2, budget: 2}, all]"}) +
+        "}\n";
     if (one_in(2)) out_ += "  prune: {from: fusion, keep: [1]}\n";
     if (one_in(2)) out_ += "  evaluate: {from: [adapter, fusion], depths: " + pick({"all", "[0, 2]", "0..3"}) + "}\n";
   }
