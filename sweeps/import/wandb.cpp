@@ -85,10 +85,12 @@ Result<Imported> import_wandb(const std::string& name, const std::string& text) 
   const bool grid = method == "grid" || method.empty();
   if (is_name(text_of(file, "name"), true)) draft.name = text_of(file, "name");
   const std::string cap = text_of(file, "run_cap");
-  if (!grid) draft.search = "{sampler: random, trials: " + (cap.empty() ? "20" : cap) + "}";
+  const std::string sampler = method == "bayes" ? "tpe" : "random";
+  if (!grid) draft.search = "{sampler: " + sampler + ", trials: " + (cap.empty() ? "20" : cap) + "}";
   if (!grid && cap.empty())
     draft.note("method " + method + " without run_cap draws until somebody stops it: 20 trials");
-  if (method == "bayes") draft.note("method bayes: drawn at random instead");
+  if (method == "bayes")
+    draft.note("method bayes: draws by tree-structured Parzen estimators (tpe), not by a Gaussian process");
   for (std::size_t i = 0; i < file.items.size(); ++i) {
     const std::string& key = file.keys[i].text;
     const Node& value = file.items[i];

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "sweeps/search/space.hpp"
 #include "tests/unit/sweeps/support.hpp"
 
 namespace fathom::sweeps::testing {
@@ -33,16 +34,22 @@ TEST(Import, SaysWhatItSaid) {
   EXPECT_GE(files, 4u);
 }
 
-TEST(Import, WandbDrawsItsTrialsAndStopsByBands) {
+TEST(Import, WandbsBayesDrawsItsTrialsWhileItRunsAndStopsByBands) {
   const Plan plan = planned(imported("wandb-bayes").yaml);
   EXPECT_EQ(plan.jobs.size(), 40u * 2);
   ASSERT_TRUE(plan.stages.front().stop);
   EXPECT_EQ(plan.stages.front().stop->eta, 3u);
-  for (const Job& job : plan.jobs) {
-    EXPECT_GE(job.parameters.at("train.lr").get<double>(), 1e-5);
-    EXPECT_LE(job.parameters.at("train.weight_decay").get<double>(), 0.01);  // exp(-4.60517)
-    EXPECT_EQ(job.settings.whole().at("train").at("epochs"), 9);
+  ASSERT_EQ(plan.searches.size(), 1u);
+  EXPECT_EQ(plan.searches[0].trials.size(), 40u);
+  for (const Dimension& dimension : plan.searches[0].space->dimensions) {
+    if (dimension.names.front() == "train.lr") {
+      EXPECT_EQ(dimension.low, 1e-5);
+    } else if (dimension.names.front() == "train.weight_decay") {
+      EXPECT_NEAR(dimension.high, 0.01, 1e-6);  // exp(-4.60517)
+    }
   }
+  EXPECT_EQ(plan.searches[0].space->dimensions.size(), 3u);
+  for (const Job& job : plan.jobs) EXPECT_EQ(job.settings.whole().at("train").at("epochs"), 9);
 }
 
 TEST(Import, DeterminedModesAreBrackets) {
