@@ -117,5 +117,36 @@ def a_fork_trains_what_is_new():
         expect("mistakes" in fathom(cluster, "fork", base, "--set", "train.batch=none", code=1), "a fork with a mistake was sent")
 
 
+def more_samples_and_trials_train_what_is_new():
+    with Cluster(environment={"FATHOM_NOOP_MS": "5"}) as cluster:
+        effects = cluster.folder / "effects"
+        cluster.environment["FATHOM_NOOP_EFFECTS"] = str(effects)
+        cluster.start_coordinator()
+        cluster.start_worker()
+        listed = "lr: {values: [1e-3, 3e-4]}"
+        text = noop_sweep.sweep("samples", seeds=1, stages=False)
+        expect(listed in text, text)
+        base = cluster.submit(text.replace(listed, "lr: {min: 1e-4, max: 1e-2, scale: log, samples: 3}"))["id"]
+        jobs = ended(cluster, base)["jobs"]
+        # Five points have the three among them: both ends, and the middle of the scale.
+        more = json.loads(fathom(cluster, "extend", base, "--samples", "lr=5", "--json"))["id"]
+        told = ended(cluster, more)
+        expect(told["jobs"] == jobs // 3 * 5 and told["reused"] == jobs, f"{told}")
+        expect(trained(effects) == told["jobs"], f"{trained(effects)} trainings of {told['jobs']} different jobs")
+        expect("PARAMETER=N" in fathom(cluster, "extend", base, "--samples", "lr", code=1), "samples of nothing")
+        expect("belongs to the samplers" in fathom(cluster, "extend", base, "--trials", "9", code=1), "a grid was given trials")
+
+        before = trained(effects)
+        drawn = text.replace("name: samples", "name: trials").replace(listed, "lr: {min: 1e-4, max: 1e-2, scale: log}")
+        base = cluster.submit(drawn + "search: {sampler: random, trials: 2}\n")["id"]
+        jobs = ended(cluster, base)["jobs"]
+        more = json.loads(fathom(cluster, "extend", base, "--trials", "5", "--json"))["id"]
+        told = ended(cluster, more)
+        expect(told["jobs"] == jobs // 2 * 5 and told["reused"] == jobs, f"{told}")
+        expect(trained(effects) == before + told["jobs"], f"{trained(effects) - before} trainings of {told['jobs']} different jobs")
+        watched = fathom(cluster, "watch", more)
+        expect(f"{jobs} reused" in watched, f"watch does not count what was reused: {watched}")
+
+
 if __name__ == "__main__":
-    sys.exit(run_tests([an_equal_sweep_trains_nothing_also_after_a_kill, a_fork_trains_what_is_new, two_equal_sweeps_share_the_work]))
+    sys.exit(run_tests([an_equal_sweep_trains_nothing_also_after_a_kill, a_fork_trains_what_is_new, more_samples_and_trials_train_what_is_new, two_equal_sweeps_share_the_work]))

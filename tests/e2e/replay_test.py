@@ -92,6 +92,47 @@ def points_are_drawn_once_while_a_sweep_runs_and_stand_in_its_tables():
         expect(text.startswith("identical: "), text)
 
 
+def sets_are_chosen_by_results_and_stand_in_the_tables():
+    with Cluster(environment={"FATHOM_NOOP_MS": "20"}) as cluster:
+        cluster.start_coordinator()
+        cluster.start_worker()
+        text = noop_sweep.sweep("transfer", tasks=("a", "b", "c"), seeds=2, epochs=3, stages=False)
+        text += "  fusion: {needs: {from: adapter, where: {drop: standard}}, sets: {greedy: 2, budget: 1}, targets: [b]}\n"
+        text += "  evaluate: {from: fusion}\n"
+        file = cluster.folder / "transfer.yaml"
+        file.write_text(text)
+        plan = subprocess.run([BIN / "fathom", "--state", cluster.state, "plan", file], capture_output=True, text=True, timeout=60).stdout
+        expect("fusion.greedy" in plan and "fusions on a budget" in plan, plan)
+        sweep = cluster.submit(text)["id"]
+        address = f"/api/v1/sweeps/{sweep}"
+        jobs_of = lambda stage: [job for job in cluster.items(address + "/jobs") if job["stage"] == stage]
+        expect(all(job["set"] == "greedy-2" for job in jobs_of("fusion")), "a set was known before anything ran")
+        wait_until("one was tried", lambda: any(job["state"] == "succeeded" for job in jobs_of("fusion.greedy")), 60)
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        wait_until("it ends", lambda: cluster.api("GET", address)["state"] == "succeeded", 120)
+        tried = jobs_of("fusion.greedy")
+        expect(len(tried) == 4 and {job["set"] for job in tried} == {"a+b", "b+c"} and all(job["epoch"] == 1 for job in tried), f"{tried}")
+        value = {}
+        for job in tried:
+            value[job["set"]] = value.get(job["set"], 0) + cluster.api("GET", f"{address}/jobs/{job['id']}")["result"]["objective"]
+        best = max(value, key=value.get)
+        for stage in ("fusion", "evaluate"):
+            jobs = jobs_of(stage)
+            expect(len(jobs) == 2 and {job["set"] for job in jobs} == {best}, f"{stage}: {jobs}, and {value}")
+        one = jobs_of("fusion")[0]
+        detail = cluster.api("GET", f"{address}/jobs/{one['id']}")
+        expect(detail["settings"]["fusion"]["set"] == best.split("+") and [need["name"] for need in detail["needs"]] == best.split("+"), f"{detail}")
+        expect(all(need["chosen"] for need in detail["needs"]), f"{detail['needs']}")
+        events = [event["text"] for event in cluster.items(f"{address}/jobs/{one['id']}/events") if event["type"] == "set_chosen"]
+        expect(len(events) == 1 and events[0].startswith("set chosen: b, then " + best.replace("b", "").strip("+")), f"{events}")
+        folder = cluster.folder / "results"
+        subprocess.run([BIN / "fathom", "--state", cluster.state, "collect", sweep, "--out", folder], check=True, timeout=120, capture_output=True)
+        rows = [line for line in (folder / "results.csv").read_text().splitlines() if ",evaluate," in line]
+        expect(rows and all(f",{best}," in row for row in rows), f"{rows}")
+        expect(replay(cluster.state, sweep, 0).startswith("identical: "), "the choice is another one on replay")
+
+
 def tpe_and_random_run_on_the_same_curves():
     with Cluster() as cluster:
         sweep, curves = cluster.folder / "s.yaml", cluster.folder / "curves.json"
@@ -128,4 +169,5 @@ def a_sweep_file_runs_on_made_up_curves():
 
 if __name__ == "__main__":
     raise SystemExit(run_tests([a_sweep_that_was_killed_in_between_is_replayed_identically, points_are_drawn_once_while_a_sweep_runs_and_stand_in_its_tables,
+                                sets_are_chosen_by_results_and_stand_in_the_tables,
                                 tpe_and_random_run_on_the_same_curves, a_sweep_file_runs_on_made_up_curves]))
