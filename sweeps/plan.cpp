@@ -20,4 +20,9 @@ const char* name_of(Kind kind) {
   return "unknown";
 }
 
+const char* name_of(Stat stat) {
+  constexpr const char* kNames[] = {"mean", "median", "min", "max"};
+  return kNames[static_cast<std::size_t>(stat)];
+}
+
 }  // namespace fathom::sweeps

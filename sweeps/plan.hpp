@@ -32,9 +32,24 @@ struct Contender {
   std::vector<JobIndex> jobs;  // in file order of seeds; never empty
 };
 
-// One input of a job: the model of another job, chosen by results. Contenders whose jobs all Succeeded compete by the
-// mean of their objectives; the contender of place `rank` (0 = best, ties: file order) wins and its job `seed_place` is
-// the input. A Need with one contender of one job is a plain dependency.
+// Jobs of another sweep on the same coordinator that compete for a place in a need. Which they are is known when that
+// sweep is there (elsewhere.hpp).
+struct Elsewhere {
+  std::string sweep, stage;
+  nlohmann::json where;              // conditions on their columns, as in the resolved sweep
+  std::string task;                  // whose adapter
+  std::string drop;                  // of this drop only; empty: of any
+  std::optional<std::int64_t> seed;  // of this seed only
+};
+
+// What settings compete by: of the objectives of their seeds. The median of an even number is the mean of the two in
+// the middle.
+enum class Stat { mean, median, min, max };
+const char* name_of(Stat stat);
+
+// One input of a job: the model of another job, chosen by results. Contenders whose jobs all Succeeded compete by
+// `stat` of their objectives; the contender of place `rank` (0 = best, ties: file order) wins and its job `seed_place`
+// is the input. A Need with one contender of one job is a plain dependency.
 struct Need {
   std::string name;  // of the member in its set (the task's name), or "source"
   std::vector<Contender> contenders;
@@ -44,6 +59,17 @@ struct Need {
   bool accept_stopped = false;   // a Stopped job's best checkpoint may compete
   Goal goal = Goal::maximize;
   OnMissing on_missing = OnMissing::skip;
+  Stat stat = Stat::mean;
+  // Of other sweeps: they compete beside the contenders. The input is then the winner's job of `seed`, but for
+  // best_seed and where only jobs of one seed compete.
+  std::vector<std::shared_ptr<const Elsewhere>> elsewhere;
+  std::int64_t seed = 0;
+};
+
+// A member that is an adapter in an existing folder.
+struct Folder {
+  std::string name;  // of the member
+  std::string path;  // relative to the worker's data root
 };
 
 inline constexpr std::uint32_t kNoSearch = 0xffffffff;
@@ -76,6 +102,7 @@ struct Job {
   std::uint32_t search = kNoSearch;
   std::uint32_t trial = 0;
   std::optional<GreedySet> greedy;  // `set` and the inputs are not known yet
+  std::vector<Folder> folders;      // fusion: its members that are no jobs; `needs` has the others
 };
 
 // Settings that are drawn while the sweep runs: of one task, drop and set of a stage.
@@ -84,6 +111,9 @@ struct TrialGroup {
   nlohmann::json excludes;                    // conditions on points that are not drawn
   std::vector<std::vector<JobIndex>> trials;  // the jobs of each, one per seed
 };
+
+// max of a rule by steps that names none: rungs go on for as long as the training does.
+inline constexpr std::uint32_t kNoLastStep = 1'000'000'000;
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
@@ -111,6 +141,7 @@ struct StopRule {
   double resample = 0.25;              // how likely a parameter is drawn anew rather than changed a little
   std::uint64_t seed = 0;              // of clones and changes
   std::shared_ptr<const Space> space;  // of the parameters that change
+  bool by_step = false;                // min, max, every and rungs count optimizer steps
 };
 
 struct Stage {
@@ -160,6 +191,7 @@ struct Plan {
   std::uint32_t ranks = 1;      // processes that train a job together
   bool bf16 = false;            // precision of all jobs: only devices that have it run them
   std::vector<Hook> notify;
+  std::string extends;             // id of a sweep whose jobs of fewer epochs jobs of this one go on from; empty: none
   std::vector<std::string> notes;  // warnings for a person: groups smaller than eta, prunes that make no job, …
 };
 

@@ -1,6 +1,7 @@
 #include "sweeps/select.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace fathom::sweeps {
 namespace {
@@ -8,8 +9,17 @@ namespace {
 struct Candidate {
   const Contender* contender = nullptr;
   std::vector<double> objectives;  // by place in the contender's jobs
-  double mean = 0;
+  double value = 0;                // the need's stat of them
 };
+
+double stat_of(Stat stat, std::vector<double> values) {
+  const auto count = values.size();
+  if (stat == Stat::mean) return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(count);
+  std::sort(values.begin(), values.end());
+  if (stat == Stat::min) return values.front();
+  if (stat == Stat::max) return values.back();
+  return count % 2 == 1 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+}
 
 bool qualifies(const Need& need, const JobResult& result) {
   if (!result.objective) return false;
@@ -20,15 +30,13 @@ bool qualifies(const Need& need, const JobResult& result) {
 std::optional<Candidate> measure(const Need& need, const Contender& contender,
                                  const std::function<JobResult(JobIndex)>& result) {
   Candidate candidate{&contender, {}, 0};
-  double sum = 0;
   for (const JobIndex job : contender.jobs) {
     const JobResult one = result(job);
     if (!qualifies(need, one)) return std::nullopt;
     candidate.objectives.push_back(*one.objective);
-    sum += *one.objective;
   }
   if (candidate.objectives.empty()) return std::nullopt;
-  candidate.mean = sum / static_cast<double>(candidate.objectives.size());
+  candidate.value = stat_of(need.stat, candidate.objectives);
   return candidate;
 }
 
@@ -63,11 +71,11 @@ std::variant<Waiting, Chosen, Missing> select(const Need& need, const std::funct
                    std::to_string(need.contenders.size()) + " settings, and " + std::to_string(candidates.size()) +
                    (need.accept_stopped ? " ended well" : " Succeeded") + " in every seed"};
   }
-  // Stable: equal means keep the file's order.
+  // Stable: equal values keep the file's order.
   std::stable_sort(candidates.begin(), candidates.end(),
-                   [&](const Candidate& a, const Candidate& b) { return better(need.goal, a.mean, b.mean); });
+                   [&](const Candidate& a, const Candidate& b) { return better(need.goal, a.value, b.value); });
   const Candidate& winner = candidates[need.rank];
-  return Chosen{job_of(need, winner), winner.mean};
+  return Chosen{job_of(need, winner), winner.value};
 }
 
 }  // namespace fathom::sweeps

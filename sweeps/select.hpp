@@ -22,13 +22,14 @@ struct Waiting {
 };  // the first job that has to end before a choice can be made
 struct Chosen {
   JobIndex job = 0;
-  double mean = 0;
+  double mean = 0;  // or what the need's stat says
 };
 struct Missing {
   std::string why;
 };  // no contender qualifies
 
-// `result` is asked for every job of the need. Never chooses while a contender is open.
+// Among the need's contenders; those of other sweeps are made contenders first, by who knows these. `result` is asked
+// for every job of the need. Never chooses while a contender is open.
 std::variant<Waiting, Chosen, Missing> select(const Need& need, const std::function<JobResult(JobIndex)>& result);
 
 }  // namespace fathom::sweeps

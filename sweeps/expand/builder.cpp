@@ -100,20 +100,30 @@ std::optional<json> Builder::column(JobIndex index, const std::string& name) con
 }
 
 json Builder::asked(const Need& need) const {
-  const Contender& first = need.contenders.front();
-  if (need.contenders.size() == 1 && first.jobs.size() == 1)
-    return {{"name", need.name}, {"job", job(first.jobs.front()).id}};
+  if (need.elsewhere.empty() && need.contenders.size() == 1 && need.contenders.front().jobs.size() == 1)
+    return {{"name", need.name}, {"job", job(need.contenders.front().jobs.front()).id}};
   json contenders = json::array();
   for (const Contender& contender : need.contenders) {
     json ids = json::array();
     for (const JobIndex one : contender.jobs) ids.push_back(job(one).id);
     contenders.push_back(std::move(ids));
   }
-  return {{"name", need.name},
-          {"contenders", contenders},
-          {"rank", need.rank},
-          {"seed", need.best_seed ? json("best") : json(need.seed_place)},
-          {"stopped", need.accept_stopped}};
+  json out = {{"name", need.name},
+              {"contenders", contenders},
+              {"rank", need.rank},
+              {"seed", need.best_seed ? json("best") : json(need.seed_place)},
+              {"stopped", need.accept_stopped}};
+  if (need.stat != Stat::mean) out["stat"] = name_of(need.stat);
+  if (need.elsewhere.empty()) return out;
+  // By the seed itself: its place among those of another sweep is not known.
+  if (!need.best_seed) out["seed"] = need.seed;
+  for (const auto& one : need.elsewhere) {
+    json asked = {{"sweep", one->sweep}, {"stage", one->stage}, {"where", one->where}};
+    if (!one->drop.empty()) asked["drop"] = one->drop;
+    if (one->seed) asked["per_seed"] = true;
+    out["elsewhere"].push_back(std::move(asked));
+  }
+  return out;
 }
 
 std::map<std::string, json> parameters_of(const json& point) {

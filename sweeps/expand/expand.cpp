@@ -36,6 +36,7 @@ std::optional<StopRule> stop_of(const json& stage) {
   if (found->contains("lower")) rule.lower = found->at("lower").get<double>();
   if (found->contains("upper")) rule.upper = found->at("upper").get<double>();
   rule.patience = found->value("patience", rule.patience);
+  rule.by_step = found->value("unit", "epoch") == "step";
   rule.min_delta = found->value("min_delta", rule.min_delta);
   return rule;
 }
@@ -53,6 +54,7 @@ void read_header(Plan& plan, const json& sweep) {
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
   plan.bf16 = sweep.at("common").at("precision") == "bf16";
+  plan.extends = sweep.value("extends", "");
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
   for (const json& hook : sweep.value("notify", json::array()))
     plan.notify.push_back({hook.at("on"), hook.at("webhook"), hook.value("secret", "")});

@@ -13,6 +13,13 @@ namespace {
 
 using nlohmann::json;
 
+Stat stat_named(const std::string& name) {
+  for (const Stat stat : {Stat::median, Stat::min, Stat::max}) {
+    if (name == name_of(stat)) return stat;
+  }
+  return Stat::mean;
+}
+
 struct Members {
   std::vector<Contender> contenders;
   std::vector<std::int64_t> seeds;  // of every contender, in order
@@ -23,6 +30,7 @@ class FusionStage {
   explicit FusionStage(Builder& builder) : builder_(builder), stage_(builder.stage()), needs_(stage_.at("needs")) {}
 
   void expand() {
+    note_outside();
     for (const json& task : builder_.sweep.at("tasks")) {
       for (const json& drop : stage_.at("drops")) {
         builder_.check_drop(drop);
@@ -42,6 +50,22 @@ class FusionStage {
   }
 
  private:
+  // People see in the plan what the file itself does not make.
+  void note_outside() {
+    const std::string stage = "stage '" + stage_.at("name").get<std::string>() + "': ";
+    for (const json& from : needs_.value("elsewhere", json::array()))
+      builder_.note(stage + "members are chosen from sweep:" + from.at("sweep").get<std::string>() + "/" +
+                    from.at("stage").get<std::string>() + " when it is there");
+    const json folders = needs_.value("folders", json::object());  // named: items() refers to it
+    for (const auto& [task, path] : folders.items())
+      builder_.note(stage + "the member " + task + " is the adapter in " + path.get<std::string>());
+  }
+
+  [[nodiscard]] bool from_folder(const json& member) const {
+    return needs_.contains("folders") && needs_.at("folders").contains(member.get_ref<const std::string&>());
+  }
+  [[nodiscard]] bool from_elsewhere() const { return needs_.contains("elsewhere"); }
+
   [[nodiscard]] bool per(const char* column) const {
     const json& columns = needs_.at("per");
     return std::find(columns.begin(), columns.end(), json(column)) != columns.end();
@@ -84,8 +108,18 @@ class FusionStage {
     }
   }
 
+  // Those of the first member that this file makes; of none the file's own.
+  std::vector<std::int64_t> seeds_of(const json& set, const std::string& drop) {
+    for (const json& member : set) {
+      if (from_folder(member)) continue;
+      const Members& found = members(member, drop, nullptr);
+      if (!found.seeds.empty()) return found.seeds;
+    }
+    return needs_.at("root_seeds").get<std::vector<std::int64_t>>();
+  }
+
   // (seed of the fusion, place of its members' seed).
-  std::vector<std::pair<std::int64_t, std::uint32_t>> runs(const std::vector<std::int64_t>& seeds) {
+  std::vector<std::pair<std::int64_t, std::uint32_t>> runs(const std::vector<std::int64_t>& seeds, bool made_here) {
     const auto& mode = needs_.at("seeds").get_ref<const std::string&>();
     std::vector<std::int64_t> own = seeds;
     if (!stage_.at("seeds").is_null()) own = stage_.at("seeds").get<std::vector<std::int64_t>>();
@@ -93,10 +127,10 @@ class FusionStage {
     std::vector<std::pair<std::int64_t, std::uint32_t>> out;
     for (const std::int64_t seed : own) {
       const auto place = static_cast<std::uint32_t>(std::find(seeds.begin(), seeds.end(), seed) - seeds.begin());
-      if (mode == "all") {
-        for (std::uint32_t i = 0; i < seeds.size(); ++i) out.emplace_back(seed, i);
-      } else if (mode == "best") {
+      if (mode == "best" || !made_here) {
         out.emplace_back(seed, 0);
+      } else if (mode == "all") {
+        for (std::uint32_t i = 0; i < seeds.size(); ++i) out.emplace_back(seed, i);
       } else if (place == seeds.size()) {
         builder_.problem("needs: the members have no seed " + std::to_string(seed) +
                          "; seeds: best or all does not match seeds");
@@ -151,14 +185,29 @@ class FusionStage {
     return static_cast<std::uint32_t>(std::find(pool.begin(), pool.end(), json(task)) - pool.begin());
   }
 
-  // Empty when a member is missing (reported).
-  std::vector<Need> needs_of(const json& set, const std::string& drop, std::int64_t seed, std::uint32_t place) {
+  std::shared_ptr<const Elsewhere> elsewhere(const json& from, const std::string& member, const std::string& drop,
+                                             const json& seed) {
+    Elsewhere asked{from.at("sweep"), from.at("stage"), needs_.at("where"), member, per("drop") ? drop : "", {}};
+    if (!seed.is_null()) asked.seed = seed.get<std::int64_t>();
+    auto& known = elsewhere_[asked.sweep + "\n" + asked.stage + "\n" + member + "\n" + asked.drop + seed.dump()];
+    if (!known) known = std::make_shared<const Elsewhere>(std::move(asked));
+    return known;
+  }
+
+  // One for each member that is no folder; nothing when one is missing (reported).
+  std::optional<std::vector<Need>> needs_of(const json& set, const std::string& drop, std::int64_t seed,
+                                            std::uint32_t place) {
     std::vector<Need> out;
     for (const json& member : set) {
+      if (from_folder(member)) continue;
       const json one_seed = per("seed") ? json(seed) : json(nullptr);
       const Members& found = members(member, drop, one_seed);
-      if (found.contenders.empty()) return {};
+      if (found.contenders.empty() && !from_elsewhere()) return std::nullopt;
       Need need;
+      for (const json& from : needs_.value("elsewhere", json::array()))
+        need.elsewhere.push_back(elsewhere(from, member, drop, one_seed));
+      need.seed = seed;
+      need.stat = stat_;
       need.name = member;
       need.contenders = found.contenders;
       need.seed_place = per("seed") ? 0 : place;
@@ -172,9 +221,16 @@ class FusionStage {
     return out;
   }
 
+  // Some member is an adapter of this file.
+  bool makes_one(const json& set, const std::string& drop) {
+    return std::any_of(set.begin(), set.end(), [&](const json& member) {
+      return !from_folder(member) && !members(member, drop, nullptr).contenders.empty();
+    });
+  }
+
   bool all_members(const json& set, const std::string& drop) {
     for (const json& member : set) {
-      if (!members(member, drop, nullptr).contenders.empty()) continue;
+      if (from_folder(member) || from_elsewhere() || !members(member, drop, nullptr).contenders.empty()) continue;
       builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() +
                        "' that meets `where`" + (per("drop") ? " with drop " + drop : ""));
       return false;
@@ -219,21 +275,25 @@ class FusionStage {
       const json named = chosen ? json{{"greedy", set.at("greedy")}} : set;
       job.settings = builder_.share(settings_of(task, drop, named, train, open ? nullptr : &point));
     }
+    for (const json& member : names) {
+      if (from_folder(member)) job.folders.push_back({member, needs_.at("folders").at(member.get<std::string>())});
+    }
     return add_seeds(job, set, names, chosen ? set.at("greedy").get<std::uint32_t>() - 1 : 0, nullptr);
   }
 
   // One setting: a job for each seed, with a need for each member and one for each choice that is made before it.
   bool add_seeds(const Job& job, const json& set, const json& names, std::uint32_t choices, Contender* tried) {
-    for (const auto& [seed, place] : runs(members(names.at(0), job.drop, nullptr).seeds)) {
+    for (const auto& [seed, place] : runs(seeds_of(names, job.drop), makes_one(names, job.drop))) {
       Job one = job;
       one.seed = seed;
-      one.needs = needs_of(names, job.drop, seed, place);
-      if (one.needs.empty()) continue;
+      auto needs = needs_of(names, job.drop, seed, place);
+      if (!needs) continue;
+      one.needs = *std::move(needs);
       for (std::uint32_t step = 1; step <= choices; ++step) one.needs.push_back(choice(set, one, step, names.size()));
       one.group =
           group_of(one, stage_.at("name"),
                    stage_.at("stop").is_null() ? json::array({"task", "drop", "set"}) : stage_.at("stop").at("per"));
-      if (builder_.identities) add_own(one);
+      if (builder_.identities) add_own(one, names);
       if (!builder_.add(std::move(one), setting_)) return false;
       if (tried != nullptr) tried->jobs.push_back(builder_.models(builder_.stage_index()).back().job);
     }
@@ -265,9 +325,17 @@ class FusionStage {
     return settings;
   }
 
-  void add_own(Job& job) const {
+  void add_own(Job& job, const json& members) const {
     json from = json::array();
-    for (const Need& need : job.needs) from.push_back(builder_.asked(need));
+    auto need = job.needs.begin();
+    for (const json& member : members) {
+      if (from_folder(member)) {
+        from.push_back({{"name", member}, {"folder", needs_.at("folders").at(member.get<std::string>())}});
+      } else {
+        from.push_back(builder_.asked(*need++));
+      }
+    }
+    for (; need != job.needs.end(); ++need) from.push_back(builder_.asked(*need));  // choices
     job.settings.add("seed", job.seed);
     if (job.search != kNoSearch) job.settings.add("trial", job.trial);
     job.settings.add("from", from);
@@ -284,6 +352,8 @@ class FusionStage {
   const json& stage_;
   const json& needs_;
   std::map<std::tuple<std::string, std::string, std::string>, Members> known_;
+  std::map<std::string, std::shared_ptr<const Elsewhere>> elsewhere_;
+  const Stat stat_ = stat_named(needs_.value("stat", "mean"));
   std::uint32_t setting_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Where a stage's inputs come from: from, where, best, per, needs.
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sweeps/resolve/stages.hpp"
 
@@ -13,16 +14,18 @@ constexpr std::array<const char*, 8> kTextColumns = {"stage", "kind",    "task",
                                                      "set",   "members", "recipe", "precision"};
 constexpr std::array<const char*, 5> kIntegerColumns = {"n", "lo", "hi", "kept", "seed"};
 
+constexpr std::string_view kSweep = "sweep:";
+
 // One name of `from`; the index of its stage, or nothing after reporting.
 std::optional<std::size_t> find_stage(const Node& node, unsigned kinds, const std::vector<EarlierStage>& earlier,
                                       Report& report) {
   if (!node.is_scalar()) {
-    report.error(node.mark, node.is_map() ? std::string("from: adapters from existing folders: this ") + kUnavailable
+    report.error(node.mark, node.is_map() ? "from: only the needs of a fusion take adapters from folders"
                                           : "from: expected the name of a stage, found " + describe(node));
     return std::nullopt;
   }
-  if (node.text.rfind("sweep:", 0) == 0) {
-    report.error(node.mark, std::string("from: models of another sweep: this ") + kUnavailable);
+  if (node.text.rfind(kSweep, 0) == 0) {
+    report.error(node.mark, "from: only the needs of a fusion take models of another sweep");
     return std::nullopt;
   }
   std::vector<std::string> known;
@@ -59,6 +62,68 @@ json parse_from(const Node* node, unsigned kinds, const std::vector<EarlierStage
     add(*node);
   }
   return out;
+}
+
+// "sweep:NAME/STAGE", or null after reporting.
+json parse_elsewhere(const Node& node, Report& report) {
+  const std::string rest = node.text.substr(kSweep.size());
+  const std::size_t slash = rest.find('/');
+  const std::string sweep = rest.substr(0, slash), stage = slash == std::string::npos ? "" : rest.substr(slash + 1);
+  if (is_name(sweep, true) && is_name(stage, false)) return {{"sweep", sweep}, {"stage", stage}};
+  report.error(node.mark, "from: expected sweep:NAME/STAGE, found '" + node.text + "'");
+  return nullptr;
+}
+
+// {TASK: folder, …} into what is known so far.
+void parse_folders(const Node& node, const std::vector<Task>& tasks, json& folders, Report& report) {
+  static constexpr Key kFolder = {.name = "from", .type = Type::path};
+  if (node.items.empty()) report.error(node.mark, "from: expected {TASK: folder, …} of at least one folder");
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const std::string& task = node.keys[i].text;
+    if (!find_task(tasks, task, "from", node.keys[i].mark, report)) continue;
+    if (folders.contains(task))
+      report.error(node.keys[i].mark, "from: '" + task + "' has two folders; which is the member?");
+    if (const auto path = typed(kFolder, node.items[i], report)) folders[task] = *path;
+  }
+}
+
+// What `needs.from` may name beside stages, taken out of it; the rest stays for parse_from().
+struct NeedsFrom {
+  json elsewhere = json::array();
+  json folders = json::object();
+  Node stages;  // a list
+};
+
+NeedsFrom split_from(const Node& node, const std::vector<Task>& tasks, Report& report) {
+  NeedsFrom out;
+  out.stages = node;
+  if (!node.is_list()) out.stages.items = {node};
+  out.stages.type = Node::Type::list;
+  if (node.is_list() && node.items.empty()) return out;
+  const std::vector<Node> all = std::exchange(out.stages.items, {});
+  for (const Node& one : all) {
+    if (one.is_map()) {
+      parse_folders(one, tasks, out.folders, report);
+    } else if (one.is_scalar() && one.text.rfind(kSweep, 0) == 0) {
+      json elsewhere = parse_elsewhere(one, report);
+      if (std::find(out.elsewhere.begin(), out.elsewhere.end(), elsewhere) != out.elsewhere.end())
+        report.error(one.mark, "from: '" + one.text + "' stands twice");
+      out.elsewhere.push_back(std::move(elsewhere));
+    } else {
+      out.stages.items.push_back(one);
+    }
+  }
+  return out;
+}
+
+// What is not known before the other sweep is there cannot be asked for.
+void check_elsewhere(const Fields& fields, Report& report) {
+  if (fields.value("seeds") == "all")
+    report.error(fields.mark("seeds"),
+                 "seeds: all makes a fusion for each seed of the members; how many another sweep has is not known "
+                 "before it is there. Give the fusion seeds of its own, with match or best");
+  if (fields.value("stopped") == true)
+    report.error(fields.mark("stopped"), "stopped: of another sweep only jobs that Succeeded are taken");
 }
 
 void check_tasks(const json& where, const std::vector<Task>& tasks, const Mark& at, Report& report) {
@@ -145,11 +210,22 @@ std::vector<std::string> plan_columns() {
 }
 
 json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
-                 Report& report) {
+                 const json& root_seeds, Report& report) {
   const Fields fields(Section::needs, stage.node("needs"), report);
-  json out = {{"from", parse_from(fields.node("from"), kAdapter, earlier, report)},
-              {"where", parse_where(fields.node("where"), tasks, report)}};
+  json out = {{"from", json::array()}, {"where", parse_where(fields.node("where"), tasks, report)}};
   for (const char* key : {"per", "seeds", "stopped", "on_missing"}) out[key] = fields.value(key);
+  if (fields.value("stat") != "mean") out["stat"] = fields.value("stat");
+  if (const Node* from = fields.node("from")) {
+    NeedsFrom found = split_from(*from, tasks, report);
+    const bool outside = !found.elsewhere.empty() || !found.folders.empty();
+    const bool empty = from->is_list() && from->items.empty();
+    if (!found.stages.items.empty() || empty) out["from"] = parse_from(&found.stages, kAdapter, earlier, report);
+    if (!found.elsewhere.empty()) check_elsewhere(fields, report);
+    if (!found.elsewhere.empty()) out["elsewhere"] = std::move(found.elsewhere);
+    if (!found.folders.empty()) out["folders"] = std::move(found.folders);
+    // Seeds of members that this file does not make are not known: it is then the file's that fusions run with.
+    if (outside) out["root_seeds"] = root_seeds;
+  }
   const json& per = fields.value("per");
   if (std::find(per.begin(), per.end(), json("task")) == per.end()) {
     report.error(fields.mark("per"), "per: each member is the adapter of its task; add task");

@@ -173,13 +173,16 @@ class StageReader {
   }
 
   void read_fusion(json& out) {
-    out["needs"] = parse_needs(fields_, earlier_, *around_.tasks, report_);
+    out["needs"] = parse_needs(fields_, earlier_, *around_.tasks, around_.seeds, report_);
     const json sets = parse_sets(fields_, *around_.tasks, report_);
     out["sets"] = sets.at("sets");
     out["targets"] = sets.at("targets");
     out["fusion"] = {{"config", fields_.value("config")}, {"head", fields_.value("head")}};
     const json& all = out["sets"];
-    if (out.contains("tpe") && std::any_of(all.begin(), all.end(), [](const json& set) { return set.is_object(); })) {
+    const bool chosen = std::any_of(all.begin(), all.end(), [](const json& set) { return set.is_object(); });
+    if (chosen && (out["needs"].contains("elsewhere") || out["needs"].contains("folders")))
+      report_.error(fields_.mark("sets"), "sets: {greedy: k} tries adapters of stages of this file only");
+    if (out.contains("tpe") && chosen) {
       report_.error(fields_.mark("sets"),
                     "sets: {greedy: k} is chosen by fusions with fixed parameters; sampler tpe draws them later. Take "
                     "another sampler");

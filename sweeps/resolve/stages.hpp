@@ -47,7 +47,7 @@ nlohmann::json parse_stop(const Fields& stage, const nlohmann::json& trains, con
                           std::size_t seeds, Report& report);
 // `needs` of a fusion stage, and from/where/best/per of prune and evaluate stages.
 nlohmann::json parse_needs(const Fields& stage, const std::vector<EarlierStage>& earlier,
-                           const std::vector<Task>& tasks, Report& report);
+                           const std::vector<Task>& tasks, const nlohmann::json& root_seeds, Report& report);
 nlohmann::json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier,
                             const std::vector<Task>& tasks, Report& report);
 // {"sets": [[task, …]], "targets": [[task, …] for each set]}, both in order.

@@ -39,9 +39,9 @@ constexpr Key kRoot[] = {
 };
 
 constexpr Key kModel[] = {
-    {.name = "path", .type = Type::path, .required = true, .identity = true, .doc = "Hugging Face folder below the worker's data root"},
-    {.name = "config", .type = Type::path, .available = false, .doc = "a configuration without weights"},
-    {.name = "init", .type = Type::word, .words = "random", .available = false, .doc = "weights drawn at random, for timing"},
+    {.name = "path", .type = Type::path, .identity = true, .doc = "Hugging Face folder below the worker's data root"},
+    {.name = "config", .type = Type::path, .identity = true, .doc = "instead of `path`: a config.json, without weights; below the data root. A tokenizer is taken from its folder, if there is one"},
+    {.name = "init", .type = Type::word, .identity = true, .words = "random", .doc = "with `config`: weights are drawn, always the same ones; for timing"},
 };
 
 constexpr Key kObjective[] = {
@@ -156,17 +156,17 @@ constexpr Key kDrop[] = {
 constexpr Key kStop[] = {
     {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|halving|median|percentile|threshold|patience|!pbt", .doc = "how settings are judged: see Early stopping"},
     {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "asha, hyperband, halving: one of eta goes on at each rung"},
-    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "asha, hyperband, halving: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
-    {.name = "max", .type = Type::integer, .low = 1, .high = 100000, .doc = "train.epochs, which it has to equal"},
+    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = kHuge, .doc = "asha, hyperband, halving: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
+    {.name = "max", .type = Type::integer, .low = 1, .high = kHuge, .doc = "train.epochs, which it has to equal; with unit: step the last rung, in steps"},
     {.name = "per", .type = Type::words, .words = "task|drop|set|seed", .doc = "columns whose jobs are compared among themselves; absent: [task, drop, set], and a setting is judged by its mean over seeds"},
-    {.name = "unit", .type = Type::word, .fallback = "\"epoch\"", .words = "epoch|!step", .doc = "of rungs"},
+    {.name = "unit", .type = Type::word, .fallback = "\"epoch\"", .words = "epoch|step", .doc = "of rungs, `min`, `max` and `every`. `step`: optimizer steps; jobs are then measured at the rungs, too"},
     {.name = "ties", .type = Type::word, .fallback = "\"continue\"", .words = "continue|first", .doc = "asha that stops, hyperband. `continue`: a value as good as the last kept one goes on; `first`: the earlier arrivals"},
     {.name = "variant", .type = Type::word, .fallback = "\"stop\"", .words = "stop|promote", .doc = "asha. `stop`: what is behind at a rung stops; `promote`: all pause there, and the best go on when there are enough to compare with"},
     {.name = "bootstrap", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "asha that stops, hyperband: entries a rung must have before it stops anything; until then verdicts wait and settings run on"},
     {.name = "brackets", .type = Type::integer, .fallback = "1", .low = 1, .high = 100, .doc = "asha, halving: how many; bracket i starts at rung i. hyperband: as many as there are rungs"},
     {.name = "rungs", .type = Type::integer, .fallback = "0", .low = 0, .high = 100, .doc = "asha, hyperband, halving: so many rungs, counted down from train.epochs (epochs / eta^k, rounded down), instead of up from min"},
     {.name = "rounding", .type = Type::word, .fallback = "\"down\"", .words = "down|up", .doc = "halving: of the number of settings that go on, n / eta"},
-    {.name = "every", .type = Type::integer, .fallback = "1", .low = 1, .high = 100000, .doc = "median, percentile, threshold, patience: epochs between judgements"},
+    {.name = "every", .type = Type::integer, .fallback = "1", .low = 1, .high = kHuge, .doc = "median, percentile, threshold, patience: epochs between judgements"},
     {.name = "startup", .type = Type::integer, .fallback = "3", .low = 1, .high = 100000, .doc = "median, percentile: settings to compare with that have to be there"},
     {.name = "among", .type = Type::word, .fallback = "\"completed\"", .words = "completed|all", .doc = "median, percentile: compare with settings at full budget, or with all that came as far"},
     {.name = "window", .type = Type::integer, .fallback = "0", .low = 0, .high = 100000, .doc = "median: epochs of the others' running averages; 0: from the first"},
@@ -178,12 +178,12 @@ constexpr Key kStop[] = {
 };
 
 constexpr Key kNeeds[] = {
-    {.name = "from", .required = true, .identity = true, .doc = "an adapter stage or a list of them"},
+    {.name = "from", .required = true, .identity = true, .doc = "adapter stages, `sweep:NAME/STAGE` of other sweeps, `{TASK: folder}` of existing adapters; one or a list of these"},
     {.name = "where", .identity = true, .doc = "{COLUMN: condition}: only these adapters compete"},
     {.name = "best", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 1, .doc = "the best setting is the member"},
     {.name = "per", .type = Type::words, .fallback = "[\"task\"]", .identity = true, .words = "task|drop|seed", .doc = "with `drop` or `seed`, members have the fusion's own"},
     {.name = "over", .type = Type::word, .fallback = "\"seeds\"", .words = "seeds", .doc = "settings are compared over all their seeds"},
-    {.name = "stat", .type = Type::word, .fallback = "\"mean\"", .words = "mean|!median|!min|!max", .doc = "of the objective over the seeds"},
+    {.name = "stat", .type = Type::word, .fallback = "\"mean\"", .identity = true, .words = "mean|median|min|max", .doc = "of the objective over the seeds: settings compete by it"},
     {.name = "seeds", .type = Type::word, .fallback = "\"match\"", .identity = true, .words = "match|best|all", .doc = "`match`: a fusion takes members of its own seed; `best`: of their best seed; `all`: one fusion for each seed of the members"},
     {.name = "stopped", .type = Type::boolean, .fallback = "false", .identity = true, .doc = "jobs that were stopped early compete too"},
     {.name = "on_missing", .type = Type::word, .fallback = "\"skip\"", .words = "skip|fail|wait", .doc = "when no setting Succeeded in every seed"},
@@ -198,12 +198,12 @@ constexpr Key kSubjects[] = {
 
 constexpr Key kSubjectAdapter[] = {
     {.name = "config", .type = Type::words, .identity = true, .words = "seq_bn|double_seq_bn|par_bn", .doc = "one job each; absent: the root's adapter"},
-    {.name = "depths", .type = Type::integers, .fallback = "[0]", .identity = true, .low = 0, .high = 1000, .doc = "drop depths: no adapters in the lowest n layers; one job each"},
+    {.name = "depths", .fallback = "[0]", .identity = true, .doc = "drop depths, integers: no adapters in the lowest n layers; one job each. `all`: one job that measures 0..L-1, one after the other"},
 };
 
 constexpr Key kSubjectMembers[] = {
     {.name = "members", .type = Type::integers, .required = true, .identity = true, .low = 1, .high = 1000, .doc = "how many adapters; one job each"},
-    {.name = "depths", .type = Type::integers, .fallback = "[0]", .identity = true, .low = 0, .high = 1000, .doc = "drop depths: no adapters in the lowest n layers; one job each"},
+    {.name = "depths", .fallback = "[0]", .identity = true, .doc = "drop depths, integers: no adapters in the lowest n layers; one job each. `all`: one job that measures 0..L-1, one after the other"},
 };
 
 constexpr Key kShape[] = {
