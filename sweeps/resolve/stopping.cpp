@@ -66,12 +66,34 @@ void add_options(json& out, const Fields& fields, const std::string& method, Rep
     }
   }
   if (fields.has("rungs") && fields.given("min"))
-    report.error(fields.mark("min"), "min: rungs are counted down from train.epochs; leave out min or rungs");
+    report.error(fields.mark("min"), "min: rungs are counted down from the last one; leave out min or rungs");
   if (method != "threshold") return;
   if (!fields.given("lower") && !fields.given("upper"))
     report.error(fields.mark("method"), "method: threshold needs 'lower', 'upper' or both");
   if (fields.has("lower") && fields.has("upper") && fields.value("lower") >= fields.value("upper"))
     report.error(fields.mark("upper"), "upper: it must be above lower");
+}
+
+// Rungs in optimizer steps: how many steps a training has is known only when a worker has seen its data, so a method
+// whose rungs depend on the last one has to be told it.
+void add_steps(json& out, const Fields& fields, const std::string& method, Report& report) {
+  constexpr std::uint64_t kMostRungs = 10'000;
+  out["unit"] = "step";
+  out["max"] = fields.has("max") ? fields.value("max") : json(kNoLastStep);
+  for (const char* key : {"min", "max"}) {
+    const bool optional =
+        std::string_view(key) == "max" ? method == "asha" && !fields.given("rungs") : fields.has("rungs");
+    if (!fields.given(key) && !optional)
+      report.error(fields.mark("unit"), "unit: step: give '" + std::string(key) +
+                                            "' in steps; how many a training has is not known before it runs");
+  }
+  const auto min = fields.value("min").get<std::uint64_t>(), max = out["max"].get<std::uint64_t>();
+  if (fields.has("max") && min > max) report.error(fields.mark("min"), "min: it is above max");
+  if (!named("|median|percentile|threshold|patience|", method) || !fields.has("max")) return;
+  if ((max - std::min(min, max)) / fields.value("every").get<std::uint64_t>() >= kMostRungs)
+    report.error(fields.mark(fields.given("every") ? "every" : "max"),
+                 "every: jobs would be measured more than " + std::to_string(kMostRungs) +
+                     " times between min and max; give larger steps");
 }
 
 }  // namespace
@@ -89,7 +111,8 @@ json parse_stop(const Fields& stage, const json& trains, const std::vector<Param
   std::set<std::uint64_t> epochs;
   for (const json& train : trains) epochs.insert(train.at("epochs").get<std::uint64_t>());
   const json& max = fields.value("max");
-  if (fields.has("max") && epochs != std::set<std::uint64_t>{max.get<std::uint64_t>()}) {
+  const bool by_step = fields.value("unit") == "step";
+  if (!by_step && fields.has("max") && epochs != std::set<std::uint64_t>{max.get<std::uint64_t>()}) {
     report.error(fields.mark("max"), "max: it has to equal train.epochs (" + std::to_string(*epochs.rbegin()) +
                                          "), over which the schedule runs");
   }
@@ -102,6 +125,7 @@ json parse_stop(const Fields& stage, const json& trains, const std::vector<Param
               {"per", per},
               {"max", epochs.size() == 1 ? *epochs.begin() : 0}};
   if (fields.has("method")) add_options(out, fields, fields.value("method"), report);
+  if (by_step && fields.has("method")) add_steps(out, fields, fields.value("method"), report);
   return out;
 }
 

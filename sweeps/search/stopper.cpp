@@ -20,9 +20,13 @@ Stopper::Stopper(StopRule rule, Goal goal) : rule_(std::move(rule)), goal_(goal)
     for (std::size_t first = 0; first < std::min(asked, all.size()); ++first)
       rungs_.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(first), all.end());
   } else {
-    // Every epoch counts toward means and best values; which ones are judged, goes_on() says.
+    // Every epoch counts toward means and best values; which ones are judged, goes_on() says. Of steps only those count
+    // that jobs are measured at for it.
     std::vector<std::uint32_t> each;
-    for (std::uint32_t epoch = 1; epoch <= rule_.max; ++epoch) each.push_back(epoch);
+    const std::uint32_t every = rule_.by_step ? std::max(rule_.every, 1U) : 1;
+    for (std::uint64_t at = rule_.by_step ? rule_.min : 1; at < rule_.max; at += every)
+      each.push_back(static_cast<std::uint32_t>(at));
+    each.push_back(rule_.max);
     rungs_.push_back(std::move(each));
   }
   for (const auto& rungs : rungs_) values_.emplace_back(rungs.size());
@@ -210,7 +214,7 @@ std::string describe(const StopRule& rule) {
   if (rule.method == "patience") out += " " + std::to_string(rule.patience);
   if (rule.lower) out += ", from " + number(*rule.lower);
   if (rule.upper) out += ", to " + number(*rule.upper);
-  return out + ", from epoch " + std::to_string(rule.min);
+  return out + (rule.by_step ? ", from step " : ", from epoch ") + std::to_string(rule.min);
 }
 
 }  // namespace fathom::sweeps

@@ -2,9 +2,9 @@
 // object: no clock, no randomness. The coordinator keeps one per group, stores every entry and verdict as events and
 // rebuilds it from them; `fathom replay` and `fathom simulate` drive the same object.
 //
-// A setting is named by its first job. It has rungs in epochs; at each of them it enters once, in rising order, with
-// one finite value, and gets one verdict. The last rung is the full budget: entered, never stopped at. Thread: a plain
-// value.
+// A setting is named by its first job. It has rungs in epochs or in optimizer steps; at each of them it enters once, in
+// rising order, with one finite value, and gets one verdict. The last rung is the full budget: entered, never stopped
+// at. Thread: a plain value.
 #pragma once
 
 #include <cstdint>
@@ -56,9 +56,9 @@ class Stopper {
   // asha with `promote`, halving: a setting rests at each rung but the last from its entry to its verdict.
   [[nodiscard]] bool pauses() const { return rule_.promote || rule_.method == "halving"; }
 
-  // judge and restore for one report after `epoch` epochs: enters every rung with epoch >= rung that the setting has
-  // not entered, with this value, until a verdict is stop or it rests; then gives the verdicts that were held. Nothing
-  // enters with a value that is not finite, nor after a stop.
+  // judge and restore for one report after `epoch` epochs (or steps): enters every rung with epoch >= rung that the
+  // setting has not entered, with this value, until a verdict is stop or it rests; then gives the verdicts that were
+  // held. Nothing enters with a value that is not finite, nor after a stop.
   std::vector<Entry> report(JobIndex setting, std::uint32_t epoch, double value);
 
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }  // in order of arrival
@@ -108,6 +108,8 @@ class Stopper {
 
 // "paused at rung 2 of 3 (epoch 3), waits for promotion": why a setting rests at a rung, by its index. For people.
 std::string describe_rest(const Stopper& stopper, JobIndex setting, std::uint32_t rung);
+// "epoch" or "step": what rungs count.
+inline const char* unit_of(const StopRule& rule) { return rule.by_step ? "step" : "epoch"; }
 // "asha, eta 3, from epoch 1": for people.
 std::string describe(const StopRule& rule);
 
