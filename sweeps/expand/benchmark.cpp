@@ -65,7 +65,7 @@ class BenchmarkStage {
       const json& own = single ? subject.at("adapters") : subject.at("members");
       for (const json& one : own) {
         for (const json& depth : subject.at("depths")) {
-          builder_.check_depth(depth.get<std::uint64_t>(), "depth");
+          if (depth.is_number()) builder_.check_depth(depth.get<std::uint64_t>(), "depth");
           fine = fine && add(at, name, single ? one : stage_.at("adapter"), single ? json() : one, depth);
         }
       }
@@ -87,7 +87,8 @@ class BenchmarkStage {
     if (!made_.insert(json::array({at.device, own, adapter}).dump()).second) return true;
     Job job;
     job.kind = Kind::benchmark;
-    if (subject != "finetune") job.drop = drop_label({{"kind", depth == 0 ? "standard" : "specialized"}, {"n", depth}});
+    if (subject != "finetune" && depth.is_number())
+      job.drop = drop_label({{"kind", depth == 0 ? "standard" : "specialized"}, {"n", depth}});
     for (const char* key : {"subject", "measure", "batch", "length", "members"}) {
       if (own.contains(key)) job.parameters[std::string("benchmark.") + key] = own.at(key);
     }

@@ -16,6 +16,18 @@ json axis(const Fields& fields, const char* key, const std::string& what, Report
   return fields.value(key);
 }
 
+// Depths as an axis of the jobs; of `all` how many there are is not known, so they are measured by one.
+json depths_axis(const Fields& fields, const std::string& what, Report& report) {
+  static constexpr Key kDepths = {.name = "depths", .type = Type::integers, .low = 0, .high = 1000};
+  const Node* node = fields.node("depths");
+  if (!node) return fields.value("depths");
+  if (node->is_scalar() && node->text == "all") return json::array({"all"});
+  const auto depths = typed(kDepths, *node, report);
+  if (!depths) return json::array();
+  check_unique(*depths, node->mark, what + "depths", report);
+  return *depths;
+}
+
 json parse_adapter(const Node& node, const json& adapter, Report& report) {
   const Fields fields(Section::subject_adapter, &node, report);
   json adapters = json::array();
@@ -25,8 +37,7 @@ json parse_adapter(const Node& node, const json& adapter, Report& report) {
     adapters.push_back(adapter);
     adapters.back()["config"] = config;
   }
-  return {
-      {"subject", "adapter"}, {"adapters", adapters}, {"depths", axis(fields, "depths", "subjects.adapter.", report)}};
+  return {{"subject", "adapter"}, {"adapters", adapters}, {"depths", depths_axis(fields, "subjects.adapter.", report)}};
 }
 
 json parse_members(Section section, const char* subject, const Node& node, Report& report) {
@@ -34,7 +45,7 @@ json parse_members(Section section, const char* subject, const Node& node, Repor
   const std::string what = std::string("subjects.") + subject + ".";
   json members = axis(fields, "members", what, report);
   if (members.is_null()) members = json::array();  // reported
-  return {{"subject", subject}, {"members", members}, {"depths", axis(fields, "depths", what, report)}};
+  return {{"subject", subject}, {"members", members}, {"depths", depths_axis(fields, what, report)}};
 }
 
 json parse_subjects(const Fields& stage, const json& adapter, Report& report) {

@@ -40,11 +40,29 @@ json read_cache(const Node* node, Report& report) {
   return {{"use", fields.value("use")}, {"ttl_seconds", fields.has("ttl") ? fields.value("ttl") : json(0)}};
 }
 
+// {path}, or {config, init} of one without weights.
+json read_model(const Fields& root, Report& report) {
+  const Fields model(Section::model, root.node("model"), report);
+  if (!root.given("model")) return {{"path", nullptr}};  // reported
+  if (model.given("config")) {
+    if (model.given("path"))
+      report.error(model.mark("config"), "model: a folder has its own config.json; give path or config");
+    if (!model.given("init"))
+      report.error(model.mark("config"), "model: a configuration has no weights; add init: random, or give path");
+    return {{"config", model.value("config")}, {"init", model.value("init")}};
+  }
+  if (!model.given("path"))
+    report.error(model.mark("path"), "'model.path' is missing (" + std::string(find_key(Section::model, "path")->doc) +
+                                         "), or 'model.config'");
+  if (model.given("init"))
+    report.error(model.mark("init"), "model: init belongs to config; the weights of path are those of its folder");
+  return {{"path", model.value("path")}};
+}
+
 // What every job of the sweep shares.
 json read_common(const Fields& root, Report& report) {
-  const Fields model(Section::model, root.node("model"), report);
   const Fields objective(Section::objective, root.node("objective"), report);
-  return {{"model", {{"path", model.value("path")}}},
+  return {{"model", read_model(root, report)},
           {"recipe", root.value("recipe")},
           {"precision", root.value("precision")},
           {"objective",
