@@ -13,7 +13,8 @@ class RandomFile {
   explicit RandomFile(std::uint64_t number) : random_(number * 2654435761U + 17) {}
 
   std::string text() {
-    out_ = "version: 1\nname: random\nmodel: {path: models/m}\n";
+    out_ = "version: 1\nname: random\nmodel: " +
+           (one_in(6) ? std::string("{config: models/m/config.json, init: random}") : "{path: models/m}") + "\n";
     if (one_in(3)) out_ += "recipe: hf\n";
     if (one_in(4)) out_ += "objective: {goal: minimize, depth: 1}\n";
     add_tasks();
@@ -24,6 +25,8 @@ class RandomFile {
     out_ += "stages:\n";
     add_adapters();
     if (tasks_ > 1 && one_in(2)) add_fusion();
+    if (tasks_ > 1 && one_in(3)) add_outside();
+    if (one_in(6)) add_benchmark();
     return out_;
   }
 
@@ -69,19 +72,38 @@ class RandomFile {
           "    stop: " +
           pick({"{method: asha, eta: 3}", "{method: asha, eta: 2, bootstrap: 2, ties: first}", "{method: hyperband}",
                 "{method: median, startup: 2}", "{method: percentile, percentile: 30, among: all}",
-                "{method: threshold, lower: 0.2}", "{method: patience, patience: 2}"}) +
+                "{method: threshold, lower: 0.2}", "{method: patience, patience: 2}",
+                "{method: asha, eta: 3, unit: step, min: 100}", "{method: halving, unit: step, rungs: 3, max: 400}",
+                "{method: median, unit: step, min: 20, every: 50, max: 300}"}) +
           "\n";
     }
   }
 
   void add_fusion() {
     out_ +=
-        "  fusion: {needs: {from: adapter, where: {drop: standard}, seeds: " + pick({"match", "best", "all"}) +
-        "}, sets: " +
+        "  fusion: {needs: {from: adapter, where: {drop: standard}, stat: " + pick({"mean", "median", "min", "max"}) +
+        ", seeds: " + pick({"match", "best", "all"}) + "}, sets: " +
         pick({"all", "[[a, b]]", "[{subsets: 2}]", "leave_one_out", "{greedy: 2}", "[{greedy: 2, budget: 2}, all]"}) +
         "}\n";
     if (one_in(2)) out_ += "  prune: {from: fusion, keep: [1]}\n";
     if (one_in(2)) out_ += "  evaluate: {from: [adapter, fusion], depths: " + pick({"all", "[0, 2]", "0..3"}) + "}\n";
+  }
+
+  // Fusions of adapters that the file does not train, or not alone.
+  void add_outside() {
+    out_ += "  outside: {kind: fusion, needs: {from: " +
+            pick({"'sweep:old/adapter'", "['sweep:old/adapter', 'sweep:older/more']", "{a: adapters/a, b: adapters/b}",
+                  "[{b: adapters/b}, 'sweep:old/adapter']", "[adapter, {a: adapters/a}]",
+                  "[adapter, 'sweep:old/adapter', {b: adapters/b}]"}) +
+            ", where: {drop: standard}, seeds: " + pick({"match", "best"}) +
+            ", on_missing: " + pick({"skip", "fail", "wait"}) + ", stat: " + pick({"mean", "median"}) +
+            "}, sets: [[b, a]]}\n";
+    if (one_in(2)) out_ += "  outside-curves: {kind: evaluate, from: outside}\n";
+  }
+
+  void add_benchmark() {
+    out_ += "  speed: {kind: benchmark, subjects: {adapter: {depths: " + pick({"all", "[0, 2]", "0..3"}) +
+            "}, fusion: {members: 2}}, shape: {batch: " + pick({"8", "[8, 16]"}) + "}}\n";
   }
 
   std::mt19937_64 random_;

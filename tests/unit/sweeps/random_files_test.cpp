@@ -70,8 +70,10 @@ TEST(RandomFilesGolden, HaveTheSameIdsInTwoProcesses) {
 TEST(RandomFiles, UseEveryPartOfTheLanguage) {
   std::string all;
   for (std::uint64_t number = 0; number < 300; ++number) all += RandomFile(number).text();
-  for (const char* part : {"sobol", "hyperband", "subsets", "leave_one_out", "robust: true",
-                           "when:", "exclude:", "prune:", "evaluate:", "bootstrap", "preset:", "goal: minimize"})
+  for (const char* part :
+       {"sobol", "hyperband", "subsets", "leave_one_out", "robust: true",
+        "when:", "exclude:", "prune:", "evaluate:", "bootstrap", "preset:", "goal: minimize", "sweep:old",
+        "{b: adapters/b}", "stat: median", "unit: step", "on_missing: wait", "depths: all", "init: random"})
     EXPECT_NE(all.find(part), std::string::npos) << part;
 }
 
