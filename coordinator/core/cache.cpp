@@ -39,7 +39,7 @@ bool takes_results(const State& state, const Job& job) {
 // nullptr: not bound.
 const TaskBinding* binding_of(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  const auto found = sweep.bindings.find(state.planned(job).task);
+  const auto found = sweep.bindings.find(binding_name(state.planned(job)));
   if (sweep.base_sha256.empty() || found == sweep.bindings.end() || found->second.data_sha256.empty()) return nullptr;
   return &found->second;
 }
@@ -102,6 +102,12 @@ void withdraw_known(State& state, const Job& job) {
 
 }  // namespace
 
+std::string binding_name(const sweeps::Job& planned) {
+  std::string name = planned.task;
+  for (const sweeps::Folder& folder : planned.folders) name += "\n" + folder.path;
+  return name;
+}
+
 std::uint64_t cache_id(std::string_view id) { return from_hex(id); }
 std::uint64_t cache_id(const State& state, const Job& job) { return from_hex(asked_id(state, job)); }
 
@@ -152,7 +158,7 @@ const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
 void put_in_queue(const State& state, Sweep& sweep, const Job& job) {
   auto& queue = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
   queue.insert(queue.end(), job.index);  // where indexes rise: no search
-  ++sweep.bindings[state.planned(job).task].seekers;
+  ++sweep.bindings[binding_name(state.planned(job))].seekers;
 }
 
 void put_in(State& state, Sweep& sweep, const Job& job) {
@@ -167,19 +173,19 @@ void take_out(State& state, Sweep& sweep, const Job& job) {
   state.pending.recall.erase(job.number);
   if (sweep.aside.erase(job.index) != 0) return;
   sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
-  --sweep.bindings[state.planned(job).task].seekers;
+  --sweep.bindings[binding_name(state.planned(job))].seekers;
 }
 
 void begin_training(State& state, Sweep& sweep, const Job& job) {
   state.training.emplace(cache_id(state, job), job.number);
-  ++sweep.bindings[state.planned(job).task].seekers;
+  ++sweep.bindings[binding_name(state.planned(job))].seekers;
 }
 
 void stop_training(State& state, Sweep& sweep, const Job& job) {
   const auto makers = state.training.equal_range(cache_id(state, job));
   state.training.erase(
       std::find_if(makers.first, makers.second, [&](const auto& one) { return one.second == job.number; }));
-  --sweep.bindings[state.planned(job).task].seekers;
+  --sweep.bindings[binding_name(state.planned(job))].seekers;
   state.pending.withdraw.erase(job.number);
 }
 
@@ -197,7 +203,7 @@ void look_again(State& state, Sweep& sweep, const Job& job) {
 
 void bind(State& state, Job& job, const std::string& base_sha256, const std::string& data_sha256) {
   Sweep& sweep = *state.sweep(job.sweep);
-  const std::string& task = state.planned(job).task;
+  const std::string task = binding_name(state.planned(job));
   TaskBinding& binding = sweep.bindings[task];
   const bool bound = binding_of(state, job) != nullptr;
   if (!base_sha256.empty() && !data_sha256.empty()) {
@@ -209,7 +215,7 @@ void bind(State& state, Job& job, const std::string& base_sha256, const std::str
     std::vector<sweeps::JobIndex> waiting;
     const auto collect = [&](const std::set<sweeps::JobIndex>& jobs) {
       for (const sweeps::JobIndex index : jobs) {
-        if (sweep.plan->jobs[index].task == task) waiting.push_back(index);
+        if (binding_name(sweep.plan->jobs[index]) == task) waiting.push_back(index);
       }
     };
     collect(sweep.aside);
@@ -223,10 +229,10 @@ void bind(State& state, Job& job, const std::string& base_sha256, const std::str
 
 void settle_binding(State& state, Sweep& sweep, const Job& job) {
   if (sweep.aside.empty() || binding_of(state, job) != nullptr) return;
-  const std::string& task = state.planned(job).task;
+  const std::string task = binding_name(state.planned(job));
   if (sweep.bindings[task].seekers != 0) return;
   for (const sweeps::JobIndex index : sweep.aside) {
-    if (sweep.plan->jobs[index].task != task) continue;
+    if (binding_name(sweep.plan->jobs[index]) != task) continue;
     sweep.aside.erase(index);
     return put_in_queue(state, sweep, *state.job(JobNumber(sweep.first.value() + index)));
   }

@@ -27,6 +27,9 @@ std::uint64_t cache_id(std::string_view id);
 std::uint64_t cache_id(const State& state, const Job& job);
 // The job's id as far as its result goes: of one whose parameters were drawn, that of a job with these parameters.
 const std::string& asked_id(const State& state, const Job& job);
+// Under which Sweep::bindings has what the job works with: its task and, where members are adapters in folders, these:
+// the data hash that an attempt says covers them.
+std::string binding_name(const sweeps::Job& planned);
 // Of the files' paths and hashes, in any order.
 std::uint64_t tree_hash(std::vector<File> files);
 // 0: it has none, or its sweep is not bound or its inputs are not chosen yet.

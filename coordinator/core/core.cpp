@@ -5,6 +5,7 @@
 
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/needs.hpp"
 #include "sweeps/plan.hpp"
 
 namespace fathom::core {
@@ -17,6 +18,10 @@ std::uint64_t subject(const event::Event& e) {
       return e.job_cancel_requested().job();
     case event::Event::kNeedsResolved:
       return e.needs_resolved().job();
+    case event::Event::kNeedsBound:
+      return e.needs_bound().job();
+    case event::Event::kCheckpointTaken:
+      return e.checkpoint_taken().job();
     case event::Event::kNeedsMissing:
       return e.needs_missing().job();
     case event::Event::kJobSkipped:
@@ -131,15 +136,21 @@ void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {
 
 // One batch at a time, so that a large sweep of known results does not fill a queue.
 void Core::read_results(Step& step) {
-  if (reading_ || state_.pending.recall.empty()) return;
+  if (reading_ || (state_.pending.recall.empty() && state_.pending.fetch.empty())) return;
   ReadResults read;
+  // A job's inputs all in one.
+  for (const JobNumber number : state_.pending.fetch) {
+    if (read.wanted.size() >= kResultsAtOnce) break;
+    std::ranges::move(files_to_read(state_, *state_.job(number)), std::back_inserter(read.wanted));
+  }
   for (const JobNumber number : state_.pending.recall) {
-    if (read.wanted.size() == kResultsAtOnce) break;
+    if (read.wanted.size() >= kResultsAtOnce) break;
     const Job& job = *state_.job(number);
     const Job* source = known_result(state_, job, result_key(state_, job));
     const JobNumber from = source == nullptr ? JobNumber() : source->number;  // too old meanwhile: refused
     read.wanted.push_back({number, from, source == nullptr ? 0 : std::get<Succeeded>(source->state).mark.seq});
   }
+  if (read.wanted.empty()) return;
   reading_ = true;
   step.effects.emplace_back(std::move(read));
 }

@@ -3,6 +3,7 @@
 
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/needs.hpp"
 
 namespace fathom::core {
 namespace {
@@ -24,6 +25,11 @@ class Choice {
     if (phase_of(job) == Phase::failed) return has_inputs(job);
     const auto* cancelled = std::get_if<Cancelled>(&job.state);
     return cancelled != nullptr && sweep_.cancelled_by_limit && cancelled->cause == sweep_.cancel_cause;
+  }
+  // Skipped, or failed, since another sweep did not have what it needs: it may have it now.
+  [[nodiscard]] bool lacks_outside(const Job& job) const {
+    const bool ended = phase_of(job) == Phase::skipped || phase_of(job) == Phase::failed;
+    return ended && asks_elsewhere(state_.planned(job)) && !has_inputs(job);
   }
   void take(const Job& job) { chosen_[job.index] = true; }
   // What ended for the want of an input that is opened again. A stage takes models of stages before it, so that one
@@ -108,7 +114,7 @@ Decision decide_retry(const Context& context, const RetrySweep& command) {
   Choice choice(context.state, *sweep);
   for (sweeps::JobIndex i = 0; i < sweep->plan->jobs.size(); ++i) {
     const Job& job = *context.state.job(JobNumber(sweep->first.value() + i));
-    if (choice.failed(job)) choice.take(job);
+    if (choice.failed(job) || choice.lacks_outside(job)) choice.take(job);
   }
   choice.take_dependents();
   return choice.decide("a person wants what failed tried again", key);
@@ -120,8 +126,9 @@ Decision decide_rerun(const Context& context, const RerunJob& command) {
   const Sweep& sweep = *context.state.sweep(job->sweep);
   const std::string key = remembered("rerun " + std::to_string(job->number.value()), command.idempotency_key);
   if (auto decision = settled(sweep, key)) return *std::move(decision);
-  if (const std::string why = why_not(*job); !why.empty()) return refuse(Errc::failed_precondition, why);
   Choice choice(context.state, sweep);
+  if (const std::string why = why_not(*job); !why.empty() && !choice.lacks_outside(*job))
+    return refuse(Errc::failed_precondition, why);
   if (choice.verdict_is_stop(*job))
     return refuse(Errc::failed_precondition, "the search has stopped the job's setting, and a verdict stands");
   choice.take(*job);

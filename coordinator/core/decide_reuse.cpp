@@ -6,10 +6,19 @@ namespace fathom::core {
 namespace {
 
 // nullptr: no method judges the job.
-const std::vector<std::uint32_t>* rungs_of(const State& state, const Job& job) {
+const sweeps::Stopper* stopper_of(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   if (sweep.group_of.empty() || sweep.group_of[job.index] == kNoGroup) return nullptr;
-  return &sweep.groups[sweep.group_of[job.index]].stopper.rungs(sweep.setting_of[job.index]);
+  return &sweep.groups[sweep.group_of[job.index]].stopper;
+}
+
+// Values at its rungs mean the same for the job.
+bool at_same_rungs(const State& state, const Job& job, const Job& source) {
+  const auto* own = stopper_of(state, job);
+  const auto* other = stopper_of(state, source);
+  if (own == nullptr || other == nullptr || own->rule().by_step != other->rule().by_step) return false;
+  return own->rungs(state.sweep(job.sweep)->setting_of[job.index]) ==
+         other->rungs(state.sweep(source.sweep)->setting_of[source.index]);
 }
 
 event::Event refused(JobNumber job, const std::string& why) {
@@ -37,9 +46,7 @@ event::Event reused(const State& state, const Job& job, const Job& source, const
   out->set_objective(read.objective.value_or(0));
   out->set_epoch(read.epoch);
   out->set_key(mark.key);
-  const auto* own = rungs_of(state, job);
-  const auto* of_source = rungs_of(state, source);
-  if (own != nullptr && of_source != nullptr && *own == *of_source) {
+  if (at_same_rungs(state, job, source)) {
     for (const double value : source.rung_values) out->add_rung_values(value);
   }
   return event;
@@ -70,6 +77,7 @@ ResultRead result_in(const ReadResults::Wanted& wanted, const event::Event* end)
 Decision decide_reuse(const Context& context, const ResultsRead& command) {
   const State& state = context.state;
   Decision decision;
+  bind_needs(context, command, decision);
   for (const ResultRead& read : command.results) {
     const Job* job = state.job(read.job);
     if (job == nullptr || !state.pending.recall.contains(read.job)) continue;

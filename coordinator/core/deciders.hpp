@@ -29,6 +29,8 @@ Decision decide_rerun(const Context& context, const RerunJob& command);
 // decide_reuse.cpp
 Decision decide_reuse(const Context& context, const ResultsRead& command);
 Decision decide_pin(const Context& context, const PinResult& command);
+// decide_needs.cpp: of ResultsRead, what was read for jobs that take models of other sweeps.
+void bind_needs(const Context& context, const ResultsRead& command, Decision& decision);
 // decide_workers.cpp
 Decision decide_hello(const Context& context, const WorkerHello& command);
 Decision decide_gone(const Context& context, const WorkerGone& command);

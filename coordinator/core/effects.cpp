@@ -5,6 +5,7 @@
 #include "common/canonical_json.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/machine.hpp"
 #include "coordinator/core/notices.hpp"
 
 namespace fathom::core {
@@ -25,7 +26,10 @@ json members_of(const State& state, const Job& job) {
     return members_of(state, *state.job(job.inputs.front()));
   json names = json::array();
   if (planned.kind != sweeps::Kind::fusion) return names;
-  for (const sweeps::Need& need : planned.needs) names.push_back(need.name);
+  for (std::size_t from = 0, to = 0; to != std::string::npos; from = to + 1) {
+    to = planned.set.find('+', from);
+    names.push_back(planned.set.substr(from, to == std::string::npos ? to : to - from));
+  }
   return names;
 }
 
@@ -49,6 +53,12 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
     const Outcome* outcome = outcome_of(input);
     if (outcome == nullptr) continue;
     for (const File& file : outcome->files) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
+  }
+  // Where a method judges by steps, it is measured there as well.
+  const Sweep& sweep = *state.sweep(job.sweep);
+  if (is_grouped(sweep, job)) {
+    const sweeps::Stopper& stopper = sweep.groups[sweep.group_of[job.index]].stopper;
+    if (stopper.rule().by_step) inputs["rungs"] = stopper.rungs(sweep.setting_of[job.index]);
   }
   to.inputs = canonical_json(inputs);
 }

@@ -137,6 +137,29 @@ Status on(State& state, const event::NeedsResolved& event, At) {
   return move_job(state, *job, Move::resolve);
 }
 
+// …of other sweeps, too: their files are in the event, since the state has forgotten them.
+Status on(State& state, const event::NeedsBound& event, At) {
+  FATHOM_ASSIGN(Job * job, job_of(state, event));
+  if (static_cast<std::size_t>(event.inputs_size()) != state.planned(*job).needs.size()) {
+    return corrupt("job " + std::to_string(event.job()) + " has another number of needs");
+  }
+  std::vector<JobNumber> inputs;
+  for (const event::BoundInput& input : event.inputs()) {
+    if (state.job(JobNumber(input.job())) == nullptr)
+      return corrupt("there is no job " + std::to_string(input.job()) + " to take");
+    inputs.emplace_back(input.job());
+  }
+  // A job in another phase is refused by the move; nothing may have changed then.
+  if (phase_of(*job) == Phase::blocked) {
+    job->inputs = std::move(inputs);
+    for (const event::BoundInput& input : event.inputs()) {
+      Job& from = *state.job(JobNumber(input.job()));
+      if (from.sweep != job->sweep) keep_input(from, files_of(input.files()));
+    }
+  }
+  return move_job(state, *job, Move::resolve);
+}
+
 Status on(State& state, const event::JobSkipped& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event));
   return move_job(state, *job, event.fail() ? Move::fail_need : Move::skip,
@@ -239,6 +262,8 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.job_cancel_requested(), at);
     case event::Event::kNeedsResolved:
       return on(state, event.needs_resolved(), at);
+    case event::Event::kNeedsBound:
+      return on(state, event.needs_bound(), at);
     case event::Event::kNeedsMissing:
       return on(state, event.needs_missing(), at);
     case event::Event::kJobSkipped:
@@ -265,6 +290,8 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.job_resumed(), at);
     case event::Event::kCheckpointCommitted:
       return on(state, event.checkpoint_committed(), at);
+    case event::Event::kCheckpointTaken:
+      return on(state, event.checkpoint_taken(), at);
     case event::Event::kJobFinished:
       return on(state, event.job_finished(), at);
     case event::Event::kJobFailed:

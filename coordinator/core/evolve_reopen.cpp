@@ -29,7 +29,7 @@ void tell_waiting(State& state, const Sweep& sweep, const Job& job, const std::s
     if (blocked == nullptr || opened.contains(dependent.number)) continue;
     ++blocked->open;
     blocked->missing.clear();  // `on_missing: wait` has something to wait for again
-    state.pending.resolve.erase(dependent.number);
+    state.pending.resolve.erase(dependent.number), state.pending.fetch.erase(dependent.number);
   }
 }
 
@@ -63,11 +63,12 @@ Status on(State& state, const event::JobsReopened& event, At at) {
     tell_waiting(state, *sweep, job, opened);
     if (auto* blocked = std::get_if<Blocked>(&job.state)) {
       blocked->open = open_inputs(state, job);
-      if (blocked->open == 0) state.pending.resolve.insert(number);
+      if (blocked->open == 0) mark_needs(state, job);
     }
     open_in_group(state, *sweep, job);
   }
   if (!event.key().empty()) sweep->reopened[event.key()] = static_cast<std::uint32_t>(opened.size());
+  tell_outside(state, *sweep);
   mark_sweep(state, *sweep);
   return success();
 }

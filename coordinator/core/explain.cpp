@@ -6,6 +6,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/needs.hpp"
 #include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
@@ -46,6 +47,9 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
            (open == 1 ? "has" : "have") + " not ended, the first is " + state.planned(*first).id + " (" +
            name_of(phase_of(*first)) + ").";
   }
+  const auto choice = choose(state, job);
+  if (const auto* lacking = std::get_if<Lacking>(&choice); lacking != nullptr && !lacking->need->elsewhere.empty())
+    return "It needs the model \"" + lacking->need->name + "\": " + lacking->why + ". It waits (on_missing: wait).";
   return "Its inputs are about to be chosen.";
 }
 

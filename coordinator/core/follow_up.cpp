@@ -6,27 +6,17 @@
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/needs.hpp"
 #include "coordinator/core/searches.hpp"
 #include "sweeps/greedy.hpp"
 
 namespace fathom::core {
 namespace {
 
-// What select() may know of a job.
-sweeps::JobResult result_of(const Job& job) {
-  using Of = sweeps::Outcome;
-  const Phase phase = phase_of(job);
-  if (phase == Phase::succeeded) return {Of::succeeded, std::get<Succeeded>(job.state).outcome.objective};
-  if (phase == Phase::stopped) {
-    const Outcome& outcome = std::get<Stopped>(job.state).outcome;
-    // Stopped without a tree (its worker was lost meanwhile): there is nothing that a dependent could take.
-    return {outcome.has_files ? Of::stopped : Of::failed, outcome.objective};
-  }
-  return {is_terminal(phase) ? Of::failed : Of::open, std::nullopt};
-}
-
 // Only the sweep file says whether a missing input is a failure.
-event::Event missing(const Job& job, const sweeps::Need& need, const std::string& why) {
+event::Event missing(const Job& job, const Lacking& lacking) {
+  const sweeps::Need& need = *lacking.need;
+  const std::string& why = lacking.why;
   event::Event event;
   if (need.on_missing == sweeps::OnMissing::wait) {
     event.mutable_needs_missing()->set_job(job.number.value());
@@ -65,21 +55,16 @@ event::Event choose_set(const State& state, const Job& job) {
 
 // All needs at once: a job that would be skipped for one of them never takes part of its inputs.
 event::Event resolve(const State& state, const Job& job) {
-  const Sweep& sweep = *state.sweep(job.sweep);
-  if (awaits_set(sweep, job.index)) return choose_set(state, job);
-  const auto number_of = [&](sweeps::JobIndex index) { return JobNumber(sweep.first.value() + index); };
+  if (awaits_set(*state.sweep(job.sweep), job.index)) return choose_set(state, job);
+  const auto choice = choose(state, job);
+  if (const auto* lacking = std::get_if<Lacking>(&choice)) return missing(job, *lacking);
   event::Event event;
   auto* resolved = event.mutable_needs_resolved();
   resolved->set_job(job.number.value());
-  for (const sweeps::Need& need : state.planned(job).needs) {
-    const auto choice =
-        sweeps::select(need, [&](sweeps::JobIndex index) { return result_of(*state.job(number_of(index))); });
-    if (const auto* none = std::get_if<sweeps::Missing>(&choice)) return missing(job, need, none->why);
-    const auto* chosen = std::get_if<sweeps::Chosen>(&choice);
-    if (chosen == nullptr) return missing(job, need, "a job that it looks at has not ended");  // open was counted to 0
+  for (const ChosenInput& chosen : std::get<std::vector<ChosenInput>>(choice)) {
     auto* input = resolved->add_inputs();
-    input->set_job(number_of(chosen->job).value());
-    input->set_mean(chosen->mean);
+    input->set_job(chosen.job.value());
+    input->set_mean(chosen.mean);
   }
   return event;
 }
@@ -90,6 +75,7 @@ event::Event entered(const Sweep& sweep, const StopGroup& group, const sweeps::S
   out->set_job(sweep.first.value() + entry.job);
   out->set_rung(entry.rung);
   out->set_epoch(group.stopper.rungs(entry.job)[entry.rung]);
+  out->set_by_step(group.stopper.rule().by_step);
   out->set_value(entry.value);
   out->set_keep_going(entry.keep_going);
   out->set_held(entry.held);
@@ -124,7 +110,8 @@ event::Event stop(const State& state, const Job& job) {
   auto* wish = event.mutable_stop_wished();
   write_fence(fence_of(job), 0, wish->mutable_fence());
   wish->set_cause("search");
-  wish->set_text(sweep.plan->stages[state.planned(job).stage].stop->method + ": stopped after epoch " +
+  wish->set_text(sweep.plan->stages[state.planned(job).stage].stop->method + ": stopped after " +
+                 sweeps::unit_of(group.stopper.rule()) + " " +
                  std::to_string(group.stopper.rungs(sweep.setting_of[job.index])[setting.judged - 1]));
   return event;
 }

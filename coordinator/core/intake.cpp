@@ -93,7 +93,7 @@ void make_groups(Sweep& sweep) {
 // One base model a sweep (docs/protocol.md "settings"); a plan without the key is placed by emptiness alone.
 std::string model_of(const sweeps::Plan& plan) {
   const nlohmann::json model = plan.jobs.front().settings.member("model");
-  return model.is_object() ? model.value("path", std::string()) : std::string();
+  return model.is_object() ? model.value("path", model.value("config", std::string())) : std::string();
 }
 
 // Its queue, counters and name. No event follows but for needs that nothing can meet.
@@ -109,7 +109,8 @@ void add_job(State& state, Sweep& sweep, JobIndex index) {
   if (!planned.needs.empty()) {
     const std::uint32_t open = count_inputs(planned);
     job.state = Blocked{open, {}};
-    if (open == 0) state.pending.resolve.insert(job.number);  // nothing can ever meet it: follow_up() says so
+    watch_outside(state, job);
+    if (open == 0) mark_needs(state, job);
   } else {
     job.state = Ready{};
     put_in(state, sweep, job);
@@ -152,6 +153,7 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   state.sweep_by_id.emplace(sweep.id, sweep.number);
   if (!sweep.idempotency_key.empty()) state.sweep_by_key.emplace(sweep.idempotency_key, sweep.number);
   state.open_sweeps.insert(sweep.number);
+  tell_outside(state, sweep);
 }
 
 }  // namespace fathom::core

@@ -8,6 +8,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/needs.hpp"
 #include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
@@ -193,13 +194,13 @@ void check_cache(const State& state, Broken& broken) {
   for (const Sweep& sweep : state.sweeps) {
     std::map<std::string, std::uint32_t> seekers;
     for (const auto* jobs : {&sweep.ready, &sweep.ready_alone, &sweep.active})
-      for (const sweeps::JobIndex index : *jobs) ++seekers[sweep.plan->jobs[index].task];
+      for (const sweeps::JobIndex index : *jobs) ++seekers[binding_name(sweep.plan->jobs[index])];
     for (const auto& [task, binding] : sweep.bindings) {
       if (binding.seekers != seekers[task]) broken.push_back("I11: jobs of task " + task + " are counted wrongly");
     }
     for (const sweeps::JobIndex index : sweep.aside) {
       const Job& job = *state.job(JobNumber(sweep.first.value() + index));
-      const bool unbound = result_key(state, job) == 0 && seekers[sweep.plan->jobs[index].task] != 0;
+      const bool unbound = result_key(state, job) == 0 && seekers[binding_name(sweep.plan->jobs[index])] != 0;
       const bool made = training.count(cache_id(state, job)) != 0;
       if (!unbound && !made && !state.pending.recall.contains(job.number))
         broken.push_back("I11: " + text_of(job) + " stands aside for nothing");
@@ -240,6 +241,26 @@ void check_searches(const State& state, Broken& broken) {
   if (drawn != state.drawn.size()) broken.push_back("I12: the index of drawn jobs is wrong");
 }
 
+// I8: who waits for another sweep is found when something happens there, and reads only what is chosen.
+void check_outside(const State& state, Broken& broken) {
+  std::map<std::string, std::set<JobNumber>> waiting, kept;
+  for (const Job& job : state.jobs) {
+    if (phase_of(job) != Phase::blocked) continue;
+    for (const sweeps::Need& need : state.planned(job).needs) {
+      for (const auto& asked : need.elsewhere) waiting[asked->sweep].insert(job.number);
+    }
+  }
+  for (const auto& [sweep, jobs] : state.outside) {
+    for (const auto& [job, open] : jobs) kept[sweep].insert(job);
+  }
+  if (waiting != kept) broken.push_back("I8: the index of jobs that wait for other sweeps is wrong");
+  for (const JobNumber number : state.pending.fetch) {
+    const Job& job = *state.job(number);
+    if (phase_of(job) != Phase::blocked || !std::holds_alternative<std::vector<ChosenInput>>(choose(state, job)))
+      broken.push_back("I8: inputs of " + text_of(job) + " are read that are not chosen");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> invariants(const State& state) {
@@ -253,6 +274,7 @@ std::vector<std::string> invariants(const State& state) {
   check_checkpoints(state, broken);
   check_cache(state, broken);
   check_searches(state, broken);
+  check_outside(state, broken);
   return broken;
 }
 

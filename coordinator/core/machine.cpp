@@ -73,19 +73,21 @@ void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
   for (std::uint32_t i = all.first[job.index]; i < all.first[job.index + 1]; ++i) {
     Job& dependent = state.jobs[sweep.first.value() - 1 + all.edges[i].job];
     auto* blocked = std::get_if<Blocked>(&dependent.state);
-    if (blocked != nullptr && --blocked->open == 0) state.pending.resolve.insert(dependent.number);
+    if (blocked != nullptr && --blocked->open == 0) mark_needs(state, dependent);
   }
 }
 
 // It takes no input any more, in no generation: inputs that nobody else may take forget their files. As they were
 // counted: of a fusion whose set was chosen, also those that it might have had.
 void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
+  for (const JobNumber number : job.inputs) {
+    Job& input = *state.job(number);
+    if (input.sweep != job.sweep) let_input_go(input);
+  }
   for (const sweeps::Need& need : sweep.plan->jobs[job.index].needs) {
     for (const sweeps::Contender& contender : need.contenders) {
       for (const sweeps::JobIndex index : contender.jobs) {
-        Job& input = state.jobs[sweep.first.value() - 1 + index];
-        --input.open_dependents;
-        drop_unneeded_files(input);
+        let_input_go(state.jobs[sweep.first.value() - 1 + index]);
       }
     }
   }
@@ -94,7 +96,10 @@ void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
 // Out of the queues of the old state; a lease ends where the states that hold one are left.
 void leave(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
   if (from == Phase::ready) take_out(state, sweep, job);
-  if (from == Phase::blocked) state.pending.resolve.erase(job.number);
+  if (from == Phase::blocked) {
+    state.pending.resolve.erase(job.number), state.pending.fetch.erase(job.number);
+    if (to != Phase::blocked) forget_outside(state, job);
+  }
   if (is_active(from) && !is_active(to)) {
     end_lease(state, job.lease);
     job.handing_back = false;
@@ -116,16 +121,28 @@ void enter(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
     sweep.active.insert(job.index);
     begin_training(state, sweep, job);
   }
+  if (to == Phase::blocked && from != Phase::blocked) watch_outside(state, job);
   if (!is_terminal(to)) return;
   if (to == Phase::succeeded) know_result(state, job);
   end_in_group(state, sweep, job);
   drop_unneeded_files(job);
   tell_dependents(state, sweep, job);
+  tell_outside(state, sweep);
   if (!may_reopen(to)) let_inputs_go(state, sweep, job);
   mark_sweep(state, sweep);
 }
 
 }  // namespace
+
+void keep_input(Job& input, std::vector<File> files) {
+  ++input.open_dependents;
+  if (auto* done = std::get_if<Succeeded>(&input.state)) done->outcome.files = std::move(files);
+}
+
+void let_input_go(Job& input) {
+  --input.open_dependents;
+  drop_unneeded_files(input);
+}
 
 Status move_job(State& state, Job& job, Move move, Arrival arrival) {
   const Phase from = phase_of(job);

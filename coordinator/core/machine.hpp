@@ -70,6 +70,16 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce48422
 
 // Jobs that its needs look at and that have not ended, counted as the end of each will be: per need and contender.
 std::uint32_t open_inputs(const State& state, const Job& job);
+// Blocked, and nothing of its own sweep that it looks at is open: what is due for it (needs.cpp).
+void mark_needs(State& state, const Job& job);
+// A job that looks at other sweeps became Blocked, or is Blocked no more.
+void watch_outside(State& state, const Job& job);
+void forget_outside(State& state, const Job& job);
+// The sweep has come, or a job of it has ended or was opened again: those outside that look at it choose anew.
+void tell_outside(State& state, const Sweep& sweep);
+// A job of another sweep is an input: its files are kept until the job that takes them has ended, and let go then.
+void keep_input(Job& input, std::vector<File> files);
+void let_input_go(Job& input);
 // A job of the sweep may get a slot: it is not paused and runs fewer than limits.concurrency. A limit that was lowered
 // lets what runs go on, so more may run than it says.
 bool may_start(const Sweep& sweep);

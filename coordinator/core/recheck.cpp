@@ -1,5 +1,9 @@
 #include "coordinator/core/recheck.hpp"
 
+#include <algorithm>
+
+#include "coordinator/core/needs.hpp"
+
 namespace fathom::core {
 namespace {
 
@@ -16,6 +20,7 @@ bool is_decision(const event::Event& event) {
     case event::Event::kJobResumed:
     case event::Event::kPointDrawn:
     case event::Event::kSetChosen:
+    case event::Event::kCheckpointTaken:
       return true;
     case event::Event::kLeaseReleased:
       return event.lease_released().recalled();
@@ -42,6 +47,17 @@ std::string text_of(const std::optional<event::Event>& event) {
   return event ? payload_of(*event).ShortDebugString() : std::string();
 }
 
+// Not a conclusion of the state alone, since the files came from the log; who was chosen is.
+bool chooses_so(const State& state, const event::NeedsBound& bound) {
+  const Job* job = state.job(JobNumber(bound.job()));
+  if (job == nullptr) return false;
+  const auto choice = choose(state, *job);
+  const auto* inputs = std::get_if<std::vector<ChosenInput>>(&choice);
+  return inputs != nullptr && std::ranges::equal(*inputs, bound.inputs(), [](const ChosenInput& a, const auto& b) {
+           return a.job.value() == b.job() && a.mean == b.mean();
+         });
+}
+
 std::optional<event::Event> decided_again(const State& state, bool grant) {
   auto follow = follow_up(state);
   return follow || !grant ? follow : next_grant(state);
@@ -64,9 +80,17 @@ bool Recheck::concerns(const event::Event& event) const {
 }
 
 Status Recheck::take(const event::Event& event, PlanPtr expanded) {
-  if (is_decision(event) && !difference_ && concerns(event)) {
+  if (event.has_needs_bound() && !difference_ && concerns(event)) {
     ++decisions_;
-    const auto again = decided_again(state_, event.has_lease_granted() || event.has_point_drawn());
+    if (!chooses_so(state_, event.needs_bound()))
+      difference_ = Difference{event.seq(), payload_of(event).ShortDebugString(), "other inputs"};
+  }
+  // What an answer from the log led to does not follow from the state alone.
+  const bool read = state_.pending.fetch.contains(JobNumber(event.job()));
+  if (is_decision(event) && !read && !difference_ && concerns(event)) {
+    ++decisions_;
+    const auto again =
+        decided_again(state_, event.has_lease_granted() || event.has_point_drawn() || event.has_checkpoint_taken());
     const event::Event logged = payload_of(event);
     if (!again || payload_of(*again).SerializeAsString() != logged.SerializeAsString())
       difference_ = Difference{event.seq(), text_of(event), text_of(again)};

@@ -263,6 +263,7 @@ void Restorer::take_pending(const snapshot::Pending& in) {
   for (const std::uint64_t job : in.resume()) state_.pending.resume.emplace(job);
   for (const std::uint32_t sweep : in.check()) state_.pending.check.emplace(sweep);
   for (const std::uint64_t job : in.withdraw()) state_.pending.withdraw.emplace(job);
+  for (const std::uint64_t job : in.fetch()) state_.pending.fetch.emplace(job);
   for (const std::uint64_t job : in.recall()) state_.pending.recall.emplace(job);
 }
 
@@ -275,6 +276,10 @@ Result<State> Restorer::finish() {
     return damaged("it is not whole");
   for (const Worker& worker : state_.workers) index_worker(state_, worker);
   for (Sweep& sweep : state_.sweeps) end_settings(state_, sweep);
+  state_.outside.clear();
+  for (const Job& job : state_.jobs) {
+    if (phase_of(job) == Phase::blocked) watch_outside(state_, job);
+  }
   return std::move(state_);
 }
 

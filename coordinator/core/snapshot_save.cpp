@@ -154,6 +154,7 @@ void put(const Pending& pending, snapshot::Pending& out) {
   for (const JobNumber job : pending.resume) out.add_resume(job.value());
   for (const SweepNumber sweep : pending.check) out.add_check(sweep.value());
   for (const JobNumber job : pending.withdraw) out.add_withdraw(job.value());
+  for (const JobNumber job : pending.fetch) out.add_fetch(job.value());
   for (const JobNumber job : pending.recall) out.add_recall(job.value());
 }
 

@@ -161,6 +161,7 @@ struct Pending {
   std::set<JobNumber> pause, resume;                         // at a rung without a verdict; Paused, and it is given
   std::set<std::pair<SweepNumber, sweeps::JobIndex>> clone;  // settings with a donor whose jobs are all Paused
   std::set<JobNumber> withdraw;                              // have a lease, and another job has or makes their result
+  std::set<JobNumber> fetch;                                 // Blocked, models of other sweeps are chosen: to be read
   std::set<JobNumber> recall;                                // aside, and their result is known: to be read
   std::set<SweepNumber> check;                               // every job ended, or more failed than limits.failed
 };
@@ -184,8 +185,11 @@ struct State {
       results;  // by cache_id(): Succeeded, with a result that others take
   std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
   std::unordered_multimap<std::uint64_t, JobNumber> drawn;     // by cache_id(): jobs with a point that was drawn
-  std::set<JobNumber> pinned;                                  // their results have no age
-  std::map<std::uint64_t, Notice> notices;                     // open ones, by number
+  // By sweep that Blocked jobs of others look at (its id, whether it is there or not): these jobs, and the job that
+  // each waits for, as far as it is known (0: none).
+  std::map<std::string, std::map<JobNumber, JobNumber>> outside;
+  std::set<JobNumber> pinned;               // their results have no age
+  std::map<std::uint64_t, Notice> notices;  // open ones, by number
   std::uint64_t next_notice = 1;
   FreeDevices free;
   Pending pending;

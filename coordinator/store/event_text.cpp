@@ -50,7 +50,8 @@ std::string expired(const event::Event& event) {
   return text;
 }
 
-std::string resolved(const event::NeedsResolved& e, const EventNames& names) {
+template <class Chosen>
+std::string resolved(const Chosen& e, const EventNames& names) {
   std::vector<std::string> inputs;
   for (const auto& input : e.inputs())
     inputs.push_back(fmt::format("{} ({:.4g})", names.job(input.job()), input.mean()));
@@ -100,7 +101,7 @@ std::string chosen(const event::SetChosen& e) {
 }
 
 std::string rung(const event::RungEntered& e) {
-  return fmt::format("rung {} (epoch {}) with {:.6g}: {}", e.rung(), e.epoch(), e.value(),
+  return fmt::format("rung {} ({} {}) with {:.6g}: {}", e.rung(), e.by_step() ? "step" : "epoch", e.epoch(), e.value(),
                      e.held()         ? "waits for more entries"
                      : e.keep_going() ? "goes on"
                                       : "stops");
@@ -121,6 +122,11 @@ std::string text_of(const event::Event& event, const EventNames& names) {
       return event.job_cancel_requested().cause();
     case E::kNeedsResolved:
       return resolved(event.needs_resolved(), names);
+    case E::kNeedsBound:
+      return resolved(event.needs_bound(), names);
+    case E::kCheckpointTaken:
+      return fmt::format("goes on after epoch {} from the checkpoint of {}", event.checkpoint_taken().epoch(),
+                         names.job(event.checkpoint_taken().source()));
     case E::kJobSkipped:
       return (event.job_skipped().fail() ? "failed: " : "skipped: ") + event.job_skipped().why();
     case E::kJobReady:

@@ -251,6 +251,12 @@ Status Projector::apply_progress(const event::Event& event, JobRow& job) {
       FATHOM_TRY(run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), number));
       return take_parameters(event);
     }
+    case E::kNeedsBound: {
+      nlohmann::json chosen = nlohmann::json::array();
+      for (const auto& input : event.needs_bound().inputs())
+        chosen.push_back({{"job", input.job()}, {"mean", input.mean()}});
+      return run("UPDATE job_settings SET chosen = ? WHERE number = ?", chosen.dump(), number);
+    }
     default:
       return success();
   }

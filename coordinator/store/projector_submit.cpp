@@ -7,6 +7,7 @@
 
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
+#include "sweeps/elsewhere.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::store {
@@ -24,6 +25,7 @@ std::string needs_json(const sweeps::Job& job, std::uint64_t first_job) {
       contenders.push_back(std::move(jobs));
     }
     needs.push_back({{"name", need.name}, {"rank", need.rank}, {"contenders", std::move(contenders)}});
+    for (const auto& asked : need.elsewhere) needs.back()["elsewhere"].push_back(sweeps::name_of(*asked));
   }
   return needs.dump();
 }

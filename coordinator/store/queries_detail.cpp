@@ -42,12 +42,16 @@ Result<json> attempts_of(Database& database, std::int64_t number) {
 struct JobBrief {
   std::string id;
   std::string state;
+  std::string sweep;
 };
 Result<JobBrief> brief(Database& database, std::int64_t number) {
-  FATHOM_ASSIGN(Statement * select, database.cached("SELECT id, state FROM jobs WHERE number = ?"));
+  FATHOM_ASSIGN(
+      Statement * select,
+      database.cached("SELECT id, state, (SELECT id FROM sweeps s WHERE s.number = j.sweep) FROM jobs j WHERE "
+                      "number = ?"));
   FATHOM_ASSIGN(const bool row, select->bind(1, number).step());
   JobBrief found;
-  if (row) found = {select->text(0), select->text(1)};
+  if (row) found = {select->text(0), select->text(1), select->text(2)};
   select->reset();
   return found;
 }
@@ -75,11 +79,13 @@ Result<json> needs_of(Database& database, const json& stored, const json& chosen
                  {"rank", stored[place]["rank"]},
                  {"of", contenders},
                  {"jobs", std::move(jobs)},
+                 {"elsewhere", stored[place].value("elsewhere", json::array())},
                  {"chosen", nullptr},
                  {"mean", nullptr}};
     if (place < chosen.size()) {
       FATHOM_ASSIGN(const JobBrief job, brief(database, chosen[place]["job"].get<std::int64_t>()));
       need["chosen"] = job.id;
+      need["sweep"] = job.sweep;
       need["mean"] = chosen[place]["mean"];
     }
     needs.push_back(std::move(need));

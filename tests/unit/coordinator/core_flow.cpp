@@ -16,6 +16,7 @@ sweeps::Plan dag() {
   const auto b1 = make.adapter("sms", 0.01), b2 = make.adapter("sms", 0.001);
   make.stage("fusion", Kind::fusion);
   const auto fusion = make.taking("mr", {best_of("mr", {a1, a2}), best_of("sms", {b1, b2})});
+  make.plan.jobs[fusion].set = "mr+sms";
   make.stage("prune", Kind::prune);
   const auto prune = make.taking("mr", {best_of("source", {fusion})});
   make.stage("evaluate", Kind::evaluate);
