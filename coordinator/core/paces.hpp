@@ -45,6 +45,7 @@ class Paces {
   struct Mark {
     TimePoint since{};  // its start, or its newest report
     Millis last{0};     // the epoch before
+    std::uint32_t epoch = 0;
   };
   static Peers peers_of(const State& state, const Job& job);
 

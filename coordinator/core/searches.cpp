@@ -21,12 +21,12 @@ using sweeps::Reached;
 struct SeedEnd {
   Reached reached = Reached::open;
   std::optional<double> value;
-  std::uint32_t epoch = 0;
-  bool lost = false;  // it says nothing about its setting
+  std::uint32_t epoch = 0;  // or step, where rungs count these
+  bool lost = false;        // it says nothing about its setting
 };
 
 // Paused at a rung says as much as stopped there: it may rest until others have come.
-SeedEnd end_of(const Job& job) {
+SeedEnd end_of(const Job& job, bool by_step) {
   switch (phase_of(job)) {
     case Phase::succeeded: {
       const auto& outcome = std::get<Succeeded>(job.state).outcome;
@@ -34,7 +34,7 @@ SeedEnd end_of(const Job& job) {
     }
     case Phase::stopped:
     case Phase::paused:
-      return {Reached::part, job.best, job.epoch, false};
+      return {Reached::part, job.best, by_step ? static_cast<std::uint32_t>(job.step) : job.epoch, false};
     case Phase::diverged:
       return {Reached::nothing, std::nullopt, 0, false};
     case Phase::failed:
@@ -56,7 +56,8 @@ sweeps::Observation observe(const State& state, const Sweep& sweep, const std::v
   std::optional<std::uint32_t> epoch;
   bool open = false, diverged = false;
   for (const sweeps::JobIndex index : jobs) {
-    const SeedEnd end = end_of(*state.job(JobNumber(sweep.first.value() + index)));
+    const auto& stop = sweep.plan->stages[sweep.plan->jobs[index].stage].stop;
+    const SeedEnd end = end_of(*state.job(JobNumber(sweep.first.value() + index)), stop && stop->by_step);
     diverged = diverged || end.reached == Reached::nothing;
     open = open || end.lost || end.reached == Reached::open || (end.reached != Reached::nothing && !end.value);
     if (end.reached == Reached::part)

@@ -18,6 +18,10 @@ Result<std::string> simulated(const sweeps::Sweep& sweep, const SimulateFlags& f
   FATHOM_ASSIGN(const std::string text, read_file(flags.curves, kMaxCurves));
   FATHOM_ASSIGN(const Curves curves, Curves::read(text));
   FATHOM_ASSIGN(sweeps::Plan planned, sweeps::expand(sweep));
+  for (const sweeps::Stage& stage : planned.stages) {
+    if (stage.stop && stage.stop->by_step)
+      return Error{Errc::unsupported, "stage '" + stage.name + "': curves have values by epoch, its rungs count steps"};
+  }
   sweeps::Plan exhaustive = planned;
   for (sweeps::Stage& stage : exhaustive.stages) stage.stop.reset();
   const auto plan = std::make_shared<const sweeps::Plan>(std::move(planned));
