@@ -238,9 +238,9 @@ void add_forks(CLI::App& app, Parsed& p) {
   auto* fork =
       command(app, p, "fork", "Submit a sweep's file once more with changes; what stays the same is not trained again",
               [&p] { return cli::fork(p.context, p.fork); });
-  auto* extend =
-      command(app, p, "extend", "Submit a sweep's file with more seeds or samples; what was trained is taken",
-              [&p] { return cli::extend(p.context, p.fork, p.extend); });
+  auto* extend = command(app, p, "extend",
+                         "Submit a sweep's file with more epochs, more seeds or samples; what was trained is taken",
+                         [&p] { return cli::extend(p.context, p.fork, p.extend); });
   for (CLI::App* one : {fork, extend}) {
     one->add_option("SWEEP", p.fork.sweep, "The sweep's name")->required();
     one->add_option("--set", p.fork.set, "KEY=VALUE: replaces a key of its file; may be repeated")
@@ -248,6 +248,8 @@ void add_forks(CLI::App& app, Parsed& p) {
     one->add_option("--name", p.fork.name, "The new sweep's name (default: the old one with a number)");
   }
   extend->add_option("--seeds", p.extend.seeds, "All seeds, such as 1..5 (those that were trained are taken)");
+  extend->add_option("--epochs", p.extend.epochs,
+                     "Of every training: goes on from the checkpoints of those that ended");
   extend->add_option("--trials", p.extend.trials, "Draws of a random, sobol or tpe search; earlier ones stay");
   extend->add_option("--samples", p.extend.samples, "PARAMETER=N: points of a range; those that stay are taken")
       ->allow_extra_args(false);

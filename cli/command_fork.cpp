@@ -32,6 +32,7 @@ ExitCode fork(const Context& context, const ForkOptions& options) {
   FATHOM_TRY(check(yaml, options.sweep, options.set));
   json body = {{"yaml", yaml}, {"file", options.sweep}, {"set", options.set}};
   body["name"] = options.name.empty() ? options.sweep : options.name;  // made unique by the coordinator
+  if (options.go_on) body["extends"] = options.sweep;
   FATHOM_ASSIGN(const std::string key, net::random_hex(16));
   FATHOM_ASSIGN(const json answer, client.post("/api/v1/sweeps", body, {{"Idempotency-Key", key}}));
   if (context.json) {
@@ -46,6 +47,8 @@ ExitCode extend(const Context& context, const ForkOptions& options, const Extend
   ForkOptions changed = options;
   if (!more.seeds.empty()) changed.set.push_back("seeds=" + more.seeds);
   if (more.trials != 0) changed.set.push_back("search.trials=" + std::to_string(more.trials));
+  if (more.epochs != 0) changed.set.push_back("train.epochs=" + std::to_string(more.epochs));
+  changed.go_on = more.epochs != 0;
   for (const std::string& one : more.samples) {
     const std::size_t equals = one.find('=');
     if (equals == std::string::npos)
@@ -53,7 +56,7 @@ ExitCode extend(const Context& context, const ForkOptions& options, const Extend
     changed.set.push_back("parameters." + one.substr(0, equals) + ".samples" + one.substr(equals));
   }
   if (changed.set.empty())
-    return Error{Errc::invalid_argument, "nothing to extend: say --seeds, --trials or --samples"};
+    return Error{Errc::invalid_argument, "nothing to extend: say --epochs, --seeds, --trials or --samples"};
   return fork(context, changed);
 }
 

@@ -101,12 +101,14 @@ struct ForkOptions {
   std::string sweep;
   std::vector<std::string> set;  // KEY=VALUE
   std::string name;              // empty: the sweep's, made unique
+  bool go_on = false;            // jobs go on from those of fewer epochs
 };
 // Submits the sweep's stored file with changes; results of what stays the same are taken.
 ExitCode fork(const Context& context, const ForkOptions& options);
 struct ExtendOptions {
   std::string seeds;                 // as in a sweep file: "[1, 2, 3]", "1..5"
   std::uint32_t trials = 0;          // 0: as before
+  std::uint32_t epochs = 0;          // 0: as before
   std::vector<std::string> samples;  // PARAMETER=N
 };
 // …with more of what it has.

@@ -20,6 +20,7 @@ using nlohmann::json;
 struct Submission {
   std::string yaml;
   std::string name;
+  std::string extends;  // a sweep's id
   sweeps::ParseOptions options;
 };
 
@@ -56,12 +57,13 @@ Result<Submission> read_submission(const Request& request) {
   const json body = json::parse(request.body, nullptr, false);
   if (!body.is_object()) return bad("the body must be a JSON object with \"yaml\": the text of the sweep file");
   for (const auto& [key, value] : body.items()) {
-    if (key != "yaml" && key != "file" && key != "set" && key != "name" && key != "includes")
+    if (key != "yaml" && key != "file" && key != "set" && key != "name" && key != "includes" && key != "extends")
       return bad("the body has an unknown key \"" + key + "\"");
   }
   Submission made;
   FATHOM_ASSIGN(made.yaml, text_of(body, "yaml", true));
   FATHOM_ASSIGN(made.name, text_of(body, "name", false));
+  FATHOM_ASSIGN(made.extends, text_of(body, "extends", false));
   FATHOM_ASSIGN(const std::string file, text_of(body, "file", false));
   if (!file.empty()) made.options.file = file;
   FATHOM_TRY(read_includes(body, made.options));
@@ -110,8 +112,11 @@ void submit(Services& services, const Request& request, Respond respond) {
 
   auto parsed = sweeps::parse(submission->yaml, submission->options);
   if (!parsed.errors.empty()) return respond(mistakes(parsed.errors));
+  if (!submission->extends.empty()) parsed.sweep.resolved["extends"] = submission->extends;
   auto plan = sweeps::expand(parsed.sweep);
   if (!plan) return respond(problem(422, plan.error().message));
+  if (!submission->extends.empty())
+    plan->notes.push_back("jobs go on from those of " + submission->extends + " that trained fewer epochs");
   if (plan->jobs.size() > services.max_jobs) {
     return respond(problem(422, "the sweep has " + std::to_string(plan->jobs.size()) +
                                     " jobs; this coordinator takes at most " + std::to_string(services.max_jobs) +
@@ -145,6 +150,7 @@ void add_submit_route(std::vector<Route>& routes, Services& services) {
   route.success = 201;
   route.body = R"({"type": "object", "required": ["yaml"], "additionalProperties": false, "properties": {
     "yaml": {"type": "string"}, "file": {"type": ["string", "null"]}, "name": {"type": ["string", "null"]},
+    "extends": {"type": ["string", "null"]},
     "set": {"type": ["array", "null"], "items": {"type": "string"}},
     "includes": {"type": ["object", "null"], "additionalProperties": {"type": "string"}}}})";
   route.failures = {409, 422};

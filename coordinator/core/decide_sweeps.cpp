@@ -6,6 +6,7 @@
 
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
+#include "sweeps/extend.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::core {
@@ -76,6 +77,29 @@ void limit_job(const Context& context, const Job& job, Decision& decision) {
 
 }  // namespace
 
+// Empty, or why the plan does not extend what it says.
+std::string cannot_extend(const State& state, const sweeps::Plan& plan) {
+  if (plan.extends.empty()) return {};
+  const Sweep* from = state.find_sweep(plan.extends);
+  if (from == nullptr) return "there is no sweep " + plan.extends + " to extend";
+  const auto most = [](const sweeps::Plan& of) {
+    std::uint32_t epochs = 0;
+    for (const sweeps::Job& job : of.jobs) epochs = std::max(epochs, job.epochs);
+    return epochs;
+  };
+  const std::uint32_t before = most(*from->plan);
+  if (most(plan) > before) {
+    for (const sweeps::Job& job : plan.jobs) {
+      // What stays the same is no obstacle: its result is taken.
+      std::string why = from->by_id.contains(job.id) ? "" : sweeps::obstacle_to_more_epochs(plan, job);
+      if (!why.empty()) return why;
+    }
+    return {};
+  }
+  return "jobs of " + plan.extends + " train " + std::to_string(before) +
+         " epochs already; say more (an 'epochs' of a task or a stage goes before train.epochs)";
+}
+
 // Everything is checked here and numbered in the event; a submit that is refused leaves no trace.
 Decision decide_submit(const Context& context, const SubmitSweep& command) {
   const State& state = context.state;
@@ -93,6 +117,7 @@ Decision decide_submit(const Context& context, const SubmitSweep& command) {
                                               " letters, digits, '-', '_' or '.', the first a letter or digit; not \"" +
                                               name.substr(0, kLongestName) + "\"");
   }
+  if (const std::string why = cannot_extend(state, **plan); !why.empty()) return refuse(Errc::invalid_argument, why);
   if ((*plan)->jobs.empty())
     return refuse(Errc::invalid_argument, "the sweep makes no job: check tasks, stages and exclude");
   const auto count = static_cast<std::uint32_t>((*plan)->jobs.size());

@@ -34,12 +34,13 @@ void forget_strikes(State& state, const Job& job) {
 }
 
 // The value at a rung is that of the first report at or after it (rule 7); one report may cross several.
-void cross_rungs(State& state, const Sweep& sweep, Job& job, std::uint32_t epoch, double value) {
+void cross_rungs(State& state, const Sweep& sweep, Job& job, const event::ReportRecorded& report) {
   if (!is_grouped(sweep, job)) return;
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const std::uint64_t reached = group.stopper.rule().by_step ? report.step() : report.epoch();
   const auto& rungs = group.stopper.rungs(sweep.setting_of[job.index]);
-  while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= epoch)
-    job.rung_values.push_back(value);
+  while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= reached)
+    job.rung_values.push_back(report.objective());
   mark_setting(state, sweep, group, sweep.setting_of[job.index]);
 }
 
@@ -87,7 +88,7 @@ Status on(State& state, const event::ReportRecorded& event, At) {
     job->best = event.objective();  // the earlier epoch on a tie (rule 8)
     job->best_epoch = event.epoch();
   }
-  cross_rungs(state, sweep, *job, event.epoch(), event.objective());
+  cross_rungs(state, sweep, *job, event);
   return success();
 }
 
@@ -102,6 +103,22 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
   keep_checkpoint(state, job->latest_checkpoint, checkpoint);
   if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);
   job->losses = 0;  // progress that the next attempt keeps
+  return success();
+}
+
+// As if an attempt of its own had left it.
+Status on(State& state, const event::CheckpointTaken& event, At) {
+  Job* job = state.job(JobNumber(event.job()));
+  if (job == nullptr || state.job(JobNumber(event.source())) == nullptr)
+    return Error{Errc::not_found, "there is no job " + std::to_string(event.job())};
+  if (phase_of(*job) != Phase::ready || job->latest_checkpoint)
+    return Error{Errc::failed_precondition, "job " + std::to_string(event.job()) + " goes on from somewhere already"};
+  const event::File& file = event.file();
+  const Checkpoint checkpoint{
+      event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false};
+  keep_checkpoint(state, job->latest_checkpoint, checkpoint);
+  if (event.has_objective()) job->best = event.objective();
+  job->best_epoch = event.best_epoch();
   return success();
 }
 

@@ -21,6 +21,7 @@ struct At {
 Status on(State& state, const event::JobStarted& event, At at);
 Status on(State& state, const event::ReportRecorded& event, At at);
 Status on(State& state, const event::CheckpointCommitted& event, At at);
+Status on(State& state, const event::CheckpointTaken& event, At at);
 Status on(State& state, const event::JobFinished& event, At at);
 Status on(State& state, const event::JobFailed& event, At at);
 Status on(State& state, const event::JobBackedOff& event, At at);

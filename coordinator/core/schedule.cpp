@@ -8,6 +8,7 @@
 #include "coordinator/core/alone.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/extend.hpp"
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/searches.hpp"
 
@@ -98,10 +99,11 @@ const FreeDevice* device_for(const State& state, const Sweep& sweep, sweeps::Job
   return emptiest;
 }
 
-// What the job needs next: its parameters, where they are drawn only now, else its lease.
+// What the job needs next: its parameters, where they are drawn only now, a checkpoint to go on from, else its lease.
 // Attempt and lease are numbered here, in the event: evolve() only checks that they grow.
 event::Event grant(const State& state, const Sweep& sweep, sweeps::JobIndex index, const std::vector<FreeDevice>& to) {
   if (awaits_point(sweep, index)) return draw_point(state, sweep, index);
+  if (auto taken = take_checkpoint(state, sweep, index)) return *std::move(taken);
   const Job& job = *state.job(JobNumber(sweep.first.value() + index));
   event::Event event;
   auto* granted = event.mutable_lease_granted();
