@@ -34,25 +34,29 @@ std::string conditions_of(const json& row) {
   return key;
 }
 
-// The jobs with what they measured.
+// What jobs measured, at each depth.
 std::vector<json> measured(const json& rows, const json& jobs) {
-  std::map<std::string, json> values;  // by job
+  std::map<std::string, std::map<double, json>> values;  // by job and depth
   for (const json& row : rows) {
     if (text(row, "kind") != "benchmark" || !row.value("value", json()).is_number()) continue;
-    json& own = values[text(row, "job")];
+    const json depth = row.value("depth", json());
+    json& own = values[text(row, "job")][depth.is_number() ? depth.get<double>() : 0];
     own[text(row, "metric")] = row.at("value");
-    own["depth"] = row.value("depth", json());
+    own["depth"] = depth;
   }
   std::vector<json> out;
   for (const json& job : jobs) {
     const auto own = values.find(text(job, "id"));
-    if (own == values.end() || !own->second.contains("seconds")) continue;
-    json row = own->second;
-    row["job"] = text(job, "id");
-    for (const char* column : {"stage", "worker", "device", "drop"}) row[column] = job.value(column, json());
-    const json parameters = job.value("parameters", json::object());  // named: items() refers to it
-    for (const auto& [name, value] : parameters.items()) row["param." + name] = value;
-    out.push_back(std::move(row));
+    if (own == values.end()) continue;
+    for (const auto& [depth, measures] : own->second) {
+      if (!measures.contains("seconds")) continue;
+      json row = measures;
+      row["job"] = text(job, "id");
+      for (const char* column : {"stage", "worker", "device", "drop"}) row[column] = job.value(column, json());
+      const json parameters = job.value("parameters", json::object());  // named: items() refers to it
+      for (const auto& [name, value] : parameters.items()) row["param." + name] = value;
+      out.push_back(std::move(row));
+    }
   }
   return out;
 }
@@ -165,8 +169,11 @@ std::string benchmark_table(const std::vector<json>& rows) {
                                       cell(row, "p90", "{:.2f}", 1000),
                                       cell(row, "rows_per_s", "{:.1f}")};
     std::string per_layer;
-    std::map<std::string, const json*> against;  // by baseline: the rows of one job stand together
-    for (; i < rows.size() && text(rows[i], "job") == text(row, "job"); ++i) {
+    std::map<std::string, const json*> against;  // by baseline: the rows of one job and depth stand together
+    const auto same = [&](const json& other) {
+      return text(other, "job") == text(row, "job") && text(other, "depth") == text(row, "depth");
+    };
+    for (; i < rows.size() && same(rows[i]); ++i) {
       against[text(rows[i], "baseline")] = &rows[i];
       if (rows[i].contains("saved_per_layer")) per_layer = cell(rows[i], "saved_per_layer", "{:.1f} %", 100);
     }

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "sweeps/elsewhere.hpp"
+
 namespace fathom::cli {
 namespace {
 
@@ -43,6 +45,18 @@ Links links_of(const sweeps::Plan& plan) {
   return links;
 }
 
+// What a stage takes that no job of the file makes, with how many models.
+std::map<std::string, std::size_t> outside_of(const sweeps::Plan& plan, const sweeps::Stage& stage) {
+  std::map<std::string, std::size_t> out;
+  for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
+    for (const sweeps::Need& need : plan.jobs[i].needs) {
+      for (const auto& asked : need.elsewhere) ++out[sweeps::name_of(*asked)];
+    }
+    for (const sweeps::Folder& folder : plan.jobs[i].folders) ++out["folder " + folder.path];
+  }
+  return out;
+}
+
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) out += c == '"' || c == '\\' ? std::string("\\") + c : std::string(1, c);
@@ -67,13 +81,18 @@ void add_nodes(const sweeps::Plan& plan, std::string& out) {
   }
   for (const sweeps::Job& job : plan.jobs) {
     for (const sweeps::Need& need : job.needs) {
-      const bool chosen = need.contenders.size() > 1 || need.contenders.front().jobs.size() > 1;
+      const bool chosen =
+          !need.elsewhere.empty() || need.contenders.size() > 1 || need.contenders.front().jobs.size() > 1;
+      for (const auto& asked : need.elsewhere)
+        out += fmt::format("  {} -> {} [style=dashed];\n", quoted(sweeps::name_of(*asked)), quoted(job.id));
       for (const sweeps::Contender& contender : need.contenders) {
         for (const JobIndex from : contender.jobs)
           out += fmt::format("  {} -> {}{};\n", quoted(plan.jobs[from].id), quoted(job.id),
                              chosen ? " [style=dashed]" : "");
       }
     }
+    for (const sweeps::Folder& folder : job.folders)
+      out += fmt::format("  {} -> {};\n", quoted(folder.path), quoted(job.id));
   }
 }
 
@@ -100,6 +119,8 @@ std::string graph_text(const sweeps::Plan& plan) {
           "  takes {} models from {}, each {}, for {} jobs\n", link.models, plan.stages[ends.second].name,
           link.most == 1 ? "a certain job" : fmt::format("the best of up to {} jobs", link.most), link.jobs.size());
     }
+    for (const auto& [from, models] : outside_of(plan, stage))
+      out += fmt::format("  takes {} models from {}\n", models, from);
   }
   return out;
 }

@@ -17,11 +17,12 @@ constexpr std::uint64_t kMaxFile = 4U << 20;
 
 // The number of layers of the sweep's base model, 0 where it cannot be seen from here.
 std::uint32_t layers_of(const sweeps::Sweep& sweep, const std::string& root) {
-  const json path = sweep.resolved.value(json::json_pointer("/model/path"), json());
+  const json model = sweep.resolved.value(json::json_pointer("/common/model"), json::object());
+  const json path = model.value("path", model.value("config", json()));
   if (root.empty() || !path.is_string()) return 0;
-  const auto folder = data::below_root(root, path.get<std::string>());
-  if (!folder) return 0;
-  const auto text = read_file((*folder / "config.json").string(), kMaxFile);
+  const auto found = data::below_root(root, path.get<std::string>());
+  if (!found) return 0;
+  const auto text = read_file((model.contains("path") ? *found / "config.json" : *found).string(), kMaxFile);
   const json config = text ? json::parse(*text, nullptr, false) : json();
   const json layers = config.is_object() ? config.value("num_hidden_layers", json()) : json();
   return layers.is_number_unsigned() ? layers.get<std::uint32_t>() : 0;

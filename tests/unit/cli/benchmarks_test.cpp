@@ -1,6 +1,8 @@
 // Benchmarks against their baselines: which are compared, the arithmetic, timing.csv and the table.
 #include "cli/benchmarks.hpp"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -77,6 +79,20 @@ TEST(Benchmarks, RelativeAndSavedAgainstEachBaseline) {
   EXPECT_DOUBLE_EQ(rows[6].at("relative"), 0.5);
   EXPECT_DOUBLE_EQ(rows[6].at("saved"), -1);
   for (const json& row : rows) EXPECT_FALSE(row.contains("saved_per_layer"));
+}
+
+// `depths: all`: one job, a row for each depth; its own depth 0 is the baseline.
+TEST(Benchmarks, AJobOfAllDepthsHasARowForEach) {
+  Measured measured(json::array({"adapter"}));
+  measured.add("adapter", 0, 0.5);
+  measured.add("adapter", 1, 0.25);
+  for (json& row : measured.rows) row["job"] = "job0";
+  const auto rows = measured.compared();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[1].at("depth"), 1);
+  EXPECT_DOUBLE_EQ(rows[0].at("relative"), 1);
+  EXPECT_DOUBLE_EQ(rows[1].at("relative"), 2);
+  EXPECT_EQ(std::ranges::count(benchmark_table(rows), '\n'), 3);  // headings and a line for each depth
 }
 
 TEST(Benchmarks, SavedPerLayerOfSeveralTasks) {

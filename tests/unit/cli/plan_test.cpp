@@ -7,6 +7,7 @@
 
 #include "cli/estimate.hpp"
 #include "cli/plan_graph.hpp"
+#include "cli/sweep_file.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::cli {
@@ -46,10 +47,44 @@ TEST(PlanGraph, DotHasANodeForEachJobAndAnEdgeForEachThatIsLookedAt) {
   EXPECT_NE(dot.find("\"" + fusion + "\" -> \"" + plan.jobs[5].id + "\";"), std::string::npos);
 }
 
+TEST(PlanGraph, ShowsWhatTheFileDoesNotMake) {
+  const sweeps::Plan plan =
+      planned("stages:\n  fusion: {needs: {from: ['sweep:old/adapter', {b: kept/b}]}, sets: [all], targets: [a]}\n");
+  EXPECT_EQ(graph_text(plan),
+            "fusion (fusion): 1 jobs\n  takes 1 models from folder kept/b\n  takes 1 models from sweep:old/adapter\n");
+  const std::string dot = graph_dot(plan);
+  EXPECT_NE(dot.find("\"sweep:old/adapter\" -> \"" + plan.jobs[0].id + "\" [style=dashed];"), std::string::npos);
+  EXPECT_NE(dot.find("\"kept/b\" -> \"" + plan.jobs[0].id + "\";"), std::string::npos);
+}
+
 TEST(PlanGraph, LargePlansShowTheirStages) {
   const std::string dot = graph_dot(planned("seeds: 1..1500\nstages: {adapter: {}}\n"));
   EXPECT_NE(dot.find("adapter: 3000 jobs"), std::string::npos);
   EXPECT_LT(dot.size(), 1000u);
+}
+
+// Where the data root is known, depths are held to the model that lies there.
+TEST(CheckSweep, SeesTheLayersOfTheModelBelowTheRoot) {
+  std::string folder = (fs::temp_directory_path() / "fathom-check-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  fs::create_directories(folder + "/m");
+  std::ofstream(folder + "/m/config.json") << R"({"num_hidden_layers": 4})";
+  const auto check = [&](const std::string& model, int n, const std::string& root) {
+    std::ofstream(folder + "/sweep.yaml")
+        << "version: 1\nname: p\nmodel: " << model
+        << "\ntasks: {a: {path: a}}\nstages: {adapter: {drop: {specialized: " << n << "}}}\n";
+    SweepFile file;
+    file.file = folder + "/sweep.yaml";
+    file.root = root;
+    const auto checked = check_sweep(file);
+    return checked.ok() ? std::string() : checked.error().message;
+  };
+  for (const char* model : {"{path: m}", "{config: m/config.json, init: random}"}) {
+    EXPECT_EQ(check(model, 3, folder), "");
+    EXPECT_NE(check(model, 4, folder).find("drop depth 4 is more than the model allows"), std::string::npos) << model;
+    EXPECT_EQ(check(model, 4, ""), "");
+  }
+  fs::remove_all(folder);
 }
 
 TEST(Estimate, TakesMediansByTaskAndQueuesJobsOnSlots) {
