@@ -89,4 +89,20 @@ Result<std::string> data_sha256(HashCache& cache, const fs::path& root, const js
   return all.hex();
 }
 
+Result<std::string> adapter_sha256(HashCache& cache, const fs::path& folder) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(folder / "adapter_config.json", ignored))
+    return Error{Errc::not_found, folder.string() +
+                                      ": adapter_config.json is not there; expected a folder of the "
+                                      "adapters library"};
+  Sha256 all;
+  for (const char* name : {"adapter_config.json", "adapter.safetensors", "pytorch_adapter.bin", "head_config.json",
+                           "model_head.safetensors", "pytorch_model_head.bin"}) {
+    if (!fs::is_regular_file(folder / name, ignored)) continue;
+    FATHOM_ASSIGN(const std::string one, cache.file(folder / name));
+    all.update(std::string(name) + " " + one + "\n");
+  }
+  return all.hex();
+}
+
 }  // namespace fathom::data

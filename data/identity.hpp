@@ -39,4 +39,8 @@ Result<std::string> model_sha256(HashCache& cache, const std::filesystem::path& 
 // other files that score (more_evals()) by their split's name.
 Result<std::string> data_sha256(HashCache& cache, const std::filesystem::path& root, const nlohmann::json& task);
 
+// Of an adapter in a folder of the `adapters` library: SHA-256 over the lines "file sha256\n" of its config and weights
+// and its head's, those that exist. not_found without adapter_config.json.
+Result<std::string> adapter_sha256(HashCache& cache, const std::filesystem::path& folder);
+
 }  // namespace fathom::data

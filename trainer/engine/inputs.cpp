@@ -20,6 +20,16 @@ Input parse_input(const json& value, const std::string& name) {
   return input;
 }
 
+// Members that the settings take from folders.
+std::vector<Input> folders_in(const JobSpec& spec) {
+  std::vector<Input> out;
+  for (const auto& from : spec.settings.value("from", json::array())) {
+    if (from.is_object() && from.contains("folder"))
+      out.push_back({from.value("name", ""), "", from.value("folder", ""), true});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
@@ -30,7 +40,14 @@ std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
   }
   const auto members = inputs.value("members", json::array());
   std::vector<Input> ordered;
+  const auto folders = folders_in(spec);
   for (const auto& name : spec.set) {
+    const auto folder =
+        std::find_if(folders.begin(), folders.end(), [&](const Input& input) { return input.name == name; });
+    if (folder != folders.end()) {
+      ordered.push_back(*folder);
+      continue;
+    }
     const auto found = std::find_if(members.begin(), members.end(),
                                     [&](const json& member) { return member.value("name", "") == name; });
     if (found == members.end())
@@ -38,6 +55,18 @@ std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
     ordered.push_back(parse_input(*found, name));
   }
   return ordered;
+}
+
+std::vector<std::uint64_t> parse_rungs(const json& inputs) {
+  std::vector<std::uint64_t> rungs;
+  const auto wrong = [] { return JobError(ErrorClass::config, "inputs: rungs must be rising steps from 1 on"); };
+  const auto asked = inputs.value("rungs", json::array());
+  if (!asked.is_array()) throw wrong();
+  for (const auto& rung : asked) {
+    if (!rung.is_number_unsigned() || rung.get<std::uint64_t>() <= (rungs.empty() ? 0 : rungs.back())) throw wrong();
+    rungs.push_back(rung.get<std::uint64_t>());
+  }
+  return rungs;
 }
 
 }  // namespace fathom::trainer
