@@ -130,14 +130,19 @@ bool BenchmarkJob::advance() {
   }
   if (++step_ < spec_.warmup + spec_.steps) return true;
   events_.log(fmt::format("round {}/{}: {} steps measured so far", round_ + 1, spec_.repeat, times_.size()));
-  if (++round_ == spec_.repeat)
+  if (++round_ == spec_.repeat) end_depth();
+  if (spec_.all_depths && round_ == spec_.repeat && spec_.depth + 1 < model_->base->config.layers) {
+    ++spec_.depth;
+    round_ = 0;
+  }
+  if (round_ == spec_.repeat)
     finish();
   else
     begin_round();
   return !done_;
 }
 
-void BenchmarkJob::finish() {
+void BenchmarkJob::end_depth() {
   const TimesSummary summary = summarise(times_);
   const std::string split = spec_.train ? "train" : "infer";
   std::vector<std::pair<std::string, double>> values = {{"seconds", summary.seconds},
@@ -148,12 +153,18 @@ void BenchmarkJob::finish() {
     values.insert(values.end(),
                   {{"forward", summary.forward}, {"backward", summary.backward}, {"optimizer", summary.optimizer}});
   }
-  JobResult result;
   for (const auto& [name, value] : values) {
-    result.rows.push_back({0, spec_.depth, name, value, /*primary=*/false, split});
+    rows_.push_back({0, spec_.depth, name, value, /*primary=*/false, split});
     events_.metric({split + "/" + name, times_.size(), value, static_cast<int>(spec_.depth)});
   }
-  result.steps = times_.size();
+  measured_ += times_.size();
+  times_.clear();
+}
+
+void BenchmarkJob::finish() {
+  JobResult result;
+  result.rows = rows_;
+  result.steps = measured_;
   result.examples = result.steps * spec_.batch;
   result.tokens = result.examples * spec_.length;
   result.seconds = result.train_seconds = seconds_;

@@ -12,6 +12,7 @@
 #include "trainer/engine/job.hpp"
 #include "trainer/engine/network.hpp"
 #include "trainer/engine/training.hpp"
+#include "trainer/report/result.hpp"
 #include "trainer/report/step_times.hpp"
 
 namespace fathom::trainer {
@@ -25,7 +26,7 @@ class BenchmarkJob final : public Job {
   void stop() override;
   // It is repeated from its start: times of two attempts are not of one measurement.
   void suspend() override { done_ = true; }
-  [[nodiscard]] std::uint64_t steps() const override { return times_.size(); }
+  [[nodiscard]] std::uint64_t steps() const override { return measured_ + times_.size(); }
 
  private:
   void open();
@@ -33,9 +34,10 @@ class BenchmarkJob final : public Job {
   [[nodiscard]] Network fresh_network(std::uint64_t seed) const;
   [[nodiscard]] StepTimes train_step(const LabelledBatch& batch);
   [[nodiscard]] StepTimes infer_step(const LabelledBatch& batch);
+  void end_depth();
   void finish();
 
-  const BenchmarkSpec spec_;
+  BenchmarkSpec spec_;
   const std::filesystem::path folder_;
   Resources& resources_;
   JobEvents& events_;
@@ -47,8 +49,10 @@ class BenchmarkJob final : public Job {
   std::optional<Training> training_;         // measure: train
   double forward_at_ = 0, backward_at_ = 0;  // when the step that runs had come so far
   std::uint32_t round_ = 0, step_ = 0;
-  std::vector<StepTimes> times_;
-  double seconds_ = 0;  // of the measured steps
+  std::vector<StepTimes> times_;  // at this depth
+  std::vector<ResultRow> rows_;   // of the depths that are done
+  std::uint64_t measured_ = 0;    // steps at these
+  double seconds_ = 0;            // of the measured steps
   bool done_ = false;
 };
 

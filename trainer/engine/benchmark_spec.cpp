@@ -20,13 +20,14 @@ BenchmarkSpec parse_benchmark(const nlohmann::json& settings) {
   const auto benchmark = root.object("benchmark");
   BenchmarkSpec spec;
   spec.settings = settings;
-  spec.model = root.object("model").text("path");
+  spec.model = model_in(settings);
   spec.frozen_dropout = root.word("recipe", "fast", {"fast", "hf"}) == "hf";
   spec.precision = precision_of(settings);
   spec.device = root.word("device", "cpu", {"cpu", "cuda"});
   spec.subject = parse_subject(benchmark);
   spec.train = benchmark.word("measure", "infer", {"train", "infer"}) == "train";
-  spec.depth = benchmark.count("depth", 0, 0);
+  spec.all_depths = benchmark.find("depth") && benchmark.at("depth") == "all";
+  if (!spec.all_depths) spec.depth = benchmark.count("depth", 0, 0);
   const bool many = spec.subject != Subject::finetune && spec.subject != Subject::adapter;
   if (many) spec.members = benchmark.count("members", 1);
   spec.batch = benchmark.count("batch", 1);

@@ -18,11 +18,12 @@ enum class Subject { finetune, adapter, fusion, parallel, separate };
 
 struct BenchmarkSpec {
   nlohmann::json settings;  // as received; goes into fathom.json
-  std::string model;        // path relative to the root
+  std::string model;        // as Resources::model() takes it
   std::string device;       // class that was asked for: "cpu" | "cuda"
   Subject subject = Subject::adapter;
   bool train = false;           // else inference
   std::uint32_t depth = 0;      // layers 0 … depth-1 have no adapters
+  bool all_depths = false;      // each of 0 … L-1, one after the other; `depth` is the one that is measured now
   std::uint32_t members = 1;    // fusion, parallel, separate
   std::uint32_t batch = 0;      // rows of a step
   std::uint32_t length = 0;     // tokens of every row

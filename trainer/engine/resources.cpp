@@ -6,15 +6,19 @@
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
+#include "common/files.hpp"
+#include "common/sha256.hpp"
 #include "data/links.hpp"
 #include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/spec.hpp"
 
 namespace fathom::trainer {
 namespace {
 
 // Splits of tasks kept tokenised; a GLUE task of 400,000 rows is about 100 MB of ids.
 constexpr std::size_t kTasksKept = 24;
+constexpr std::uint64_t kMaxConfig = 4U << 20;
 
 void check_length(const OpenModel& model, std::size_t max_length) {
   const auto limit = model.base->config.max_length();
@@ -54,6 +58,21 @@ OpenModel open_model(const std::filesystem::path& folder) {
   return model;
 }
 
+OpenModel open_random_model(const std::filesystem::path& config) {
+  const auto text = value_or_fail(read_file(config.string(), kMaxConfig), ErrorClass::model);
+  ModelConfig sizes = value_or_fail(parse_model_config(text, config.string()), ErrorClass::model);
+  sizes.name = config.stem().string();
+  OpenModel model;
+  model.folder = config.parent_path();
+  model.base = std::make_shared<const BaseModel>(random_base_model(sizes));
+  // Drawn rows need none, and a config is often all there is.
+  if (auto tokenizer = Tokenizer::load(model.folder)) {
+    model.tokenizer = std::move(tokenizer).value();
+    value_or_fail(check_tokenizer(sizes, model.tokenizer->vocab_size()), ErrorClass::model);
+  }
+  return model;
+}
+
 Resources::Resources(std::filesystem::path root, std::string device, Gang& gang, EngineKind engine)
     : root_(std::move(root)),
       device_(std::move(device)),
@@ -64,13 +83,17 @@ Resources::Resources(std::filesystem::path root, std::string device, Gang& gang,
 Resources::~Resources() = default;
 
 std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
-  const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
-  (void)value_or_fail(data::check_links_below(folder), ErrorClass::config);
-  const auto sha256 = value_or_fail(data::model_sha256(hashes_, folder), ErrorClass::model);
+  const bool random = path.starts_with(kRandom);
+  const auto place = random ? path.substr(std::string_view(kRandom).size()) : path;
+  const auto folder = value_or_fail(data::below_root(root_, place), ErrorClass::config);
+  value_or_fail(random ? data::check_links(folder) : data::check_links_below(folder), ErrorClass::config);
+  const auto hash = random ? hashes_.file(folder) : data::model_sha256(hashes_, folder);
+  auto sha256 = value_or_fail(hash, ErrorClass::model);
+  if (random) sha256 = sha256_hex("random " + sha256);
   // Jobs that still use the older weights keep them alive; new jobs get the new ones.
   auto& held = models_[path];
   if (!held || held->sha256 != sha256) {
-    OpenModel opened = open_model(folder);
+    OpenModel opened = random ? open_random_model(folder) : open_model(folder);
     opened.sha256 = sha256;
     if (place_ != opened.base->word_embeddings.device())
       opened.base = std::make_shared<const BaseModel>(opened.base->to(place_));
@@ -81,10 +104,20 @@ std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   return held;
 }
 
+Resources::AdapterFolder Resources::adapter_folder(const std::string& path) {
+  const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
+  value_or_fail(data::check_links_below(folder), ErrorClass::config);
+  return {folder, value_or_fail(data::adapter_sha256(hashes_, folder), ErrorClass::config)};
+}
+
 std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, const nlohmann::json& task,
                                                 data::Split split, std::size_t max_length) {
   const auto opened = model(model_path);
   check_length(*opened, max_length);
+  if (!opened->tokenizer)
+    throw JobError(ErrorClass::config,
+                   "model.config has no tokenizer beside it, so only benchmarks can use it; found none in " +
+                       opened->folder.string());
   // Hashes are remembered by size and time of the file, so this costs a stat() for a task that is known.
   const auto data_sha256 = value_or_fail(data::data_sha256(hashes_, root_, task), ErrorClass::data);
   const nlohmann::json key_parts = {opened->sha256, model_path, task,

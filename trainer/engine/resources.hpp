@@ -27,8 +27,8 @@ class Engine;
 
 struct OpenModel {
   std::shared_ptr<const BaseModel> base;
-  std::shared_ptr<const Tokenizer> tokenizer;
-  std::string sha256;  // of the weights
+  std::shared_ptr<const Tokenizer> tokenizer;  // null: a random model without one
+  std::string sha256;                          // of the weights; of a random model of its config
   std::filesystem::path folder;
 };
 
@@ -47,6 +47,8 @@ struct OpenTask {
 
 // Opens a model folder. JobError model: missing or broken files, or a tokenizer whose ids the embeddings do not cover.
 OpenModel open_model(const std::filesystem::path& folder);
+// A model of these sizes with drawn weights (random_base_model), and the tokenizer beside its config, if there is one.
+OpenModel open_random_model(const std::filesystem::path& config);
 
 class Resources {
  public:
@@ -57,12 +59,20 @@ class Resources {
             EngineKind engine = EngineKind::packed);
   ~Resources();
 
-  // Held for the life of the process; read again when the file on disk has changed.
+  // `path`: a folder relative to the root, or "random:" and the path of a config.json. Held for the life of the
+  // process; read again when the file on disk has changed.
   std::shared_ptr<const OpenModel> model(const std::string& path);
 
   // max_length in tokens, special ones included. The tasks used last stay tokenised.
   std::shared_ptr<const OpenTask> task(const std::string& model, const nlohmann::json& task, data::Split split,
                                        std::size_t max_length);
+
+  // The folder of an existing adapter, relative to the root, and its hash (data::adapter_sha256).
+  struct AdapterFolder {
+    std::filesystem::path path;
+    std::string sha256;
+  };
+  AdapterFolder adapter_folder(const std::string& path);
 
   [[nodiscard]] const std::string& device() const { return device_; }
   // Where models are, and everything that is computed with them.

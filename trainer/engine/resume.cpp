@@ -24,7 +24,8 @@ json to_json(const Progress& progress) {
           {"train_seconds", progress.train_seconds},
           {"best_epoch", progress.best_epoch},
           {"best_objective", progress.best_objective},
-          {"best_rows", to_json(progress.best_rows)}};
+          {"best_rows", to_json(progress.best_rows)},
+          {"rung", progress.rung}};
 }
 
 Progress progress_from(const json& object) {
@@ -38,6 +39,7 @@ Progress progress_from(const json& object) {
   progress.best_epoch = object.at("best_epoch").get<std::uint32_t>();
   progress.best_objective = object.at("best_objective").get<double>();
   progress.best_rows = rows_from_json(object.at("best_rows"));
+  progress.rung = object.value("rung", std::uint64_t{0});  // checkpoints of before have none
   return progress;
 }
 
@@ -72,6 +74,13 @@ Result<Checkpoint> read_metadata(const std::map<std::string, std::string>& metad
 }
 
 }  // namespace
+
+json resumable_settings(const JobSpec& spec) {
+  json settings = spec.settings;
+  const bool by_share = spec.train.warmup > 0 && spec.train.warmup < 1;
+  if (spec.train.schedule == ScheduleKind::constant && !by_share) settings.at("train").erase("epochs");
+  return settings;
+}
 
 std::string resume_identity(const std::string& settings_json, const std::string& base_sha256,
                             const std::string& data_sha256) {

@@ -12,8 +12,11 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "common/result.hpp"
 #include "trainer/checkpoint/tensors.hpp"
+#include "trainer/engine/spec.hpp"
 #include "trainer/optim/adamw.hpp"
 #include "trainer/report/result.hpp"
 
@@ -30,6 +33,7 @@ struct Progress {
   std::uint32_t best_epoch = 0;  // 0: nothing measured
   double best_objective = 0;
   std::vector<ResultRow> best_rows;
+  std::uint64_t rung = 0;  // the step after which it was measured last, inside an epoch
 };
 
 struct Checkpoint {
@@ -37,6 +41,10 @@ struct Checkpoint {
   std::vector<at::Tensor> best;  // trained tensors of the best epoch, in the order of the parameters
   bool current_is_best = false;  // they are the current ones, and stored once
 };
+
+// What of a job's settings a checkpoint has to have been made with. Without the number of epochs where no step depends
+// on it (a constant schedule whose warmup is not a share): a job may then go on from one that was to train fewer.
+nlohmann::json resumable_settings(const JobSpec& spec);
 
 // SHA-256 of the canonical settings and of what they name (base and data): a checkpoint continues only the same job.
 std::string resume_identity(const std::string& settings_json, const std::string& base_sha256,

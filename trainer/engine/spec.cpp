@@ -82,6 +82,14 @@ void parse_evaluate(JobSpec& spec, const SettingsObject& evaluate) {
 
 }  // namespace
 
+std::string model_in(const json& settings) {
+  const SettingsObject root(settings, "");
+  const auto model = root.object("model");
+  if (!model.find("config")) return model.text("path");
+  (void)model.word("init", "", {"random"});
+  return kRandom + model.text("config");
+}
+
 Drop parse_drop(const json& value, const std::string& where) {
   const SettingsObject drop(value, where);
   const auto kind = drop.word("kind", "standard", {"standard", "specialized", "robust"});
@@ -109,7 +117,7 @@ JobSpec parse_spec(const json& settings) {
   const SettingsObject root(settings, "");
   spec.settings = settings;
   spec.kind = parse_kind(root);
-  spec.model = root.object("model").text("path");
+  spec.model = model_in(settings);
   spec.frozen_dropout = root.word("recipe", "fast", {"fast", "hf"}) == "hf";
   spec.precision = precision_of(settings);
   spec.task = root.at("task");

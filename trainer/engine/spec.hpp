@@ -54,7 +54,7 @@ struct Objective {
 struct JobSpec {
   nlohmann::json settings;  // as received; goes into fathom.json
   JobKind kind = JobKind::adapter;
-  std::string model;            // path relative to the root
+  std::string model;            // as Resources::model() takes it
   bool frozen_dropout = false;  // recipe "hf": dropout stays active in frozen layers below the first trained part
   Precision precision = Precision::fp32;
   std::string metric;  // asked for: the task's, else the objective's
@@ -72,15 +72,19 @@ struct JobSpec {
   Keep keep;                          // prune
   bool mask_padding = true;           // prune: pad tokens count for nothing in the mean attention
   std::vector<std::uint32_t> depths;  // evaluate; empty: all
+  // Optimizer steps after which a job that trains is measured and reports, beside the ends of epochs; rising. Asked for
+  // by whoever judges it, no part of the settings: results are the same without.
+  std::vector<std::uint64_t> rungs;
 };
 
 JobSpec parse_spec(const nlohmann::json& settings);
 
 // A final/ tree that a job starts from.
 struct Input {
-  std::string name;    // of the member; "source"
-  std::string job;     // id
-  std::string folder;  // relative to the job's folder
+  std::string name;         // of the member; "source"
+  std::string job;          // id
+  std::string folder;       // relative to the job's folder; of one below the root: to the data root
+  bool below_root = false;  // a member that no job made: an adapter in an existing folder
 };
 
 // Members of a fusion in the order of its set; one source for prune and evaluate. JobError config when the inputs do
@@ -89,6 +93,13 @@ std::vector<Input> parse_inputs(const JobSpec& spec, const nlohmann::json& input
 
 // The word of settings.precision, fp32 when it is missing. JobError config for another one.
 Precision precision_of(const nlohmann::json& settings);
+
+// "rungs" of the inputs. JobError config when they are no rising steps from 1 on.
+std::vector<std::uint64_t> parse_rungs(const nlohmann::json& inputs);
+
+// `model` of the settings as Resources::model() takes it: the path of a folder, or kRandom and that of a config.json.
+inline constexpr const char* kRandom = "random:";
+std::string model_in(const nlohmann::json& settings);
 
 nlohmann::json to_json(const Drop& drop);
 // `where` names the key in messages. A robust drop without lo begins at 0, without hi it goes to the last layer.

@@ -10,6 +10,7 @@
 #include "trainer/batches/random.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
+#include "trainer/engine/members.hpp"
 
 namespace fathom::trainer {
 namespace {
@@ -56,6 +57,12 @@ bool TrainJob::advance() {
     case Phase::train:
       train_pass();
       break;
+    case Phase::measure: {
+      const Stopwatch watch(state_.progress.seconds);
+      if (evaluation_->advance()) break;
+    }
+      end_rung();
+      break;
     // The stopwatch ends before end_epoch(): writing a checkpoint is not computing.
     case Phase::evaluate: {
       const Stopwatch watch(state_.progress.seconds);
@@ -83,6 +90,7 @@ void TrainJob::open() {
   eval_ = resources_.task(spec_.model, spec_.task, data::Split::eval, spec_.train.max_length);
   train_ = resources_.task(spec_.model, spec_.task, data::Split::train, spec_.train.max_length);
   metric_ = judged_metric(spec_, *eval_);
+  data_sha256_ = open_members(inputs_, folder_, resources_, *model_, train_->data_sha256);
   network_ = fresh_network();
   judged_ = judged_depths(network_, spec_.drop, spec_.objective.depth);
   // The range has been checked; objective.depth is the one number left unchecked.
@@ -93,6 +101,10 @@ void TrainJob::open() {
   steps_per_epoch_ = divide_up(train_->rows.size(), rows_per_step);
   const auto total = steps_per_epoch_ * spec_.train.epochs;
   report_every_ = divide_up(total, kCurvePoints);
+  // Later rungs than the last step do not happen; without any there would be no early stopping, and nobody would know.
+  if (!spec_.rungs.empty() && spec_.rungs.front() > total)
+    throw JobError(ErrorClass::config, fmt::format("stop: the first rung is step {}, and the training has {} steps",
+                                                   spec_.rungs.front(), total));
   TrainingOptions options;
   options.schedule = {spec_.train.schedule, spec_.train.lr, warmup_steps(spec_.train.warmup, total), total};
   options.adamw.weight_decay = spec_.train.weight_decay;
@@ -106,7 +118,7 @@ void TrainJob::open() {
   phase_ = Phase::train;
   // Interrupted inside an epoch: its order is drawn again and the rows of the steps made are passed over.
   step_in_epoch_ = state_.progress.step - state_.progress.epoch * steps_per_epoch_;
-  if (epoch_trained()) begin_evaluation();
+  if (epoch_trained() || at_rung()) begin_evaluation();
   // The interrupted attempt had trained to the end and lacked only its final tree.
   if (state_.progress.epoch >= spec_.train.epochs || out_of_patience()) end_training();
 }
@@ -118,7 +130,7 @@ Network TrainJob::fresh_network() const {
 }
 
 void TrainJob::resume() {
-  identity_ = resume_identity(spec_.settings.dump(), model_->sha256, train_->data_sha256);
+  identity_ = resume_identity(resumable_settings(spec_).dump(), model_->sha256, data_sha256_);
   const auto file = folder_ / "resume.ckpt";
   if (std::filesystem::exists(file)) {
     auto checkpoint = read_checkpoint(file, identity_, training_->optimizer());
@@ -134,7 +146,7 @@ void TrainJob::resume() {
   resources_.gang().share(&step, sizeof step);
   if (step != state_.progress.step)
     throw JobError(ErrorClass::internal, "the ranks do not read the same resume.ckpt: is the job's folder shared?");
-  events_.started(model_->sha256, train_->data_sha256, state_.progress.epoch);
+  events_.started(model_->sha256, data_sha256_, state_.progress.epoch);
   events_.log(fmt::format("{} rows, {} steps an epoch, {} epochs, {} trained tensors{}{}", train_->rows.size(),
                           steps_per_epoch_, spec_.train.epochs, network_.trained.size(),
                           train_->skipped ? fmt::format(", {} malformed rows left out", train_->skipped) : "",
@@ -173,7 +185,7 @@ void TrainJob::train_pass() {
   ++progress.step;
   ++step_in_epoch_;
   report_step(report);
-  if (epoch_trained()) begin_evaluation();
+  if (epoch_trained() || at_rung()) begin_evaluation();
 }
 
 void TrainJob::report_step(const StepReport& report) {
@@ -189,12 +201,31 @@ bool TrainJob::epoch_trained() const { return step_in_epoch_ == steps_per_epoch_
 
 void TrainJob::begin_evaluation() {
   evaluation_.emplace(network_, eval_, judged_, resources_.gang(), resources_.engine());
-  phase_ = Phase::evaluate;
+  phase_ = epoch_trained() ? Phase::evaluate : Phase::measure;
+}
+
+bool TrainJob::at_rung() const {
+  const auto& progress = state_.progress;
+  return progress.step != progress.rung && std::binary_search(spec_.rungs.begin(), spec_.rungs.end(), progress.step);
+}
+
+// For whoever judges the job by steps. Only ends of epochs make a best one: the result is that of a job nobody judges.
+void TrainJob::end_rung() {
+  auto& progress = state_.progress;
+  progress.rung = progress.step;
+  const double objective = objective_of(evaluation_->rows(progress.epoch, metric_), judged_);
+  evaluation_.reset();
+  if (!std::isfinite(objective)) diverged("eval/" + metric_, objective, progress.step);
+  events_.metric({"objective", progress.step, objective, -1});
+  events_.log(fmt::format("step {}: {} {:.4f}", progress.step, metric_, objective));
+  phase_ = Phase::train;
+  events_.report(progress.epoch, progress.step, objective);
 }
 
 void TrainJob::end_epoch() {
   auto& progress = state_.progress;
   ++progress.epoch;
+  progress.rung = progress.step;
   order_.clear();
   step_in_epoch_ = 0;
   auto rows = evaluation_->rows(progress.epoch, metric_);
@@ -302,7 +333,7 @@ std::string TrainJob::conclude() {
   result.seconds = progress.seconds;
   result.train_seconds = progress.train_seconds;
   result.base_sha256 = model_->sha256;
-  result.data_sha256 = train_->data_sha256;
+  result.data_sha256 = data_sha256_;
   result.device = resources_.device();
   const auto object = to_json(result);
   if (resources_.gang().leads())

@@ -26,7 +26,7 @@ class TrainJob final : public Job {
   [[nodiscard]] std::uint64_t steps() const override { return state_.progress.step; }
 
  private:
-  enum class Phase { open, train, evaluate, attend, done };
+  enum class Phase { open, train, measure, evaluate, attend, done };
 
   void open();
   [[nodiscard]] Network fresh_network() const;
@@ -34,7 +34,9 @@ class TrainJob final : public Job {
   void train_pass();
   void report_step(const StepReport& report);
   bool epoch_trained() const;
+  [[nodiscard]] bool at_rung() const;
   void begin_evaluation();
+  void end_rung();
   void end_epoch();
   void keep_if_best(double objective, std::vector<ResultRow> rows);
   void save_checkpoint(const std::string& path, double objective, bool best);
@@ -44,8 +46,8 @@ class TrainJob final : public Job {
   // Restores the best epoch, writes final/ and returns the result as JSON text.
   std::string conclude();
 
-  JobSpec spec_;  // drop is bound once the model is open
-  const std::vector<Input> inputs_;
+  JobSpec spec_;               // drop is bound once the model is open
+  std::vector<Input> inputs_;  // once opened: with whole paths where they lie below the root
   const std::filesystem::path folder_;
   Resources& resources_;
   JobEvents& events_;
@@ -54,6 +56,7 @@ class TrainJob final : public Job {
   std::shared_ptr<const OpenModel> model_;
   std::shared_ptr<const OpenTask> train_;
   std::shared_ptr<const OpenTask> eval_;
+  std::string data_sha256_;            // of the task and of members in folders
   std::string metric_;                 // the primary one
   std::vector<std::uint32_t> judged_;  // depths of the objective
   Network network_;

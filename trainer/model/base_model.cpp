@@ -1,7 +1,9 @@
 #include "trainer/model/base_model.hpp"
 
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include "trainer/checkpoint/safetensors.hpp"
@@ -163,6 +165,27 @@ Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors&
                              "have",
                              more->first, config.layers)};
   }
+  model.embedding_norm.eps = config.layer_norm_eps;
+  for (EncoderLayer& layer : model.layers) layer.attention_norm.eps = layer.output_norm.eps = config.layer_norm_eps;
+  return model;
+}
+
+BaseModel random_base_model(const ModelConfig& config) {
+  constexpr std::uint64_t kSeed = 0;
+  at::Generator generator = at::detail::createCPUGenerator(kSeed);
+  BaseModel model;
+  model.config = config;
+  model.layers.resize(static_cast<std::size_t>(config.layers));
+  model.pooler.emplace();
+  visit_tensors(model, [&](const std::string& key, at::Tensor& tensor) {
+    tensor = at::zeros(shape_of(key, config));
+    if (ends_with(key, ".bias")) return;
+    if (key.find("LayerNorm") != std::string::npos) {
+      tensor.fill_(1);
+    } else {
+      tensor.normal_(0, config.initializer_range, generator);
+    }
+  });
   model.embedding_norm.eps = config.layer_norm_eps;
   for (EncoderLayer& layer : model.layers) layer.attention_norm.eps = layer.output_norm.eps = config.layer_norm_eps;
   return model;

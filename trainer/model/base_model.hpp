@@ -60,7 +60,11 @@ struct BaseModel {
 // the key, what was expected and what is there).
 Result<std::shared_ptr<const BaseModel>> load_base_model(const std::filesystem::path& folder);
 
-// The same from tensors in memory, for tests and random models.
+// The same from tensors in memory.
 Result<BaseModel> make_base_model(const ModelConfig& config, const NamedTensors& tensors);
+
+// A model of these sizes that was never trained, as transformers initialises one: weights N(0, initializer_range),
+// biases 0, LayerNorms 1 and 0. Always the same one. With a pooler.
+BaseModel random_base_model(const ModelConfig& config);
 
 }  // namespace fathom::trainer

@@ -168,5 +168,45 @@ TEST(StepTimes, QuantilesAndPartsThatAddUp) {
   EXPECT_DOUBLE_EQ(quantile({7}, 0.9), 7);
 }
 
+// One job measures every depth of whatever model.
+TEST_F(EngineBenchmark, AllDepthsOneAfterTheOther) {
+  for (const std::string subject : {"adapter", "parallel"}) {
+    auto all = settings(subject, "infer");
+    all["benchmark"]["depth"] = "all";
+    const auto record = run("all-" + subject, all);
+    ASSERT_TRUE(record->finished()) << record->message;
+    std::map<int, int> rows;
+    for (const auto& row : record->result["rows"]) ++rows[row["depth"].get<int>()];
+    EXPECT_EQ(rows, (std::map<int, int>{{0, 4}, {1, 4}, {2, 4}, {3, 4}}));
+    EXPECT_EQ(record->result["steps"], 4 * 2 * 4);
+  }
+}
+
+// A config.json is enough: no weights, no tokenizer.
+TEST_F(EngineBenchmark, ConfigurationsWithoutWeightsAreMeasured) {
+  fs::create_directories(root_ / "sizes");
+  fs::copy(root_ / "models/tiny/config.json", root_ / "sizes/four.json");
+  auto random = settings("adapter", "train");
+  random["model"] = {{"config", "sizes/four.json"}, {"init", "random"}};
+  const auto record = run("random", random);
+  ASSERT_TRUE(record->finished()) << record->message;
+  expect_whole(record->result, "train");
+  EXPECT_NE(record->result["base_sha256"], run("real", settings("adapter", "train"))->result["base_sha256"]);
+  // The same weights whoever draws them.
+  Resources other(root_, "cpu");
+  const auto drawn = resources_->model("random:sizes/four.json"), again = other.model("random:sizes/four.json");
+  EXPECT_EQ(drawn->sha256, again->sha256);
+  EXPECT_TRUE(drawn->base->layers[3].query.weight.equal(again->base->layers[3].query.weight));
+  EXPECT_NEAR(drawn->base->word_embeddings.std().item<double>(), 0.02, 0.004);
+  // Text needs a tokenizer; beside the config of a whole model there is one.
+  auto text = adapter_settings();
+  text["model"] = random["model"];
+  EXPECT_NE(run("text", text)->message.find("no tokenizer beside it"), std::string::npos);
+  text["model"]["config"] = "models/tiny/config.json";
+  EXPECT_TRUE(run("text-too", text)->finished());
+  random["model"].erase("init");
+  EXPECT_EQ(run("no-init", random)->error_class, "config");
+}
+
 }  // namespace
 }  // namespace fathom::trainer::testing_support

@@ -124,5 +124,37 @@ TEST_F(EngineResume, OldCheckpointsAreRemovedOnceANewerIsReported) {
   EXPECT_EQ(left, (std::vector<std::string>{"epoch-4.ckpt", "epoch-5.ckpt"}));
 }
 
+// As `fathom extend --epochs` lays it: the last checkpoint of a job that was to train fewer epochs.
+TEST_F(EngineResume, MoreEpochsAreThoseOfAJobThatWasToTrainThemAll) {
+  const auto lay = [&](const std::string& from, const std::string& to) {
+    fs::create_directories(folder(to));
+    fs::copy(folder(from) / "checkpoints/epoch-3.ckpt", folder(to) / "resume.ckpt");
+  };
+  auto settings = adapter_settings();
+  settings["drop"] = {{"kind", "robust"}, {"lo", 0}, {"hi", 3}};
+  settings["train"].update({{"schedule", "constant"}, {"warmup", 4}, {"patience", 4}});
+  ASSERT_TRUE(run("three", settings)->finished());
+  settings["train"]["epochs"] = 5;
+  const auto straight = run("five", settings);
+  lay("three", "extended");
+  const auto extended = run("extended", settings);
+  ASSERT_TRUE(extended->finished()) << extended->message;
+  EXPECT_EQ(extended->resumed_epoch, 3U);
+  EXPECT_EQ(weights("extended"), weights("five"));
+  for (const char* key : {"rows", "steps", "epoch", "examples"})
+    EXPECT_EQ(extended->result[key], straight->result[key]);
+  // Where the schedule runs over the epochs, every step would have been another one.
+  for (const json& changes :
+       {json{{"schedule", "linear"}, {"warmup", 4}}, json{{"schedule", "constant"}, {"warmup", 0.1}}}) {
+    const std::string kind = changes["schedule"];
+    settings["train"].update(changes);
+    settings["train"]["epochs"] = 3;
+    ASSERT_TRUE(run("three-" + kind, settings)->finished());
+    settings["train"]["epochs"] = 5;
+    lay("three-" + kind, "anew-" + kind);
+    EXPECT_EQ(run("anew-" + kind, settings)->resumed_epoch, 0U) << kind;
+  }
+}
+
 }  // namespace
 }  // namespace fathom::trainer::testing_support
