@@ -14,9 +14,7 @@ namespace fathom::core {
 namespace {
 
 // Only the sweep file says whether a missing input is a failure.
-event::Event missing(const Job& job, const Lacking& lacking) {
-  const sweeps::Need& need = *lacking.need;
-  const std::string& why = lacking.why;
+event::Event missing(const Job& job, const sweeps::Need& need, const std::string& why) {
   event::Event event;
   if (need.on_missing == sweeps::OnMissing::wait) {
     event.mutable_needs_missing()->set_job(job.number.value());
@@ -57,7 +55,7 @@ event::Event choose_set(const State& state, const Job& job) {
 event::Event resolve(const State& state, const Job& job) {
   if (awaits_set(*state.sweep(job.sweep), job.index)) return choose_set(state, job);
   const auto choice = choose(state, job);
-  if (const auto* lacking = std::get_if<Lacking>(&choice)) return missing(job, *lacking);
+  if (const auto* lacking = std::get_if<Lacking>(&choice)) return missing(job, *lacking->need, lacking->why);
   event::Event event;
   auto* resolved = event.mutable_needs_resolved();
   resolved->set_job(job.number.value());
