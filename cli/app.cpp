@@ -21,6 +21,7 @@ struct Parsed {
   SweepFile file;
   PlanOptions plan;
   PredictOptions predict;
+  BenchOptions bench;
   SimulateOptions simulate;
   ImportOptions translate;
   ChangeOptions change;
@@ -160,6 +161,18 @@ void add_files(CLI::App& app, Parsed& p) {
   predict->add_option("TEXT", p.predict.texts, "Texts to classify");
 }
 
+void add_bench(CLI::App& app, Parsed& p) {
+  auto* bench =
+      command(app, p, "bench", "Measure what this machine does with a base model: training and inference steps",
+              [&p] { return cli::bench(p.context, p.bench); });
+  bench->add_option("--model", p.bench.model, "Folder of the base model")->required();
+  bench->add_option("--precision", p.bench.precision, "fp32 or bf16");
+  bench->add_option("--threads", p.bench.numbers["--threads"], "Compute threads");
+  bench->add_option("--batch", p.bench.numbers["--batch"], "Rows of a step");
+  bench->add_option("--length", p.bench.numbers["--length"], "Tokens of a row");
+  bench->add_option("--steps", p.bench.numbers["--steps"], "Measured steps of each case");
+}
+
 void add_operations(CLI::App& app, Parsed& p) {
   auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
                          [&p] { return cli::cancel(p.context, p.sweep, p.job); });
@@ -284,6 +297,7 @@ int run_app(int argc, char** argv, const std::string& version) {
   add_tokens(app, parsed);
   add_files(app, parsed);
   add_sweeps(app, parsed);
+  add_bench(app, parsed);
   add_operations(app, parsed);
   add_forks(app, parsed);
   if (const int code = parse(app, argc, argv); code >= 0) return code;

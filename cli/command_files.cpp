@@ -291,4 +291,15 @@ ExitCode predict(const Context& context, const PredictOptions& options) {
   return become(std::move(arguments));
 }
 
+ExitCode bench(const Context& context, const BenchOptions& options) {
+  std::vector<std::string> arguments = {
+      (context.programs / "fathom-trainer").string(), "--log-level", "warn", "bench", "--model", options.model};
+  for (const auto& [flag, value] : options.numbers) {
+    if (value) arguments.insert(arguments.end(), {flag, std::to_string(*value)});
+  }
+  if (!options.precision.empty()) arguments.insert(arguments.end(), {"--precision", options.precision});
+  if (context.json) arguments.emplace_back("--json");
+  return become(std::move(arguments));
+}
+
 }  // namespace fathom::cli

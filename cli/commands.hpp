@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,6 +78,15 @@ struct PredictOptions {
 };
 // Becomes fathom-trainer; returns only when that fails.
 ExitCode predict(const Context& context, const PredictOptions& options);
+
+struct BenchOptions {
+  std::string model;  // folder
+  std::string precision;
+  std::map<std::string, std::optional<int>> numbers = {
+      {"--threads", {}}, {"--batch", {}}, {"--length", {}}, {"--steps", {}}};
+};
+// Becomes fathom-trainer; returns only when that fails.
+ExitCode bench(const Context& context, const BenchOptions& options);
 
 // ---------------------------------------------------------------- sweeps
 ExitCode submit(const Context& context, const SweepFile& options);

@@ -11,6 +11,7 @@
 #include "common/log.hpp"
 #include "data/links.hpp"
 #include "trainer/check/command.hpp"
+#include "trainer/engine/bench.hpp"
 #include "trainer/engine/devices.hpp"
 #include "trainer/engine/predict.hpp"
 #include "trainer/engine/service.hpp"
@@ -28,7 +29,8 @@ struct Arguments {
   PredictOptions predict;
   TrainFileOptions train;
   CheckOptions check;
-  bool devices_json = false;
+  BenchOptions bench;
+  bool devices_json = false, devices_measure = false;
   int threads = 1;
   int ranks = 0;  // 0: as many as mpirun started
   std::vector<std::filesystem::path> links;
@@ -50,8 +52,15 @@ void add_engine(CLI::App& app, Arguments& arguments) {
       ->check(CLI::IsMember({"packed", "reference"}));
 }
 
+void add_prefix(CLI::App& app, PrefixOptions& prefix) {
+  app.add_option("--prefix-store", prefix.folder,
+                 "Folder for what the frozen base makes of rows that are read again (recipe fast); trainers share it");
+  app.add_option("--prefix-limit", prefix.limit, "Most bytes in it; 0: nothing is kept");
+}
+
 void add_service(CLI::App& app, Arguments& arguments) {
   add_engine(app, arguments);
+  add_prefix(app, arguments.service.prefix);
   app.add_option("--fd", arguments.service.fd, "Socket to the worker, inherited")->check(CLI::NonNegativeNumber);
   app.add_option("--device", arguments.service.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
       ->check(known_device());
@@ -102,6 +111,7 @@ CLI::App* add_train(CLI::App& app, Arguments& arguments) {
   command->add_option("--device", options.device, "cpu or cuda:N; of several ranks cuda:N,cuda:M,…")
       ->check(known_device());
   add_engine(*command, arguments);
+  add_prefix(*command, options.prefix);
   command->add_flag("--json", options.json, "Everything the job says to a worker, as JSON lines");
   return command;
 }
@@ -115,6 +125,20 @@ CLI::App* add_check(CLI::App& app, Arguments& arguments) {
       ->allow_extra_args(false);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
   command->add_flag("--json", options.json, "One JSON object a case");
+  return command;
+}
+
+CLI::App* add_bench(CLI::App& app, Arguments& arguments) {
+  auto* command = app.add_subcommand("bench", "Measure what this machine does with a base model");
+  auto& options = arguments.bench;
+  command->add_option("--model", options.model, "Folder of the base model")->required()->check(CLI::ExistingDirectory);
+  command->add_option("--batch", options.batch, "Rows of a step")->check(CLI::Range(1, 4096));
+  command->add_option("--length", options.length, "Tokens of the comparisons' rows")->check(CLI::Range(2, 512));
+  command->add_option("--steps", options.steps, "Measured steps of each case")->check(CLI::Range(1, 10000));
+  command->add_option("--precision", options.precision, "Of the frozen base")->check(CLI::IsMember({"fp32", "bf16"}));
+  command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
+  add_engine(*command, arguments);
+  command->add_flag("--json", options.json, "As one JSON object");
   return command;
 }
 
@@ -148,10 +172,13 @@ int gather_ranks(int wanted, int argc, char** argv) {
 int serve_ranks(Arguments& arguments) {
   auto& service = arguments.service;
   if (ranks_of_mpirun() == 0) {
-    std::vector<std::string> rest = {
-        "--device", service.device,        "--threads",   std::to_string(arguments.threads),
-        "--root",   service.root.string(), "--log-level", arguments.log_level,
-        "--engine", arguments.engine};
+    std::vector<std::string> rest = {"--device",       service.device,
+                                     "--threads",      std::to_string(arguments.threads),
+                                     "--root",         service.root.string(),
+                                     "--log-level",    arguments.log_level,
+                                     "--engine",       arguments.engine,
+                                     "--prefix-store", service.prefix.folder.string(),
+                                     "--prefix-limit", std::to_string(service.prefix.limit)};
     for (const auto& folder : arguments.links) rest.insert(rest.end(), {"--links", folder.string()});
     return lead_gang(arguments.ranks, service.fd, rest);
   }
@@ -190,9 +217,12 @@ int run(int argc, char** argv) {
   add_service(app, arguments);
   auto* devices = app.add_subcommand("devices", "List what this machine can compute on");
   devices->add_flag("--json", arguments.devices_json, "As one JSON object");
+  devices->add_flag("--measure", arguments.devices_measure,
+                    "Also how cores are best shared among trainers, where no GPU is");
   auto* predict_command = add_predict(app, arguments);
   auto* train_command = add_train(app, arguments);
   auto* check_command = add_check(app, arguments);
+  auto* bench_command = add_bench(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -204,10 +234,10 @@ int run(int argc, char** argv) {
     return 2;
   }
   const auto engine = parse_engine(arguments.engine).value();
-  arguments.service.engine = arguments.train.engine = arguments.predict.engine = engine;
+  arguments.service.engine = arguments.train.engine = arguments.predict.engine = arguments.bench.engine = engine;
   // Before the first tensor operation: the pool of threads is made once.
   set_threads(arguments.threads);
-  if (devices->parsed()) return print_devices(arguments.devices_json, std::cout);
+  if (devices->parsed()) return print_devices(arguments.devices_json, arguments.devices_measure, std::cout);
   if (predict_command->parsed()) {
     if (arguments.predict.texts.empty() && arguments.predict.file.empty()) {
       std::cerr << "fathom-trainer predict: nothing to classify: give a TEXT or --file\n";
@@ -219,6 +249,7 @@ int run(int argc, char** argv) {
     if (const int code = gather_ranks(arguments.ranks, argc, argv); code != 0) return code;
   }
   if (train_command->parsed()) return run_train(arguments.train);
+  if (bench_command->parsed()) return bench(arguments.bench, std::cout);
   if (check_command->parsed()) return run_check(arguments.check, std::cout);
   if (arguments.service.fd >= 0 || !arguments.gang_socket.empty()) return run_service(arguments);
   std::cerr << app.help();

@@ -35,10 +35,12 @@ Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state)
   real.make_uplink = [options = setup.link](Uplink::Callbacks callbacks) {
     return std::make_unique<Link>(options, std::move(callbacks));
   };
-  real.start_trainer = [sandbox = setup.sandbox, folder = state.scratch()](const TrainerCommand& command,
-                                                                           Trainer::Callbacks callbacks) {
+  real.start_trainer = [sandbox = setup.sandbox, folder = state.scratch(), prefix = state.prefix().string(),
+                        limit = std::to_string(setup.options.prefix_limit.value)](const TrainerCommand& command,
+                                                                                  Trainer::Callbacks callbacks) {
     TrainerCommand own = command;
     own.scratch = (folder / std::filesystem::path(command.output).stem()).string();
+    own.arguments.insert(own.arguments.end(), {"--prefix-store", prefix, "--prefix-limit", limit});
     return TrainerProcess::start(own, std::move(callbacks), sandbox);
   };
   real.disk_space = [folder = state.spool()] { return space_of(folder); };

@@ -68,9 +68,9 @@ Status check_trainer(const std::string& program) {
                "there is no trainer program " + program + "; build it, or name another with --trainer"};
 }
 
-// What `fathom-trainer devices --json` prints; empty when it cannot be asked, which leaves the CPU.
+// What `fathom-trainer devices --json --measure` prints; empty when it cannot be asked, which leaves the CPU.
 std::string ask_for_devices(const std::string& trainer) {
-  const std::string command = "'" + trainer + "' devices --json 2>/dev/null";
+  const std::string command = "'" + trainer + "' devices --json --measure 2>/dev/null";
   std::string text;
   if (trainer.find('\'') != std::string::npos) return text;
   std::FILE* pipe = ::popen(command.c_str(), "r");
@@ -177,6 +177,7 @@ int start(const std::string& config_file, const CLI::App& app, const std::vector
   auto state = StateFolder::open(setup->options.state);
   if (!state) return complain(state.error());
   if (auto known = identify(*setup, *state); !known) return complain(known.error());
+  if (auto given = setup->sandbox.give(state->prefix()); !given) return complain(given.error());
   return run_until_signal(std::move(*setup), *state);
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <spdlog/spdlog.h>
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -54,9 +55,10 @@ void bind_options(Config& config, Options& o) {
   config.bind("state", o.state, "State folder. Empty: $XDG_STATE_HOME/fathom/worker (~/.local/state).");
   config.bind("root", o.root, "Folder that the model and data paths of sweeps are relative to.");
   config.bind("links", o.links, "Folders that symbolic links below root may lead to, e.g. a cache of models.");
-  config.bind(
-      "devices", o.devices,
-      "cpu:THREADS or cuda:NUMBER, one entry a device. auto: every GPU, else one cpu:1 for each core, at most 8.");
+  config.bind("devices", o.devices,
+              "cpu:THREADS or cuda:NUMBER, one entry a device. auto: every GPU, else all cores, shared among at most 8 "
+              "trainers as "
+              "measured fastest at the start.");
   config.bind("slots", o.slots, "Jobs that may run at once on one device.", {.min = 1, .max = 64});
   config.bind("engine", o.engine,
               "What computes in the trainers: packed, or reference (plain autograd over padded rows: slower, the same "
@@ -74,6 +76,10 @@ void bind_options(Config& config, Options& o) {
       "No jobs are taken while the disk of the state folder has less free (of a small disk: a twentieth of it).");
   config.bind("cache.limit", o.cache_limit,
               "Bytes of fetched artifacts that are kept; the least recently used go first.");
+  config.bind(
+      "prefix.limit", o.prefix_limit,
+      "Most bytes on disk of what the frozen base makes of rows that are read again, computed once for all jobs "
+      "of recipe fast; reserved when it is used first. 0B: every pass computes it anew.");
   config.bind("spool.metrics", o.metrics_limit,
               "Metric points kept per attempt without contact; beyond it the oldest go.", {.min = 65536});
   config.bind("spool.log", o.log_limit, "Log text kept per attempt without contact; beyond it the oldest goes.",
@@ -91,7 +97,14 @@ std::vector<std::string> choose_devices(const std::vector<std::string>& texts, c
     if (device.value("kind", "") == "cuda") gpus.push_back(device.value("name", ""));
   }
   // A GPU trains faster than all cores together; whoever wants both names both.
-  return gpus.empty() ? std::vector<std::string>(std::clamp(cores, 1U, 8U), "cpu:1") : gpus;
+  if (!gpus.empty()) return gpus;
+  const auto splits = list.is_object() ? list.value("splits", nlohmann::json::array()) : nlohmann::json::array();
+  if (!splits.is_array() || splits.empty()) return std::vector<std::string>(std::clamp(cores, 1U, 8U), "cpu:1");
+  for (const auto& split : splits)
+    spdlog::info("measured: {} trainers of {} threads, {:.0f} rows/s", split.value("trainers", 1),
+                 split.value("threads", 1), split.value("rows_per_s", 0.0));
+  return std::vector<std::string>(std::clamp(splits[0].value("trainers", 1U), 1U, 8U),
+                                  fmt::format("cpu:{}", splits[0].value("threads", 1U)));
 }
 
 Result<std::vector<DeviceSpec>> parse_devices(const std::vector<std::string>& texts, std::uint32_t slots) {

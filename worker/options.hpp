@@ -50,6 +50,7 @@ struct Options {
   Millis trainer_restart_most = Millis(30'000);
   Bytes disk_reserve{std::uint64_t{256} << 20};
   Bytes cache_limit{std::uint64_t{20} << 30};
+  Bytes prefix_limit{std::uint64_t{2} << 30};
   Bytes metrics_limit{std::uint64_t{8} << 20};
   Bytes log_limit{std::uint64_t{4} << 20};
 };
@@ -57,8 +58,9 @@ struct Options {
 // Binds every key of configs/worker.yaml to its field.
 void bind_options(Config& config, Options& options);
 
-// {"auto"}: every GPU that `listed` has (what `fathom-trainer devices --json` prints), else one "cpu:1" for each core,
-// at most 8. Anything else stays as it is.
+// {"auto"}: every GPU that `listed` has (what `fathom-trainer devices --json --measure` prints), else the cores as its
+// first split shares them, else one "cpu:1" for each core, at most 8. Anything else stays as it is. Logs what was
+// measured.
 [[nodiscard]] std::vector<std::string> choose_devices(const std::vector<std::string>& texts, const std::string& listed,
                                                       unsigned cores);
 

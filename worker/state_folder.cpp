@@ -74,7 +74,7 @@ Status StateFolder::prepare() {
   } catch (const fs::filesystem_error& error) {
     return Error{Errc::internal, fmt::format("the state folder cannot be used: {}", error.what())};
   }
-  for (const auto& folder : {spool(), cache(), jobs(), scratch(), trainers()})
+  for (const auto& folder : {spool(), cache(), jobs(), scratch(), trainers(), prefix()})
     FATHOM_TRY(make_folders(folder.string(), 0700));
   const std::string file = (path_ / "uid").string();
   if (auto text = read_file(file, 4096); text && !trimmed(*text).empty()) {

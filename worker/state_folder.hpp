@@ -30,6 +30,8 @@ class StatePaths {
   [[nodiscard]] std::filesystem::path jobs() const { return path_ / "jobs"; }
   [[nodiscard]] std::filesystem::path scratch() const { return path_ / "scratch"; }
   [[nodiscard]] std::filesystem::path trainers() const { return path_ / "trainers"; }
+  // What trainers keep of the frozen base's outputs, for each other and for later.
+  [[nodiscard]] std::filesystem::path prefix() const { return path_ / "prefix"; }
 
  protected:
   std::filesystem::path path_;

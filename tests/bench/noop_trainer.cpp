@@ -315,6 +315,9 @@ int main(int argc, char** argv) {
   app.add_option("--root", root, "taken for compatibility");
   app.add_option("--engine", engine, "taken for compatibility");
   app.add_option("--links", links, "taken for compatibility");
+  std::string prefix_store, prefix_limit;
+  app.add_option("--prefix-store", prefix_store, "taken for compatibility");
+  app.add_option("--prefix-limit", prefix_limit, "taken for compatibility");
   CLI11_PARSE(app, argc, argv);
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fathom::NoopTrainer(fd, device).run();

@@ -10,6 +10,8 @@
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
+#include "common/sha256.hpp"
+
 namespace fathom::trainer {
 namespace {
 
@@ -33,38 +35,61 @@ LabelledBatch blank_batch(std::int64_t rows, std::int64_t length, std::int32_t p
   return batch;
 }
 
+template <class T>
+std::string_view bytes_of(const Column<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::string token_hash(const TokenizedRows& rows) {
+  Sha256 hash;
+  hash.update(bytes_of(rows.offsets));
+  hash.update(bytes_of(rows.ids));
+  hash.update(bytes_of(rows.types));
+  return hash.hex();
+}
+
 }  // namespace
 
 TokenizedRows tokenize(const data::Dataset& dataset, const Tokenizer& tokenizer, std::size_t max_length) {
-  TokenizedRows rows;
-  rows.pad_id = tokenizer.pad_id();
+  std::vector<std::int32_t> ids, types, labels;
+  std::vector<std::size_t> offsets = {0};
+  std::vector<double> targets;
   for (const auto& example : dataset.examples) {
     std::optional<std::string_view> pair;
     if (example.pair) pair = *example.pair;
     const auto encoding = tokenizer.encode(example.text, pair, max_length);
-    rows.ids.insert(rows.ids.end(), encoding.ids.begin(), encoding.ids.end());
-    rows.types.insert(rows.types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
-    rows.offsets.push_back(rows.ids.size());
+    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
+    types.insert(types.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+    offsets.push_back(ids.size());
     // One of the two lists stays empty and tells which kind of task it is.
     if (dataset.regression)
-      rows.targets.push_back(example.value);
+      targets.push_back(example.value);
     else
-      rows.labels.push_back(example.label);
+      labels.push_back(example.label);
   }
+  TokenizedRows rows;
+  rows.ids = std::move(ids);
+  rows.types = std::move(types);
+  rows.offsets = std::move(offsets);
+  rows.labels = std::move(labels);
+  rows.targets = std::move(targets);
+  rows.pad_id = tokenizer.pad_id();
+  rows.sha256 = token_hash(rows);
   return rows;
 }
 
-LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen) {
+LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen, bool kept) {
   std::size_t longest = 1;
   for (const auto row : chosen) longest = std::max(longest, rows.length(row));
   const auto count = static_cast<std::int64_t>(chosen.size());
   LabelledBatch batch = blank_batch(count, static_cast<std::int64_t>(longest), rows.pad_id);
+  if (kept) batch.input.origin = std::make_shared<RowOrigin>(RowOrigin{&rows, {chosen.begin(), chosen.end()}});
   const bool regression = !rows.targets.empty();
   batch.labels = at::empty({count}, regression ? at::kFloat : at::kLong);
   for (std::int64_t line = 0; line < count; ++line) {
     const auto row = chosen[static_cast<std::size_t>(line)];
-    lay(batch, line, std::span(rows.ids).subspan(rows.offsets[row], rows.length(row)),
-        std::span(rows.types).subspan(rows.offsets[row], rows.length(row)));
+    lay(batch, line, rows.ids.span().subspan(rows.offsets[row], rows.length(row)),
+        rows.types.span().subspan(rows.offsets[row], rows.length(row)));
     if (regression)
       batch.labels.mutable_data_ptr<float>()[line] = static_cast<float>(rows.targets[row]);
     else
@@ -104,6 +129,10 @@ LabelledBatch rows_of(const LabelledBatch& batch, std::uint64_t first, std::uint
   part.input.attention_mask = rows(batch.input.attention_mask).narrow(1, 0, longest);
   part.input.token_type_ids = rows(batch.input.token_type_ids).narrow(1, 0, longest);
   part.labels = rows(batch.labels);
+  if (const auto& origin = batch.input.origin) {
+    const auto begin = origin->rows.begin() + from;
+    part.input.origin = std::make_shared<RowOrigin>(RowOrigin{origin->split, {begin, begin + count}});
+  }
   return part;
 }
 

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "data/dataset.hpp"
+#include "trainer/batches/column.hpp"
 #include "trainer/model/encoder.hpp"
 #include "trainer/tokenizer/tokenizer.hpp"
 
@@ -17,12 +18,13 @@ namespace fathom::trainer {
 
 // Rows end to end: row i is [offsets[i], offsets[i + 1]) of ids and types, special tokens included, no padding.
 struct TokenizedRows {
-  std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> types;
-  std::vector<std::size_t> offsets = {0};
-  std::vector<std::int32_t> labels;  // classification: label id per row
-  std::vector<double> targets;       // regression: value per row
+  Column<std::int32_t> ids;
+  Column<std::int32_t> types;
+  Column<std::size_t> offsets = std::vector<std::size_t>{0};
+  Column<std::int32_t> labels;  // classification: label id per row
+  Column<double> targets;       // regression: value per row
   std::int32_t pad_id = 0;
+  std::string sha256;  // of ids, types and offsets: rows with the same tokens have the same. Empty: not known
 
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(offsets.size() - 1); }
   [[nodiscard]] std::size_t length(std::uint32_t row) const { return offsets[row + 1] - offsets[row]; }
@@ -39,7 +41,8 @@ struct LabelledBatch {
 
 TokenizedRows tokenize(const data::Dataset& dataset, const Tokenizer& tokenizer, std::size_t max_length);
 
-LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen);
+// kept: the batch says where its rows stand (Batch::origin).
+LabelledBatch make_batch(const TokenizedRows& rows, std::span<const std::uint32_t> chosen, bool kept = false);
 
 // A batch of texts without labels, for prediction; the rows of `encodings` in their order.
 LabelledBatch make_batch(std::span<const Encoding> encodings, std::int32_t pad_id);

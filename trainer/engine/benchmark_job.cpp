@@ -30,17 +30,23 @@ double now_on(at::Device device) {
 TokenizedRows drawn_rows(const ModelConfig& model, std::uint32_t count, std::uint32_t length, std::uint64_t seed) {
   Xoshiro256 random(stream_key(seed, Purpose::order, 0));
   const auto tokens = static_cast<std::uint64_t>(model.vocabulary - 1);  // all but the padding
-  TokenizedRows rows;
-  rows.pad_id = static_cast<std::int32_t>(model.pad_token_id);
+  const auto pad = static_cast<std::int32_t>(model.pad_token_id);
+  std::vector<std::int32_t> ids, labels;
+  std::vector<std::size_t> offsets = {0};
   for (std::uint32_t row = 0; row < count; ++row) {
     for (std::uint32_t i = 0; i < length; ++i) {
       const auto id = static_cast<std::int32_t>(random.below(tokens));
-      rows.ids.push_back(id < rows.pad_id ? id : id + 1);
+      ids.push_back(id < pad ? id : id + 1);
     }
-    rows.types.resize(rows.ids.size(), 0);
-    rows.offsets.push_back(rows.ids.size());
-    rows.labels.push_back(static_cast<std::int32_t>(row % 2));
+    offsets.push_back(ids.size());
+    labels.push_back(static_cast<std::int32_t>(row % 2));
   }
+  TokenizedRows rows;
+  rows.pad_id = pad;
+  rows.types = std::vector<std::int32_t>(ids.size(), 0);
+  rows.ids = std::move(ids);
+  rows.offsets = std::move(offsets);
+  rows.labels = std::move(labels);
   return rows;
 }
 

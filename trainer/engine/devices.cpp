@@ -10,6 +10,7 @@
 #include <sstream>
 #include <thread>
 
+#include "trainer/engine/split.hpp"
 #include "trainer/gpu/gpu_module.hpp"
 #include "trainer/packed/kernels.hpp"
 
@@ -17,6 +18,10 @@ namespace fathom::trainer {
 namespace {
 
 using nlohmann::json;
+
+// Each trainer holds a base of its own.
+constexpr int kMostTrainers = 8;
+constexpr double kSplitSeconds = 0.2;
 
 std::string cpu_model() {
   std::ifstream file("/proc/cpuinfo");
@@ -73,13 +78,23 @@ std::string device_of_rank(const std::string& devices, int rank) {
   return names.empty() ? devices : names[static_cast<std::size_t>(rank) % names.size()];
 }
 
-int print_devices(bool as_json, std::ostream& out) {
+int print_devices(bool as_json, bool measure, std::ostream& out) {
   json devices = json::array({cpu()});
   const auto note = append_gpus(devices);
+  json object = {{"devices", devices}, {"note", note}};
+  if (measure && devices.size() == 1) {
+    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+    for (const auto& split : measure_splits(even_splits(cores, kMostTrainers), kSplitSeconds))
+      object["splits"].push_back(
+          {{"trainers", split.trainers}, {"threads", split.threads}, {"rows_per_s", split.rows_per_s}});
+  }
   if (as_json) {
-    out << json({{"devices", devices}, {"note", note}}).dump() << "\n";
+    out << object.dump() << "\n";
     return 0;
   }
+  for (const auto& split : object.value("splits", json::array()))
+    out << fmt::format("{} trainers of {} threads\t{:.0f} rows/s\n", split["trainers"].get<int>(),
+                       split["threads"].get<int>(), split["rows_per_s"].get<double>());
   for (const auto& device : devices) {
     out << fmt::format("{}\t{}\t{:.1f} GiB\n", device["name"].get<std::string>(), device["model"].get<std::string>(),
                        device["memory"].get<double>() / (1ULL << 30));

@@ -9,8 +9,10 @@
 namespace fathom::trainer {
 
 // The CPU and, where the CUDA module and a driver are there, every GPU. As JSON: an object {devices: [{name, kind,
-// threads, model, memory, bf16}], note}; `note` says why there are no GPUs. Returns 0.
-int print_devices(bool as_json, std::ostream& out);
+// threads, model, memory, bf16}], note}; `note` says why there are no GPUs. measure: without a GPU also how the cores
+// are best shared among trainers, the best way first: {splits: [{trainers, threads, rows_per_s}]}; that takes about a
+// second. Returns 0.
+int print_devices(bool as_json, bool measure, std::ostream& out);
 
 // Whether "cpu" or "cuda:N" can be computed on; opens the CUDA module for the latter. unsupported: there is no such
 // GPU, or no driver, or no module.

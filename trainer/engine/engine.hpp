@@ -22,12 +22,34 @@ struct Branch {
   std::int64_t depth = 0;
 };
 
+// Rows whose way through the frozen base is kept.
+class KeptRows {
+ public:
+  virtual ~KeptRows() = default;
+  // Rows asked for so far, by all jobs of this trainer, that were there and that were not. For logs.
+  struct Counts {
+    std::uint64_t read = 0, missed = 0;
+  };
+  [[nodiscard]] virtual Counts counts() const = 0;
+};
+
+// How often a job will ask for rows at a drop depth.
+struct DepthPasses {
+  std::int64_t depth = 0;
+  double passes = 0;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
 
   // Why the reference computes this network; empty where the engine itself does.
   [[nodiscard]] virtual std::string obstacle(const Network& network) const = 0;
+
+  // A job of recipe fast is going to ask for these rows so often. An engine that keeps what the frozen base makes of
+  // them uses it for batches with an origin, as long as what is returned lives; null where nothing is kept.
+  virtual std::shared_ptr<KeptRows> expect(const Network& network, const TokenizedRows& rows,
+                                           const std::vector<DepthPasses>& demands) = 0;
 
   // The rows of one optimizer step in passes of at most `most`, as the engine computes them best. The same order of
   // rows whatever the engine: longest first, ties in the given order.
@@ -50,6 +72,6 @@ class Engine {
 Engine& reference_engine();
 
 // An engine for one compute thread; the packed one keeps its memory and the bases it has prepared.
-std::unique_ptr<Engine> make_engine(EngineKind kind);
+std::unique_ptr<Engine> make_engine(EngineKind kind, PrefixOptions prefix = {});
 
 }  // namespace fathom::trainer

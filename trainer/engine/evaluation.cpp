@@ -19,8 +19,8 @@ constexpr std::uint32_t kEvalBatch = 64;
 }  // namespace
 
 Evaluation::Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
-                       Gang& gang, Engine& engine)
-    : network_(network), gang_(gang), engine_(engine), depths_(std::move(depths)) {
+                       Gang& gang, Engine& engine, Recipe recipe)
+    : network_(network), gang_(gang), engine_(engine), recipe_(recipe), depths_(std::move(depths)) {
   parts_.push_back(part("eval", task));
   for (const auto& [split, more] : task->more) parts_.push_back(part(split, more));
 }
@@ -29,8 +29,15 @@ Evaluation::Part Evaluation::part(const std::string& split, std::shared_ptr<cons
   auto batches = batches_by_length(task->rows, kEvalBatch);
   const auto depths = static_cast<std::int64_t>(depths_.size());
   const std::int64_t rows = task->rows.size(), count = static_cast<std::int64_t>(batches.size());
-  return {split, std::move(task), std::move(batches), at::zeros({depths, rows}, at::kDouble),
-          at::zeros({depths, count}, at::kDouble)};
+  std::vector<DepthPasses> demands;
+  for (const auto depth : depths_) demands.push_back({depth, 1});
+  auto kept = recipe_ == Recipe::fast ? engine_.expect(network_, task->rows, demands) : nullptr;
+  return {split,
+          std::move(task),
+          std::move(batches),
+          at::zeros({depths, rows}, at::kDouble),
+          at::zeros({depths, count}, at::kDouble),
+          std::move(kept)};
 }
 
 bool Evaluation::advance() {
@@ -52,8 +59,8 @@ bool Evaluation::advance() {
 void Evaluation::measure(Part& part, std::size_t number) {
   // No autograd bookkeeping at all; nothing computed here is kept beyond the batch.
   const c10::InferenceMode inference;
-  const auto batch =
-      on_device(make_batch(part.task->rows, part.batches[number]), network_.base->word_embeddings.device());
+  const auto batch = on_device(make_batch(part.task->rows, part.batches[number], part.kept != nullptr),
+                               network_.base->word_embeddings.device());
   std::vector<Branch> branches;
   for (const auto depth : depths_) branches.push_back({&network_, depth});
   const auto results = engine_.logits(branches, batch.input);

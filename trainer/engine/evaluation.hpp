@@ -19,8 +19,9 @@ class Evaluation {
  public:
   // `network`, `gang` and `engine` must outlive the evaluation. depths: rising, none repeated. The ranks of a gang take
   // turns with the batches; at the end all of them know everything, bit for bit what one rank would have found.
+  // `recipe`: of the job; in the fast one the engine may keep what the frozen base makes of the rows.
   Evaluation(const Network& network, std::shared_ptr<const OpenTask> task, std::vector<std::uint32_t> depths,
-             Gang& gang = alone(), Engine& engine = reference_engine());
+             Gang& gang = alone(), Engine& engine = reference_engine(), Recipe recipe = Recipe::hf);
 
   // One batch of each rank. False: there is none left, scores() may be called.
   bool advance();
@@ -38,6 +39,7 @@ class Evaluation {
     // float64 [depths, rows], by batch and place in it: the class or the value that was predicted. Zero until then.
     at::Tensor predicted;
     at::Tensor losses;  // float64 [depths, batches]: sums over rows
+    std::shared_ptr<KeptRows> kept;
   };
   [[nodiscard]] Part part(const std::string& split, std::shared_ptr<const OpenTask> task) const;
   void measure(Part& part, std::size_t batch);
@@ -46,6 +48,7 @@ class Evaluation {
   const Network& network_;
   Gang& gang_;
   Engine& engine_;
+  const Recipe recipe_;
   std::vector<std::uint32_t> depths_;
   std::vector<Part> parts_;
   std::size_t at_part_ = 0;

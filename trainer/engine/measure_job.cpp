@@ -72,7 +72,8 @@ void MeasureJob::prune() {
 }
 
 void MeasureJob::begin_evaluation() {
-  evaluation_.emplace(source_.network, source_.eval, depths_, resources_.gang(), resources_.engine());
+  evaluation_.emplace(source_.network, source_.eval, depths_, resources_.gang(), resources_.engine(),
+                      spec_.frozen_dropout ? Recipe::hf : Recipe::fast);
   phase_ = Phase::evaluate;
 }
 

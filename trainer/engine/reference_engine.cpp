@@ -14,6 +14,12 @@ class ReferenceEngine final : public Engine {
  public:
   [[nodiscard]] std::string obstacle(const Network& /*network*/) const override { return ""; }
 
+  // It computes everything anew: what others are compared with.
+  std::shared_ptr<KeptRows> expect(const Network& /*network*/, const TokenizedRows& /*rows*/,
+                                   const std::vector<DepthPasses>& /*demands*/) override {
+    return nullptr;
+  }
+
   [[nodiscard]] std::vector<std::vector<std::uint32_t>> cut(const Network& /*network*/, const TokenizedRows& rows,
                                                             std::span<const std::uint32_t> chosen,
                                                             std::uint32_t most) const override {
@@ -85,8 +91,8 @@ Engine& reference_engine() {
   return engine;
 }
 
-std::unique_ptr<Engine> make_engine(EngineKind kind) {
-  if (kind == EngineKind::packed) return std::make_unique<packed::PackedEngine>();
+std::unique_ptr<Engine> make_engine(EngineKind kind, PrefixOptions prefix) {
+  if (kind == EngineKind::packed) return std::make_unique<packed::PackedEngine>(std::move(prefix));
   return std::make_unique<ReferenceEngine>();
 }
 

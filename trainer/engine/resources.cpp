@@ -11,6 +11,7 @@
 #include "data/links.hpp"
 #include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/rows_file.hpp"
 #include "trainer/engine/spec.hpp"
 
 namespace fathom::trainer {
@@ -19,6 +20,18 @@ namespace {
 // Splits of tasks kept tokenised; a GLUE task of 400,000 rows is about 100 MB of ids.
 constexpr std::size_t kTasksKept = 24;
 constexpr std::uint64_t kMaxConfig = 4U << 20;
+// Goes up whenever reading or tokenising makes other rows of the same files.
+constexpr int kRowsVersion = 1;
+
+// Of the files that a tokenizer is read from, those that are there.
+std::string tokenizer_sha256(data::HashCache& hashes, const std::filesystem::path& folder) {
+  std::string lines;
+  for (const char* name : {"added_tokens.json", "config.json", "merges.txt", "special_tokens_map.json",
+                           "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt"}) {
+    if (const auto hash = hashes.file(folder / name)) lines += std::string(name) + " " + *hash + "\n";
+  }
+  return sha256_hex(lines);
+}
 
 void check_length(const OpenModel& model, std::size_t max_length) {
   const auto limit = model.base->config.max_length();
@@ -73,12 +86,14 @@ OpenModel open_random_model(const std::filesystem::path& config) {
   return model;
 }
 
-Resources::Resources(std::filesystem::path root, std::string device, Gang& gang, EngineKind engine)
+Resources::Resources(std::filesystem::path root, std::string device, Gang& gang, EngineKind engine,
+                     PrefixOptions prefix)
     : root_(std::move(root)),
       device_(std::move(device)),
       place_(device_.starts_with("cuda") ? at::Device(device_) : at::Device(at::kCPU)),
       gang_(gang),
-      engine_(make_engine(engine)) {}
+      prefix_(std::move(prefix)),
+      engine_(make_engine(engine, prefix_)) {}
 
 Resources::~Resources() = default;
 
@@ -95,6 +110,7 @@ std::shared_ptr<const OpenModel> Resources::model(const std::string& path) {
   if (!held || held->sha256 != sha256) {
     OpenModel opened = random ? open_random_model(folder) : open_model(folder);
     opened.sha256 = sha256;
+    opened.tokenizer_sha256 = tokenizer_sha256(hashes_, opened.folder);
     if (place_ != opened.base->word_embeddings.device())
       opened.base = std::make_shared<const BaseModel>(opened.base->to(place_));
     spdlog::info("base model opened path={} layers={} hidden={}", path, opened.base->config.layers,
@@ -108,6 +124,18 @@ Resources::AdapterFolder Resources::adapter_folder(const std::string& path) {
   const auto folder = value_or_fail(data::below_root(root_, path), ErrorClass::config);
   value_or_fail(data::check_links_below(folder), ErrorClass::config);
   return {folder, value_or_fail(data::adapter_sha256(hashes_, folder), ErrorClass::config)};
+}
+
+std::shared_ptr<OpenTask> Resources::open_split(const OpenModel& model, const nlohmann::json& task, data::Split split,
+                                                std::size_t max_length, const std::string& data_sha256) {
+  const bool kept = !prefix_.folder.empty() && prefix_.limit > 0;
+  const nlohmann::json parts = {kRowsVersion, model.tokenizer_sha256,     task, data_sha256,
+                                max_length,   split == data::Split::train};
+  const auto key = sha256_hex(canonical_json(parts));
+  if (auto there = kept ? load_rows(prefix_.folder, key) : nullptr) return there;
+  auto made = open_task(root_, task, split, *model.tokenizer, max_length);
+  if (kept) save_rows(prefix_.folder, key, *made, prefix_.limit);
+  return made;
 }
 
 std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, const nlohmann::json& task,
@@ -129,12 +157,12 @@ std::shared_ptr<const OpenTask> Resources::task(const std::string& model_path, c
     tasks_.splice(tasks_.begin(), tasks_, found);
     return tasks_.front().second;
   }
-  auto made = open_task(root_, task, split, *opened->tokenizer, max_length);
+  auto made = open_split(*opened, task, split, max_length, data_sha256);
   made->data_sha256 = data_sha256;
   for (const auto& more : split == data::Split::eval ? data::more_evals(root_, task) : std::vector<data::MoreEval>{}) {
     nlohmann::json other = task;
     other["eval"] = more.path;
-    made->more.emplace_back(more.split, open_task(root_, other, split, *opened->tokenizer, max_length));
+    made->more.emplace_back(more.split, open_split(*opened, other, split, max_length, data_sha256));
   }
   tasks_.emplace_front(key, made);
   if (tasks_.size() > kTasksKept) tasks_.pop_back();

@@ -29,6 +29,7 @@ struct OpenModel {
   std::shared_ptr<const BaseModel> base;
   std::shared_ptr<const Tokenizer> tokenizer;  // null: a random model without one
   std::string sha256;                          // of the weights; of a random model of its config
+  std::string tokenizer_sha256;                // of the tokenizer's files
   std::filesystem::path folder;
 };
 
@@ -54,9 +55,10 @@ class Resources {
  public:
   // `root`: what model paths and task files are relative to. `device`: "cpu" or "cuda:N", whose module is
   // open; models go there, and its name into results. `gang`: the ranks that
-  // share this trainer's job; it outlives the resources. `engine` computes the passes of all jobs.
+  // share this trainer's job; it outlives the resources. `engine` computes the passes of all jobs and keeps
+  // the frozen base's outputs as `prefix` says.
   Resources(std::filesystem::path root, std::string device, Gang& gang = alone(),
-            EngineKind engine = EngineKind::packed);
+            EngineKind engine = EngineKind::packed, PrefixOptions prefix = {});
   ~Resources();
 
   // `path`: a folder relative to the root, or "random:" and the path of a config.json. Held for the life of the
@@ -81,10 +83,15 @@ class Resources {
   [[nodiscard]] Engine& engine() const { return *engine_; }
 
  private:
+  // One split, from the file that an earlier trainer left or read and tokenised anew.
+  std::shared_ptr<OpenTask> open_split(const OpenModel& model, const nlohmann::json& task, data::Split split,
+                                       std::size_t max_length, const std::string& data_sha256);
+
   const std::filesystem::path root_;
   const std::string device_;
   const at::Device place_;
   Gang& gang_;
+  const PrefixOptions prefix_;
   const std::unique_ptr<Engine> engine_;
   data::HashCache hashes_;
   std::map<std::string, std::shared_ptr<const OpenModel>> models_;  // by path relative to the root

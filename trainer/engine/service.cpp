@@ -59,7 +59,7 @@ class Service {
   Service(const ServiceOptions& options, Gang& gang)
       : options_(options),
         gang_(gang),
-        resources_(options.root, options.device, gang, options.engine),
+        resources_(options.root, options.device, gang, options.engine, options.prefix),
         runner_(resources_) {
     if (options.fd >= 0) channel_.emplace(options.fd);
   }

@@ -16,6 +16,7 @@ struct ServiceOptions {
   std::string version;         // of this program, for the worker's log
   std::filesystem::path root;  // data root: models and tasks are relative to it
   EngineKind engine = EngineKind::packed;
+  PrefixOptions prefix = {};
 };
 
 // The number of compute threads is set by the caller beforehand (set_threads) and stays: same threads, same bits.

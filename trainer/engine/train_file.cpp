@@ -102,7 +102,7 @@ int train(const JobRequest& request, const TrainFileOptions& options, Gang& gang
     events = std::make_unique<TracedEvents>(fence, options.device, send, trace);
   else
     events = std::make_unique<FollowerEvents>(gang, end);
-  Resources resources(options.root, options.device, gang, options.engine);
+  Resources resources(options.root, options.device, gang, options.engine, options.prefix);
   Runner runner(resources);
   runner.add(fence, request, std::move(events));
   while (runner.turn()) {

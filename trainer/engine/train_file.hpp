@@ -19,6 +19,7 @@ struct TrainFileOptions {
   bool json = false;             // items, metric batches and log lines as lines of JSON, as a worker sees them
   std::string device = "cpu";
   EngineKind engine = EngineKind::packed;
+  PrefixOptions prefix = {};
 };
 
 // Runs the job with the same runner as under a worker: what is debugged here is what runs there. Writes its log (or,

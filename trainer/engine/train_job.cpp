@@ -111,16 +111,28 @@ void TrainJob::open() {
   options.clip = spec_.train.clip;
   options.zero_gradients = spec_.train.zero_gradients;
   options.lagged_regularizer = spec_.train.lagged_regularizer;
-  options.recipe = spec_.frozen_dropout ? Recipe::hf : Recipe::fast;
+  options.recipe = recipe();
   options.seed = stream_key(spec_.seed, Purpose::dropout, 0);
   training_.emplace(network_, options, resources_.gang(), resources_.engine());
   resume();
+  if (!spec_.frozen_dropout) expect_rows();
   phase_ = Phase::train;
   // Interrupted inside an epoch: its order is drawn again and the rows of the steps made are passed over.
   step_in_epoch_ = state_.progress.step - state_.progress.epoch * steps_per_epoch_;
   if (epoch_trained() || at_rung()) begin_evaluation();
   // The interrupted attempt had trained to the end and lacked only its final tree.
   if (state_.progress.epoch >= spec_.train.epochs || out_of_patience()) end_training();
+}
+
+// What the frozen base makes of the rows is the same in every epoch.
+void TrainJob::expect_rows() {
+  const auto epochs =
+      static_cast<double>(spec_.train.epochs - std::min<std::uint64_t>(spec_.train.epochs, state_.progress.epoch));
+  std::vector<DepthPasses> demands;
+  for (auto depth = spec_.drop.lo; depth <= spec_.drop.hi; ++depth)
+    demands.push_back({depth, epochs / (spec_.drop.hi - spec_.drop.lo + 1)});
+  kept_ = resources_.engine().expect(network_, train_->rows, demands);
+  if (kept_) kept_before_ = kept_->counts();
 }
 
 Network TrainJob::fresh_network() const {
@@ -171,7 +183,7 @@ void TrainJob::train_pass() {
                        ? passes_by_length(train_->rows, rows, spec_.train.batch)
                        : resources_.engine().cut(network_, train_->rows, rows, spec_.train.batch);
   for (const auto& pass : cut) {
-    passes.push_back(make_batch(train_->rows, pass));
+    passes.push_back(make_batch(train_->rows, pass, kept_ != nullptr));
     progress.examples += passes.back().rows;
     progress.tokens += passes.back().tokens;
   }
@@ -200,7 +212,7 @@ void TrainJob::report_step(const StepReport& report) {
 bool TrainJob::epoch_trained() const { return step_in_epoch_ == steps_per_epoch_; }
 
 void TrainJob::begin_evaluation() {
-  evaluation_.emplace(network_, eval_, judged_, resources_.gang(), resources_.engine());
+  evaluation_.emplace(network_, eval_, judged_, resources_.gang(), resources_.engine(), recipe());
   phase_ = epoch_trained() ? Phase::evaluate : Phase::measure;
 }
 
@@ -281,6 +293,12 @@ bool TrainJob::out_of_patience() const {
 }
 
 void TrainJob::end_training() {
+  if (kept_) {
+    const auto read = kept_->counts().read - kept_before_.read, missed = kept_->counts().missed - kept_before_.missed;
+    if (read + missed > 0)
+      events_.log(fmt::format("prefix store: {} % of {} rows were there", 100 * read / (read + missed), read + missed));
+  }
+  kept_.reset();
   if (spec_.kind != JobKind::fusion) {
     finish();
     return;

@@ -30,6 +30,8 @@ class TrainJob final : public Job {
 
   void open();
   [[nodiscard]] Network fresh_network() const;
+  void expect_rows();
+  [[nodiscard]] Recipe recipe() const { return spec_.frozen_dropout ? Recipe::hf : Recipe::fast; }
   void resume();
   void train_pass();
   void report_step(const StepReport& report);
@@ -69,6 +71,8 @@ class TrainJob final : public Job {
   std::vector<std::uint32_t> order_;  // rows of the epoch being trained
   std::uint64_t step_in_epoch_ = 0;
   std::optional<Evaluation> evaluation_;
+  std::shared_ptr<KeptRows> kept_;  // of the training rows; null where every pass computes everything
+  KeptRows::Counts kept_before_;    // when this job began
   std::optional<AttentionPass> attention_;
   std::vector<AttentionRow> attention_rows_;
   std::string last_checkpoint_;  // relative path; removed once a newer one is reported

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,11 +19,21 @@
 
 namespace fathom::trainer {
 
+struct TokenizedRows;
+
+// Where a batch's rows stand in a split that is read again and again. The split outlives the batch.
+struct RowOrigin {
+  const TokenizedRows* split = nullptr;
+  std::vector<std::uint32_t> rows;
+};
+
 // B rows padded to T tokens, int64. Rows are independent of T up to rounding.
 struct Batch {
   at::Tensor input_ids;       // [B, T]
   at::Tensor attention_mask;  // [B, T], 1 = token, 0 = pad
   at::Tensor token_type_ids;  // [B, T]; undefined = zeros
+  // Set by those who may use what was kept of the rows' way through the frozen base (recipe fast); else null.
+  std::shared_ptr<const RowOrigin> origin;
 };
 
 // fast: no dropout in the frozen layers below the lowest active adapter (so that their output can be computed once).

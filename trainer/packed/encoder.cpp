@@ -1,5 +1,7 @@
 #include "trainer/packed/encoder.hpp"
 
+#include <algorithm>
+
 #include "trainer/packed/inlet.hpp"
 
 namespace fathom::trainer::packed {
@@ -128,8 +130,7 @@ Arrival Encoder::attention(std::int64_t stage, Flow& flow, bool dropout, bool ke
   float* product = run_.take(flow.rows, hidden);
   run_.product(layer.attention_output.weight, Way::forward, {.rows = flow.rows.count, .a = context, .c = product});
   const auto site = dropout_site::in_layer(stage / 2, dropout_site::attention_output);
-  return {product, layer.attention_output.bias, run_.mask(run_.base.config().hidden_dropout, site, dropout),
-          flow.x,  layer.attention_norm,        flow.rows};
+  return arrival_at(stage, product, flow, run_.mask(run_.base.config().hidden_dropout, site, dropout));
 }
 
 Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout, bool keep) {
@@ -152,8 +153,14 @@ Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout
   run_.product(layer.output.weight, Way::forward, {.rows = flow.rows.count, .a = inner, .c = product});
   if (keep) kept_[static_cast<std::size_t>(stage)].slope = u;
   const auto site = dropout_site::in_layer(stage / 2, dropout_site::output);
-  return {product, layer.output.bias, run_.mask(config.hidden_dropout, site, dropout),
-          flow.x,  layer.output_norm, flow.rows};
+  return arrival_at(stage, product, flow, run_.mask(config.hidden_dropout, site, dropout));
+}
+
+Arrival Encoder::arrival_at(std::int64_t stage, float* product, const Flow& flow, Mask mask) const {
+  const auto& layer = run_.base.layer(stage / 2);
+  const bool attention = site_of(stage) == Site::attention;
+  return {product, attention ? layer.attention_output.bias : layer.output.bias, mask,
+          flow.x,  attention ? layer.attention_norm : layer.output_norm,        flow.rows};
 }
 
 const float* Encoder::run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites) {
@@ -174,8 +181,79 @@ const float* Encoder::run_from(std::int64_t stage, Arrival arrival, Flow flow, c
   }
 }
 
+void Encoder::read_from(PrefixSplit& split, std::span<const std::uint32_t> rows) {
+  split_ = &split;
+  rows_.assign(rows.begin(), rows.end());
+}
+
+Arrival Encoder::kept_arrival(std::int64_t stage, Flow& flow) {
+  flow.first_only = last_layer(stage);
+  flow.rows = flow.first_only ? firsts() : all();
+  const auto& starts = flow.first_only ? layout_.first_offsets : layout_.offsets;
+  float* x = run_.take(flow.rows, run_.hidden());
+  float* product = run_.take(flow.rows, run_.hidden());
+  std::vector<std::int64_t> missing;
+  for (std::int64_t s = 0; s < layout_.sequences; ++s) {
+    const auto at = starts[static_cast<std::size_t>(s)] * run_.hidden();
+    if (!split_->read(stage, rows_[static_cast<std::size_t>(s)], x + at, product + at)) missing.push_back(s);
+  }
+  if (!missing.empty()) fill(stage, missing, x, product);
+  flow.x = x;
+  return arrival_at(stage, product, flow, {});
+}
+
+void Encoder::fill(std::int64_t stage, const std::vector<std::int64_t>& missing, float* x, float* product) {
+  const auto start = run_.arena.mark();
+  const Layout part = part_of(layout_, missing);
+  std::vector<std::uint32_t> rows;
+  for (const auto s : missing) rows.push_back(rows_[static_cast<std::size_t>(s)]);
+  Encoder sub(run_, part, Recipe::fast, /*keep=*/false);
+  sub.read_from(*split_, rows);
+  Flow flow;
+  const Arrival arrival = sub.trunk(stage, flow);
+  const std::int64_t hidden = run_.hidden();
+  const auto& from = flow.first_only ? part.first_offsets : part.offsets;
+  const auto& to = flow.first_only ? layout_.first_offsets : layout_.offsets;
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    const auto first = from[i] * hidden, last = from[i + 1] * hidden;
+    const auto at = to[static_cast<std::size_t>(missing[i])] * hidden;
+    split_->write(stage, rows[i], arrival.x + first, arrival.product + first);
+    std::copy(arrival.x + first, arrival.x + last, x + at);
+    std::copy(arrival.product + first, arrival.product + last, product + at);
+  }
+  run_.arena.rewind(start);
+}
+
+Arrival Encoder::trunk(std::int64_t stage, Flow& flow) {
+  const Sites none = sites_of(Setup::none(), run_.base.config().layers, {});
+  float* turns[2] = {run_.take(all(), run_.hidden()), run_.take(all(), run_.hidden())};
+  auto at = stage > 0 ? split_->best(stage - 1) : -1;
+  Arrival arrival;
+  if (at >= 0) {
+    arrival = kept_arrival(at, flow);
+  } else {
+    at = 0;
+    flow = embed();
+    arrival = sub_block(0, flow, stages());
+  }
+  auto start = run_.arena.mark();
+  for (; at < stage; arrival = sub_block(++at, flow, stages())) {
+    none.passes[static_cast<std::size_t>(at)]->forward(run_, arrival, turns[at % 2], false, false);
+    flow.x = turns[at % 2];
+    run_.arena.rewind(start);
+    start = run_.arena.mark();
+  }
+  return arrival;
+}
+
 const float* Encoder::run_all(const Sites& sites) {
-  Flow flow = embed();
+  Flow flow;
+  const auto start = split_ ? split_->best(std::min(sites.boundary, stages() - 1)) : -1;
+  if (start >= 0) {
+    const Arrival arrival = kept_arrival(start, flow);
+    return run_from(start, arrival, flow, sites);
+  }
+  flow = embed();
   const Arrival first = sub_block(0, flow, sites.boundary);
   return run_from(0, first, flow, sites);
 }
@@ -189,18 +267,12 @@ std::vector<const float*> Encoder::run_branches(const std::vector<Branch>& branc
     sites.push_back(sites_of(branch.network->setup, run_.base.config().layers, options));
     last = std::max(last, sites.back().boundary);
   }
-  const Sites trunk = sites_of(Setup::none(), run_.base.config().layers, {});
   const std::int64_t size = layout_.sequences * run_.hidden();
   std::vector<const float*> ends(branches.size(), nullptr);
   std::vector<float*> results;
   for (std::size_t i = 0; i < branches.size(); ++i) results.push_back(run_.arena.take(size));
-  float* turns[2] = {run_.take(all(), run_.hidden()), run_.take(all(), run_.hidden())};
-  Flow flow = embed();
-  for (std::int64_t stage = 0; stage <= std::min(last, stages() - 1); ++stage) {
-    const auto start = run_.arena.mark();
-    const Arrival arrival = sub_block(stage, flow, stages());
-    if (stage < last)
-      trunk.passes[static_cast<std::size_t>(stage)]->forward(run_, arrival, turns[stage % 2], false, false);
+  // What leaves the trunk at `stage`; branches of one network that leave it together are one.
+  const auto leave = [&](std::int64_t stage, const Arrival& arrival, const Flow& flow) {
     for (std::size_t i = 0; i < branches.size(); ++i) {
       if (sites[i].boundary != stage) continue;
       for (std::size_t j = 0; j < i && !ends[i]; ++j) {
@@ -215,11 +287,42 @@ std::vector<const float*> Encoder::run_branches(const std::vector<Branch>& branc
       std::copy(end, end + size, results[i]);
       ends[i] = results[i];
     }
+  };
+  const float* end = run_trunk(sites, last, leave);
+  for (auto& each : ends) each = each ? each : end;
+  return ends;
+}
+
+const float* Encoder::run_trunk(const std::vector<Sites>& branches, std::int64_t last, const Leave& leave) {
+  const auto leaves = [&](std::int64_t stage) {
+    return std::any_of(branches.begin(), branches.end(), [&](const Sites& sites) { return sites.boundary == stage; });
+  };
+  const auto kept = [&](const Sites& sites) { return split_ && split_->stores(sites.boundary); };
+  if (std::all_of(branches.begin(), branches.end(), kept)) {
+    // Downwards: what is missing at a boundary is computed through all below it, which are then there.
+    for (std::int64_t stage = last; stage >= 0; --stage) {
+      if (!leaves(stage)) continue;
+      const auto start = run_.arena.mark();
+      Flow flow;
+      const Arrival arrival = kept_arrival(stage, flow);
+      leave(stage, arrival, flow);
+      run_.arena.rewind(start);
+    }
+    return nullptr;
+  }
+  const Sites none = sites_of(Setup::none(), run_.base.config().layers, {});
+  float* turns[2] = {run_.take(all(), run_.hidden()), run_.take(all(), run_.hidden())};
+  Flow flow = embed();
+  for (std::int64_t stage = 0; stage <= std::min(last, stages() - 1); ++stage) {
+    const auto start = run_.arena.mark();
+    const Arrival arrival = sub_block(stage, flow, stages());
+    if (stage < last)
+      none.passes[static_cast<std::size_t>(stage)]->forward(run_, arrival, turns[stage % 2], false, false);
+    leave(stage, arrival, flow);
     flow.x = turns[stage % 2];
     run_.arena.rewind(start);
   }
-  for (auto& end : ends) end = end ? end : flow.x;
-  return ends;
+  return flow.x;
 }
 
 void Encoder::backward(const Sites& sites, float* d_out) {

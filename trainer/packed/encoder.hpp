@@ -6,11 +6,14 @@
 // Thread: compute thread.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "trainer/engine/engine.hpp"
 #include "trainer/packed/layout.hpp"
+#include "trainer/packed/prefix_store.hpp"
 #include "trainer/packed/run.hpp"
 #include "trainer/packed/site.hpp"
 
@@ -35,6 +38,10 @@ class Encoder {
   // All must outlive it. keep: a backward() will follow.
   Encoder(const Run& run, const Layout& layout, Recipe recipe, bool keep);
 
+  // From now on the sequences are these rows of `split`, which outlives the encoder: what is kept of them is read, and
+  // what is not there yet is computed and put there. Only where the part below the boundary has no dropout.
+  void read_from(PrefixSplit& split, std::span<const std::uint32_t> rows);
+
   // The encoder's output for the first token of each sequence, [sequences, hidden], in the pass's arena.
   const float* run_all(const Sites& sites);
   // The same of every branch, without keeping anything: the stages that no adapter has touched are computed once for
@@ -57,6 +64,19 @@ class Encoder {
   // The sub-block of a stage; `flow` is what the site adds around it. Above `boundary` dropout acts and, if kept,
   // gradients will pass.
   Arrival sub_block(std::int64_t stage, Flow& flow, std::int64_t boundary);
+  // What the sub-block of a stage hands to its site, with `product` from it or from where it was kept.
+  [[nodiscard]] Arrival arrival_at(std::int64_t stage, float* product, const Flow& flow, Mask mask) const;
+  // Calls `leave` where a branch leaves the frozen trunk, with what the sub-block there hands over; returns the trunk's
+  // end, null when nobody needs it.
+  using Leave = std::function<void(std::int64_t stage, const Arrival& arrival, const Flow& flow)>;
+  const float* run_trunk(const std::vector<Sites>& branches, std::int64_t last, const Leave& leave);
+  // The frozen part up to the sub-block of `stage`, from what is kept or from the embeddings on; `flow` is what the
+  // site adds around it. Precondition: no stage up to it has an active site.
+  Arrival trunk(std::int64_t stage, Flow& flow);
+  // The same at a boundary that the split keeps.
+  Arrival kept_arrival(std::int64_t stage, Flow& flow);
+  // Computes the sequences `missing` for kept_arrival() and keeps them.
+  void fill(std::int64_t stage, const std::vector<std::int64_t>& missing, float* x, float* product);
   // From the middle of a stage to the end.
   const float* run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites);
   Arrival attention(std::int64_t stage, Flow& flow, bool dropout, bool keep);
@@ -79,6 +99,8 @@ class Encoder {
   std::vector<Kept> kept_;
   // Of a pass that keeps: what is dead after one product, and so one piece of memory for all stages.
   float *inner_ = nullptr, *context_ = nullptr;
+  PrefixSplit* split_ = nullptr;
+  std::vector<std::uint32_t> rows_;  // of the split, by sequence
 };
 
 }  // namespace fathom::trainer::packed

@@ -3,7 +3,9 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
+#include <fmt/format.h>
 
+#include "common/sha256.hpp"
 #include "trainer/packed/kernels.hpp"
 
 namespace fathom::trainer::packed {
@@ -24,6 +26,23 @@ const float* FrozenMatrix::packed(Way way) const {
 const float* FrozenBase::hold(const at::Tensor& tensor) {
   held_.push_back(tensor.detach().contiguous());
   return held_.back().const_data_ptr<float>();
+}
+
+const std::string& FrozenBase::digest() const {
+  if (!digest_.empty()) return digest_;
+  const auto& config = model_->config;
+  Sha256 hash;
+  // The version goes up whenever the arithmetic of the frozen part changes.
+  hash.update(fmt::format("fathom prefix 1 {} {} {} {} {} {} {} {} {} {}", kernels().name, static_cast<int>(precision_),
+                          config.model_type(), config.hidden, config.layers, config.heads, config.intermediate,
+                          config.pad_token_id, static_cast<int>(config.activation), config.layer_norm_eps));
+  for (const auto& parameter : model_->parameters()) {
+    const auto tensor = parameter.value.detach().contiguous();
+    hash.update(parameter.name);
+    hash.update({static_cast<const char*>(tensor.const_data_ptr()), static_cast<std::size_t>(tensor.nbytes())});
+  }
+  digest_ = hash.hex();
+  return digest_;
 }
 
 FrozenBase::FrozenBase(std::shared_ptr<const BaseModel> model, Precision precision)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "trainer/model/base_model.hpp"
@@ -61,6 +62,8 @@ class FrozenBase {
   [[nodiscard]] Precision precision() const { return precision_; }
   [[nodiscard]] const ModelConfig& config() const { return model_->config; }
   [[nodiscard]] const FrozenLayer& layer(std::int64_t index) const { return layers_[static_cast<std::size_t>(index)]; }
+  // SHA-256 of everything that decides what the base makes of a row: weights, config, the kernels that compute it.
+  [[nodiscard]] const std::string& digest() const;
   [[nodiscard]] const float* words() const { return words_; }
   [[nodiscard]] const float* types() const { return types_; }  // null: the model has none
   [[nodiscard]] const float* positions() const { return positions_; }
@@ -80,6 +83,7 @@ class FrozenBase {
   std::vector<FrozenLayer> layers_;
   const float *words_ = nullptr, *types_ = nullptr, *positions_ = nullptr;
   FrozenNorm embedding_norm_;
+  mutable std::string digest_;  // made when first asked for
 };
 
 }  // namespace fathom::trainer::packed

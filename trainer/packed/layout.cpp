@@ -71,4 +71,28 @@ std::optional<Layout> layout_of(const Batch& batch, const ModelConfig& config, s
   return layout;
 }
 
+Layout part_of(const Layout& layout, const std::vector<std::int64_t>& chosen) {
+  Layout part;
+  part.sequences = static_cast<std::int64_t>(chosen.size());
+  part.offsets.push_back(0);
+  part.first_offsets.push_back(0);
+  for (const auto s : chosen) {
+    const auto first = layout.offsets[static_cast<std::size_t>(s)],
+               last = layout.offsets[static_cast<std::size_t>(s) + 1];
+    const auto append = [&](auto& to, const auto& from) {
+      to.insert(to.end(), from.begin() + first, from.begin() + last);
+    };
+    append(part.ids, layout.ids);
+    append(part.types, layout.types);
+    append(part.positions, layout.positions);
+    append(part.places, layout.places);
+    part.first_places.push_back(layout.first_places[static_cast<std::size_t>(s)]);
+    part.offsets.push_back(part.offsets.back() + last - first);
+    part.first_offsets.push_back(part.first_offsets.back() + 1);
+    part.longest = std::max(part.longest, last - first);
+  }
+  part.tokens = part.offsets.back();
+  return part;
+}
+
 }  // namespace fathom::trainer::packed

@@ -25,4 +25,7 @@ struct Layout {
 // for a batch that does not fit the model, and for ids outside the vocabulary or the types.
 std::optional<Layout> layout_of(const Batch& batch, const ModelConfig& config, std::int64_t first_row);
 
+// Some of its sequences, in the order of `chosen`, with the places that they have in it.
+Layout part_of(const Layout& layout, const std::vector<std::int64_t>& chosen);
+
 }  // namespace fathom::trainer::packed

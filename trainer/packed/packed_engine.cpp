@@ -69,6 +69,24 @@ const FrozenBase& PackedEngine::frozen(const Network& network) {
   return *bases_.front();
 }
 
+std::shared_ptr<KeptRows> PackedEngine::expect(const Network& network, const TokenizedRows& rows,
+                                               const std::vector<DepthPasses>& demands) {
+  if (!obstacle(network).empty()) return nullptr;
+  const auto layers = network.base->config.layers;
+  std::vector<Demand> stages;
+  for (const auto& [depth, passes] : demands) {
+    ForwardOptions options;
+    options.drop_depth = depth;
+    const auto boundary = sites_of(network.setup, layers, options).boundary;
+    if (boundary < 2 * layers) stages.push_back({boundary, passes});
+  }
+  return store_.expect(frozen(network), rows, stages);
+}
+
+std::shared_ptr<PrefixSplit> PackedEngine::kept(const FrozenBase& base, const Batch& batch) const {
+  return batch.origin ? store_.find(base, *batch.origin->split) : nullptr;
+}
+
 double PackedEngine::learn(const Network& network, const LabelledBatch& rows, double share,
                            const ForwardOptions& options, const std::function<void()>& forwarded) {
   const auto layout =
@@ -79,7 +97,9 @@ double PackedEngine::learn(const Network& network, const LabelledBatch& rows, do
   arena_.reset();
   const Run run{frozen(network), arena_, options.dropout};
   const auto sites = sites_of(network.setup, network.base->config.layers, options);
+  const auto split = options.recipe == Recipe::fast ? kept(run.base, rows.input) : nullptr;
   Encoder encoder(run, *layout, options.recipe, /*keep=*/true);
+  if (split) encoder.read_from(*split, rows.input.origin->rows);
   at::Tensor hidden = tensor_of(encoder.run_all(sites), layout->sequences, run.hidden());
   // The head is small and of many forms: it stays with autograd, which ends at its input.
   const at::AutoGradMode with_gradients(true);
@@ -105,7 +125,9 @@ std::vector<at::Tensor> PackedEngine::logits(const std::vector<Branch>& branches
   const at::NoGradGuard no_grad;
   arena_.reset();
   const Run run{frozen(*branches.front().network), arena_, nullptr};
+  const auto split = kept(run.base, batch);
   Encoder encoder(run, *layout, Recipe::fast, /*keep=*/false);
+  if (split) encoder.read_from(*split, batch.origin->rows);
   const auto ends = encoder.run_branches(branches);
   std::vector<at::Tensor> logits;
   for (std::size_t i = 0; i < ends.size(); ++i)

@@ -7,12 +7,16 @@
 #include "trainer/engine/engine.hpp"
 #include "trainer/packed/arena.hpp"
 #include "trainer/packed/frozen.hpp"
+#include "trainer/packed/prefix_store.hpp"
 
 namespace fathom::trainer::packed {
 
 class PackedEngine final : public Engine {
  public:
+  explicit PackedEngine(PrefixOptions prefix = {}) : store_(std::move(prefix)) {}
   [[nodiscard]] std::string obstacle(const Network& network) const override;
+  std::shared_ptr<KeptRows> expect(const Network& network, const TokenizedRows& rows,
+                                   const std::vector<DepthPasses>& demands) override;
   [[nodiscard]] std::vector<std::vector<std::uint32_t>> cut(const Network& network, const TokenizedRows& rows,
                                                             std::span<const std::uint32_t> chosen,
                                                             std::uint32_t most) const override;
@@ -23,7 +27,11 @@ class PackedEngine final : public Engine {
  private:
   const FrozenBase& frozen(const Network& network);
 
+  // What is kept of a batch's rows; null when nothing is.
+  [[nodiscard]] std::shared_ptr<PrefixSplit> kept(const FrozenBase& base, const Batch& batch) const;
+
   Arena arena_;
+  PrefixStore store_;
   // By address and precision; an entry keeps its base alive, so that the address stays its own. The base used last goes
   // first.
   std::vector<std::unique_ptr<FrozenBase>> bases_;

@@ -56,7 +56,7 @@ Batch read_batch(const fs::path& file, const std::vector<std::int64_t>& rows) {
         at::from_blob(const_cast<std::int64_t*>(rows.data()), {static_cast<std::int64_t>(rows.size())}, at::kLong);
     return at::index_select(all, 0, index);
   };
-  return {pick("input_ids"), pick("attention_mask"), pick("token_type_ids")};
+  return {pick("input_ids"), pick("attention_mask"), pick("token_type_ids"), nullptr};
 }
 
 double difference(const at::Tensor& a, const at::Tensor& b) {

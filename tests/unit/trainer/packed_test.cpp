@@ -177,7 +177,7 @@ TEST_P(PackedTrajectory, FrozenRowsDoNotDependOnTheirNeighbours) {
     EXPECT_EQ(all, frozen_rows(base, batch, 2));
     const auto hidden = base.config().hidden;
     for (std::int64_t i = 0; i < batch.input_ids.size(0); ++i) {
-      Batch one{batch.input_ids.narrow(0, i, 1), batch.attention_mask.narrow(0, i, 1), {}};
+      Batch one{batch.input_ids.narrow(0, i, 1), batch.attention_mask.narrow(0, i, 1), {}, nullptr};
       if (batch.token_type_ids.defined()) one.token_type_ids = batch.token_type_ids.narrow(0, i, 1);
       const auto alone = frozen_rows(base, one, 1);
       EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + i * hidden)) << "sequence " << i;

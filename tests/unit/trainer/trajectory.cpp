@@ -109,7 +109,7 @@ LabelledBatch Trajectory::batch(const json& chosen) const {
   const auto index = at::tensor(chosen.get<std::vector<std::int64_t>>(), at::kLong);
   const auto take = [&](const char* name) { return rows.at(name).index_select(0, index); };
   LabelledBatch batch;
-  batch.input = {take("input_ids"), take("attention_mask"), take("token_type_ids")};
+  batch.input = {take("input_ids"), take("attention_mask"), take("token_type_ids"), nullptr};
   batch.labels = take(recorded.at("options").value("regression", false) ? "targets" : "labels");
   batch.rows = chosen.size();
   return batch;

@@ -109,6 +109,9 @@ TEST(Options, AutoTakesEveryGpuElseTheCores) {
   EXPECT_EQ(choose_devices({"auto"}, two, 16), (Names{"cuda:0", "cuda:1"}));
   EXPECT_EQ(choose_devices({"auto"}, none, 2), (Names{"cpu:1", "cpu:1"}));
   EXPECT_EQ(choose_devices({"auto"}, "no such program", 64).size(), 8u);
+  const std::string measured =
+      R"({"devices": [], "splits": [{"trainers": 2, "threads": 4, "rows_per_s": 9}, {"trainers": 1, "threads": 8}]})";
+  EXPECT_EQ(choose_devices({"auto"}, measured, 8), (Names{"cpu:4", "cpu:4"}));
   EXPECT_EQ(choose_devices({"cpu:4"}, two, 16), (Names{"cpu:4"}));
 }
 
