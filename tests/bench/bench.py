@@ -29,16 +29,16 @@ TASKS = {"sst2": ("SST-2", ["sentence"]), "rte": ("RTE", ["sentence1", "sentence
 ROWS, DEV_ROWS, BATCH = 1024, 256, 32
 
 
-def prepare(folder, task, precision):
+def prepare(folder, task, precision="fp32", train_rows=ROWS, dev_rows=DEV_ROWS, suffix="", seed=0):
     """A data root and the peer's rows: the same examples on both sides."""
     name, texts = TASKS[task]
-    target = folder / "root" / "data" / task
+    target = folder / "root" / "data" / (task + suffix)
     target.mkdir(parents=True)
     rows = {}
-    for split, limit in (("train", ROWS), ("dev", DEV_ROWS)):
+    for split, limit in (("train", train_rows), ("dev", dev_rows)):
         lines = (GLUE / name / f"{split}.tsv").read_text(encoding="utf-8-sig").split("\n")
         header, body = lines[0], [line for line in lines[1:] if line]
-        chosen = [body[i] for i in sorted(random.Random(0).sample(range(len(body)), min(limit, len(body))))]
+        chosen = [body[i] for i in sorted(random.Random(seed).sample(range(len(body)), min(limit, len(body))))]
         (target / f"{split}.tsv").write_text("\n".join([header, *chosen]) + "\n", encoding="utf-8")
         columns = header.split("\t")
         cells = [line.split("\t") for line in chosen]
@@ -49,14 +49,14 @@ def prepare(folder, task, precision):
     models.mkdir(exist_ok=True)
     if not (models / "minilm").exists():
         (models / "minilm").symlink_to(MODEL.resolve())
-    (folder / f"{task}.peer.json").write_text(json.dumps({**rows, "labels": 2, "batch": BATCH, "max_length": 128}))
+    (folder / f"{task}{suffix}.peer.json").write_text(json.dumps({**rows, "labels": 2, "batch": BATCH, "max_length": 128}))
     for recipe in ("hf", "fast"):
         settings = {"kind": "adapter", "model": {"path": "models/minilm"}, "recipe": recipe, "precision": precision, "seed": 1,
                     "adapter": {"config": "seq_bn"},
                     "task": {"name": task, "train": f"data/{task}/train.tsv", "eval": f"data/{task}/dev.tsv", "text": texts,
                              "label": "label", "labels": None, "metric": None, "quoting": "none"},
                     "train": {"lr": 1e-4, "epochs": 1, "batch": BATCH, "max_length": 128}, "drop": {"kind": "standard"}}
-        (folder / f"{task}.{recipe}.json").write_text(json.dumps(settings))
+        (folder / f"{task}{suffix}.{recipe}.json").write_text(json.dumps(settings))
 
 
 class Side:
