@@ -117,7 +117,7 @@ inline constexpr std::uint32_t kNoLastStep = 1'000'000'000;
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience | pbt
+  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience
   bool promote = false;         // asha: pause at each rung, and promote the best of it
   bool round_up = false;        // halving: settings that go on, n / eta rounded up
   std::uint32_t eta = 4;
@@ -135,12 +135,6 @@ struct StopRule {
   std::optional<double> lower, upper;  // values outside stop
   std::uint32_t patience = 1;          // epochs without a better value
   double min_delta = 0;                // by which a value has to be better
-  // pbt: a population, in which the worst go on as changed clones of the best (search/population.hpp).
-  bool synchronous = true;             // all wait for each other at each rung
-  double quantile = 0.25;              // of the settings: so many are the worst, and as many the best
-  double resample = 0.25;              // how likely a parameter is drawn anew rather than changed a little
-  std::uint64_t seed = 0;              // of clones and changes
-  std::shared_ptr<const Space> space;  // of the parameters that change
   bool by_step = false;                // min, max, every and rungs count optimizer steps
 };
 

@@ -36,10 +36,9 @@ struct Dependents {
 // The jobs of one setting, one per seed. It is judged at a rung once all of them have a value there.
 struct Setting {
   std::vector<sweeps::JobIndex> jobs;
-  std::uint32_t judged = 0;               // rungs with a verdict
-  bool stopped = false;                   // the last verdict
-  bool waiting = false;                   // the method pauses, and the verdict at the last of them is not given yet
-  std::optional<sweeps::JobIndex> donor;  // method pbt: it is to be a clone of this setting, and is not yet
+  std::uint32_t judged = 0;  // rungs with a verdict
+  bool stopped = false;      // the last verdict
+  bool waiting = false;      // the method pauses, and the verdict at the last of them is not given yet
 };
 
 // A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
@@ -55,10 +54,10 @@ struct TaskBinding {
   std::uint32_t seekers = 0;  // jobs of the task that wait in a queue or have a lease: who will say it
 };
 
-// A job of which something is known only while its sweep runs: parameters that were drawn (`sampler: tpe`), the set of
-// a fusion (`sets: {greedy: k}`), or parameters that changed (`method: pbt`).
+// A job of which something is known only while its sweep runs: parameters that were drawn (`sampler: tpe`), or the set
+// of a fusion (`sets: {greedy: k}`).
 struct DrawnJob {
-  std::string point;  // canonical JSON: the point, the chosen set or the schedule; drawn_later() reads it
+  std::string point;  // canonical JSON: the point or the chosen set; drawn_later() reads it
   std::string id;     // that a job of a listed point would have: by it results are known
   sweeps::Job job;    // instead of the plan's
 };
@@ -159,7 +158,6 @@ struct Pending {
   std::set<std::pair<SweepNumber, std::uint32_t>> overdue;   // groups with verdicts that were held and are due
   std::set<JobNumber> stop;                                  // their setting has the verdict stop
   std::set<JobNumber> pause, resume;                         // at a rung without a verdict; Paused, and it is given
-  std::set<std::pair<SweepNumber, sweeps::JobIndex>> clone;  // settings with a donor whose jobs are all Paused
   std::set<JobNumber> withdraw;                              // have a lease, and another job has or makes their result
   std::set<JobNumber> fetch;                                 // Blocked, models of other sweeps are chosen: to be read
   std::set<JobNumber> recall;                                // aside, and their result is known: to be read
