@@ -33,7 +33,7 @@ stages: {{adapter: {{drop: {{standard: true}}}}}}
 def ours(folder, task, jobs, rows_of=""):
     """The trainer's peak in MiB while `jobs` run side by side."""
     with Cluster(trainer=bench.BIN / "fathom-trainer", root=folder / "root", devices="cpu:1", slots=max(jobs, 1)) as cluster:
-        cluster.environment["FATHOM_WORKER_PREFIX_LIMIT"] = "0B"
+        cluster.environment.update(FATHOM_WORKER_PREFIX_LIMIT="0B", FATHOM_WORKER_LINKS=str(bench.MODEL.resolve()))
         cluster.start_coordinator()
         cluster.start_worker("worker")
         sweep = cluster.submit(sweep_file("memory", task, jobs, rows_of), "memory")["id"]

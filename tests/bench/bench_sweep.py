@@ -43,12 +43,11 @@ stages: {{adapter: {{drop: {drop}}}}}
 
 def ours(folder, task, devices, options):
     with Cluster(trainer=bench.BIN / "fathom-trainer", root=folder / "root", devices=DEVICES[devices], slots=2) as cluster:
+        cluster.environment["FATHOM_WORKER_LINKS"] = str(bench.MODEL.resolve())
+        if options.prefix_limit:
+            cluster.environment["FATHOM_WORKER_PREFIX_LIMIT"] = options.prefix_limit
         cluster.start_coordinator()
         cluster.start_worker("worker")
-        if options.prefix_limit:
-            cluster.end("worker")
-            cluster.environment["FATHOM_WORKER_PREFIX_LIMIT"] = options.prefix_limit
-            cluster.start_worker("worker")
         # One small job a device, on other rows: opens the model, keeps nothing that the sweep could read.
         wait_for_end(cluster, cluster.submit(sweep_file("warm", task, options, "-warm", 1, 2), "warm")["id"])
         begin = time.monotonic()
