@@ -175,7 +175,11 @@ std::uint64_t PrefixStore::make_room(std::uint64_t wanted) {
       if (remove_unheld(entry.path)) taken -= entry.bytes;
     }
   }
-  return taken < options_.limit ? options_.limit - taken : 0;
+  const auto room = taken < options_.limit ? options_.limit - taken : 0;
+  // A worker takes no jobs while its disk is nearly full: what only saves time must not bring it there.
+  std::error_code error;
+  const auto disk = std::filesystem::space(options_.folder, error);
+  return error ? room : std::min<std::uint64_t>(room, disk.available / 2);
 }
 
 }  // namespace fathom::trainer::packed
