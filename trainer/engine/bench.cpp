@@ -64,7 +64,8 @@ class Scratch {
 std::vector<Case> cases_of(const BenchOptions& options, std::uint32_t layers) {
   const auto half = layers / 2;
   std::vector<Case> cases;
-  for (const std::uint32_t length : {16U, 64U, 128U})
+  // The second one is what the others are compared with.
+  for (const std::uint32_t length : {16U, options.length, 128U})
     cases.push_back({fmt::format("train an adapter, {} tokens", length), "adapter", "train", 1, 0, length});
   const auto length = options.length;
   cases.push_back({fmt::format("train an adapter, {} layers dropped", half), "adapter", "train", 1, half, length});
