@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "trainer/packed/inlet.hpp"
-
 namespace fathom::trainer::packed {
 namespace {
 
@@ -28,139 +26,16 @@ Sites sites_of(const Setup& setup, std::int64_t layers, const ForwardOptions& op
 }
 
 Encoder::Encoder(const Run& run, const Layout& layout, Recipe recipe, bool keep)
-    : run_(run), layout_(layout), recipe_(recipe), keep_(keep), kept_(static_cast<std::size_t>(stages())) {
-  if (!keep_) return;
-  inner_ = run_.take(all(), run_.base.config().intermediate);
-  context_ = run_.take(all(), run_.hidden());
-}
+    : run_(run), layout_(layout), recipe_(recipe), keep_(keep), blocks_(run, layout, keep) {}
 
-Flow Encoder::embed() const {
-  EmbedArgs args;
-  args.width = run_.hidden();
-  args.ids = layout_.ids.data();
-  args.type_ids = layout_.types.data();
-  args.position_ids = layout_.positions.data();
-  args.words = run_.base.words();
-  args.types = run_.base.types();
-  args.positions = run_.base.positions();
-  args.out = run_.take(all(), run_.hidden());
-  run_.embed(args, layout_.tokens);
-  NormArgs norm;
-  norm.width = run_.hidden();
-  norm.product = args.out;
-  add_norm(norm, run_.base.embedding_norm(), args.out);
-  norm.places = layout_.places.data();
-  norm.mask_after = run_.mask(run_.base.config().hidden_dropout, dropout_site::embeddings, recipe_ == Recipe::hf);
-  run_.norm(norm, all());
-  return {args.out, all(), false};
+Part Encoder::whole(std::int64_t boundary) const {
+  return {run_, recipe_, boundary, {0, layout_.sequences, 0, layout_.tokens}};
 }
 
 Arrival Encoder::sub_block(std::int64_t stage, Flow& flow, std::int64_t boundary) {
-  // In the fast recipe the frozen part below the lowest adapter has no dropout.
-  const bool above = stage > boundary, dropout = above || recipe_ == Recipe::hf;
-  return site_of(stage) == Site::attention ? attention(stage, flow, dropout, keep_ && above)
-                                           : feed_forward(stage, flow, dropout, keep_ && above);
-}
-
-float* Encoder::gather(const float* x) const {
-  const std::int64_t hidden = run_.hidden();
-  float* rows = run_.take(firsts(), hidden);
-  for (std::int64_t s = 0; s < layout_.sequences; ++s) {
-    const float* from = x + layout_.offsets[static_cast<std::size_t>(s)] * hidden;
-    std::copy(from, from + hidden, rows + s * hidden);
-  }
-  return rows;
-}
-
-void Encoder::scatter_add(float* x, const float* rows) const {
-  const std::int64_t hidden = run_.hidden();
-  for (std::int64_t s = 0; s < layout_.sequences; ++s) {
-    float* to = x + layout_.offsets[static_cast<std::size_t>(s)] * hidden;
-    for (std::int64_t j = 0; j < hidden; ++j) to[j] += rows[s * hidden + j];
-  }
-}
-
-// The arguments of attention but for its results; products of x with the weights are made here.
-AttentionArgs Encoder::heads(const Flow& in, std::int64_t stage, bool dropout) const {
-  const auto& layer = run_.base.layer(stage / 2);
-  const auto& config = run_.base.config();
-  const std::int64_t hidden = run_.hidden();
-  AttentionArgs args;
-  args.sequences = layout_.sequences;
-  args.heads = config.heads;
-  args.head = hidden / config.heads;
-  args.k_offsets = layout_.offsets.data();
-  args.q_bias = layer.qkv_bias;
-  args.k_bias = layer.qkv_bias + hidden;
-  args.v_bias = layer.qkv_bias + 2 * hidden;
-  args.mask = run_.mask(config.attention_dropout,
-                        dropout_site::in_layer(stage / 2, dropout_site::attention_probabilities), dropout);
-  args.first_row = layout_.first_places.front().row;
-  args.out_stride = hidden;
-  if (last_layer(stage)) {
-    float* q = run_.take(firsts(), hidden);
-    float* kv = run_.take(all(), 2 * hidden);
-    run_.product(layer.q, Way::forward, {.rows = layout_.sequences, .a = gather(in.x), .c = q});
-    run_.product(layer.kv, Way::forward, {.rows = layout_.tokens, .a = in.x, .c = kv});
-    args.q = q;
-    args.k = kv;
-    args.q_offsets = layout_.first_offsets.data();
-    args.q_stride = hidden;
-    args.k_stride = 2 * hidden;
-  } else {
-    float* all_three = run_.take(all(), 3 * hidden);
-    run_.product(layer.qkv, Way::forward, {.rows = layout_.tokens, .a = in.x, .c = all_three});
-    args.q = all_three;
-    args.k = all_three + hidden;
-    args.q_offsets = args.k_offsets;
-    args.q_stride = args.k_stride = 3 * hidden;
-  }
-  args.v = args.k + hidden;
-  return args;
-}
-
-Arrival Encoder::attention(std::int64_t stage, Flow& flow, bool dropout, bool keep) {
-  const auto& layer = run_.base.layer(stage / 2);
-  const std::int64_t hidden = run_.hidden();
-  AttentionArgs args = heads(flow, stage, dropout);
-  if (last_layer(stage)) flow = {gather(flow.x), firsts(), true};
-  float* context = args.out = keep_ ? context_ : run_.take(flow.rows, hidden);
-  run_.attend(args, layout_.longest, /*backward=*/false);
-  if (keep) kept_[static_cast<std::size_t>(stage)] = {args, nullptr, flow.first_only};
-  float* product = run_.take(flow.rows, hidden);
-  run_.product(layer.attention_output.weight, Way::forward, {.rows = flow.rows.count, .a = context, .c = product});
-  const auto site = dropout_site::in_layer(stage / 2, dropout_site::attention_output);
-  return arrival_at(stage, product, flow, run_.mask(run_.base.config().hidden_dropout, site, dropout));
-}
-
-Arrival Encoder::feed_forward(std::int64_t stage, const Flow& flow, bool dropout, bool keep) {
-  const auto& layer = run_.base.layer(stage / 2);
-  const auto& config = run_.base.config();
-  const std::int64_t hidden = run_.hidden(), wide = config.intermediate;
-  float* u = run_.take(flow.rows, wide);
-  float* inner = keep ? inner_ : u;
-  Curve curve = Curve::gelu;
-  curve_of(config.activation, &curve);
-  run_.product(layer.intermediate.weight, Way::forward,
-               {.rows = flow.rows.count,
-                .a = flow.x,
-                .c = u,
-                .curve = curve,
-                .bias = layer.intermediate.bias,
-                .y = inner,
-                .derivative = keep});
-  float* product = run_.take(flow.rows, hidden);
-  run_.product(layer.output.weight, Way::forward, {.rows = flow.rows.count, .a = inner, .c = product});
-  if (keep) kept_[static_cast<std::size_t>(stage)].slope = u;
-  const auto site = dropout_site::in_layer(stage / 2, dropout_site::output);
-  return arrival_at(stage, product, flow, run_.mask(config.hidden_dropout, site, dropout));
-}
-
-Arrival Encoder::arrival_at(std::int64_t stage, float* product, const Flow& flow, Mask mask) const {
-  const auto& layer = run_.base.layer(stage / 2);
-  const bool attention = site_of(stage) == Site::attention;
-  return {product, attention ? layer.attention_output.bias : layer.output.bias, mask,
-          flow.x,  attention ? layer.attention_norm : layer.output_norm,        flow.rows};
+  const Part part = whole(boundary);
+  float* product = blocks_.forward(stage, flow, {&part, 1});
+  return blocks_.arrival(stage, product, flow, part);
 }
 
 const float* Encoder::run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites) {
@@ -187,7 +62,7 @@ void Encoder::read_from(PrefixSplit& split, std::span<const std::uint32_t> rows)
 }
 
 Arrival Encoder::kept_arrival(std::int64_t stage, Flow& flow) {
-  flow.first_only = last_layer(stage);
+  flow.first_only = blocks_.last_layer(stage);
   flow.rows = flow.first_only ? firsts() : all();
   const auto& starts = flow.first_only ? layout_.first_offsets : layout_.offsets;
   float* x = run_.take(flow.rows, run_.hidden());
@@ -199,7 +74,7 @@ Arrival Encoder::kept_arrival(std::int64_t stage, Flow& flow) {
   }
   if (!missing.empty()) fill(stage, missing, x, product);
   flow.x = x;
-  return arrival_at(stage, product, flow, {});
+  return blocks_.arrival(stage, product, flow, whole(stages()));
 }
 
 void Encoder::fill(std::int64_t stage, const std::vector<std::int64_t>& missing, float* x, float* product) {
@@ -233,7 +108,8 @@ Arrival Encoder::trunk(std::int64_t stage, Flow& flow) {
     arrival = kept_arrival(at, flow);
   } else {
     at = 0;
-    flow = embed();
+    const Part part = whole(stages());
+    flow = blocks_.embed({&part, 1});
     arrival = sub_block(0, flow, stages());
   }
   auto start = run_.arena.mark();
@@ -253,7 +129,8 @@ const float* Encoder::run_all(const Sites& sites) {
     const Arrival arrival = kept_arrival(start, flow);
     return run_from(start, arrival, flow, sites);
   }
-  flow = embed();
+  const Part part = whole(sites.boundary);
+  flow = blocks_.embed({&part, 1});
   const Arrival first = sub_block(0, flow, sites.boundary);
   return run_from(0, first, flow, sites);
 }
@@ -312,7 +189,8 @@ const float* Encoder::run_trunk(const std::vector<Sites>& branches, std::int64_t
   }
   const Sites none = sites_of(Setup::none(), run_.base.config().layers, {});
   float* turns[2] = {run_.take(all(), run_.hidden()), run_.take(all(), run_.hidden())};
-  Flow flow = embed();
+  const Part part = whole(stages());
+  Flow flow = blocks_.embed({&part, 1});
   for (std::int64_t stage = 0; stage <= std::min(last, stages() - 1); ++stage) {
     const auto start = run_.arena.mark();
     const Arrival arrival = sub_block(stage, flow, stages());
@@ -326,64 +204,19 @@ const float* Encoder::run_trunk(const std::vector<Sites>& branches, std::int64_t
 }
 
 void Encoder::backward(const Sites& sites, float* d_out) {
+  const Part part = whole(sites.boundary);
   float* below = run_.take(all(), run_.hidden());
   const auto start = run_.arena.mark();
   for (std::int64_t stage = stages() - 1; stage >= sites.boundary; --stage) {
     const auto departure = sites.passes[static_cast<std::size_t>(stage)]->backward(run_, d_out);
     if (stage == sites.boundary) return;
-    const float* d_x = sub_block_back(stage, departure);
+    const float* d_x = blocks_.backward(stage, departure, {&part, 1});
     // Nothing else of the stage is read below: its memory serves the next one while it is in the cache.
     const Rows rows = stage + 1 == stages() ? firsts() : all();
     if (d_x != below) std::copy(d_x, d_x + rows.count * run_.hidden(), below);
     d_out = below;
     run_.arena.rewind(start);
   }
-}
-
-float* Encoder::sub_block_back(std::int64_t stage, const Departure& departure) {
-  if (site_of(stage) == Site::attention) return attention_back(stage, departure);
-  const auto& layer = run_.base.layer(stage / 2);
-  const Rows rows = last_layer(stage) ? firsts() : all();
-  const std::int64_t wide = run_.base.config().intermediate;
-  float* d_inner = run_.take(rows, wide);
-  run_.product(layer.output.weight, Way::backward, {.rows = rows.count, .a = departure.d_product, .c = d_inner});
-  run_.multiply(d_inner, kept_[static_cast<std::size_t>(stage)].slope, rows.count * wide);
-  run_.product(layer.intermediate.weight, Way::backward,
-               {.rows = rows.count, .a = d_inner, .c = departure.d_x, .add = true});
-  return departure.d_x;
-}
-
-float* Encoder::attention_back(std::int64_t stage, const Departure& departure) {
-  const auto& layer = run_.base.layer(stage / 2);
-  const std::int64_t hidden = run_.hidden();
-  const auto& kept = kept_[static_cast<std::size_t>(stage)];
-  const Rows rows = kept.first_only ? firsts() : all();
-  float* d_context = run_.take(rows, hidden);
-  run_.product(layer.attention_output.weight, Way::backward,
-               {.rows = rows.count, .a = departure.d_product, .c = d_context});
-  AttentionArgs args = kept.attention;
-  args.d_out = d_context;
-  if (kept.first_only) {
-    args.d_q = run_.take(rows, hidden);
-    args.d_k = run_.take(all(), 2 * hidden);
-    args.d_q_stride = hidden;
-    args.d_k_stride = 2 * hidden;
-  } else {
-    args.d_q = run_.take(rows, 3 * hidden);
-    args.d_k = args.d_q + hidden;
-    args.d_q_stride = args.d_k_stride = 3 * hidden;
-  }
-  args.d_v = args.d_k + hidden;
-  run_.attend(args, layout_.longest, /*backward=*/true);
-  if (!kept.first_only) {
-    run_.product(layer.qkv, Way::backward, {.rows = rows.count, .a = args.d_q, .c = departure.d_x, .add = true});
-    return departure.d_x;
-  }
-  run_.product(layer.q, Way::backward, {.rows = rows.count, .a = args.d_q, .c = departure.d_x, .add = true});
-  float* d_x = run_.take(all(), hidden);
-  run_.product(layer.kv, Way::backward, {.rows = layout_.tokens, .a = args.d_k, .c = d_x});
-  scatter_add(d_x, departure.d_x);
-  return d_x;
 }
 
 }  // namespace fathom::trainer::packed

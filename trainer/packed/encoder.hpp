@@ -1,9 +1,8 @@
-// Forward and hand-written backward of the frozen encoder over rows without padding. The encoder is a line of stages,
-// as in the reference: attention with its site, feed-forward with its site, layer by layer. Nothing of the base is
-// learnt, so backward only carries the gradient down to the lowest site that learns and stops there. Only the first
-// token of a sequence reaches the heads: the last layer asks queries for these alone, and everything behind its
-// attention has one row per sequence.
-// Thread: compute thread.
+// Forward and hand-written backward of the frozen encoder over the rows of one job, without padding. The encoder is a
+// line of stages, as in the reference: attention with its site, feed-forward with its site, layer by layer. Nothing of
+// the base is learnt, so backward only carries the gradient down to the lowest site that learns and stops there. Only
+// the first token of a sequence reaches the heads: the last layer asks queries for these alone, and everything behind
+// its attention has one row per sequence. Thread: compute thread.
 #pragma once
 
 #include <functional>
@@ -12,9 +11,8 @@
 #include <vector>
 
 #include "trainer/engine/engine.hpp"
-#include "trainer/packed/layout.hpp"
+#include "trainer/packed/blocks.hpp"
 #include "trainer/packed/prefix_store.hpp"
-#include "trainer/packed/run.hpp"
 #include "trainer/packed/site.hpp"
 
 namespace fathom::trainer::packed {
@@ -25,13 +23,6 @@ struct Sites {
   std::int64_t boundary = 0;  // first stage with an adapter; passes.size() if none
 };
 Sites sites_of(const Setup& setup, std::int64_t layers, const ForwardOptions& options);
-
-// Between two stages: their rows, all tokens or the first of each sequence.
-struct Flow {
-  const float* x = nullptr;
-  Rows rows;
-  bool first_only = false;
-};
 
 class Encoder {
  public:
@@ -54,18 +45,11 @@ class Encoder {
   [[nodiscard]] std::int64_t stages() const { return 2 * run_.base.config().layers; }
 
  private:
-  // What a stage's sub-block leaves for its backward.
-  struct Kept {
-    AttentionArgs attention;
-    float* slope = nullptr;  // of the activation [rows, intermediate]
-    bool first_only = false;
-  };
-  [[nodiscard]] Flow embed() const;
+  // All rows, for a pass with its lowest adapter at `boundary`.
+  [[nodiscard]] Part whole(std::int64_t boundary) const;
   // The sub-block of a stage; `flow` is what the site adds around it. Above `boundary` dropout acts and, if kept,
   // gradients will pass.
   Arrival sub_block(std::int64_t stage, Flow& flow, std::int64_t boundary);
-  // What the sub-block of a stage hands to its site, with `product` from it or from where it was kept.
-  [[nodiscard]] Arrival arrival_at(std::int64_t stage, float* product, const Flow& flow, Mask mask) const;
   // Calls `leave` where a branch leaves the frozen trunk, with what the sub-block there hands over; returns the trunk's
   // end, null when nobody needs it.
   using Leave = std::function<void(std::int64_t stage, const Arrival& arrival, const Flow& flow)>;
@@ -79,26 +63,14 @@ class Encoder {
   void fill(std::int64_t stage, const std::vector<std::int64_t>& missing, float* x, float* product);
   // From the middle of a stage to the end.
   const float* run_from(std::int64_t stage, Arrival arrival, Flow flow, const Sites& sites);
-  Arrival attention(std::int64_t stage, Flow& flow, bool dropout, bool keep);
-  Arrival feed_forward(std::int64_t stage, const Flow& flow, bool dropout, bool keep);
-  [[nodiscard]] AttentionArgs heads(const Flow& in, std::int64_t stage, bool dropout) const;
-  // The gradient of the sub-block's input.
-  float* sub_block_back(std::int64_t stage, const Departure& departure);
-  float* attention_back(std::int64_t stage, const Departure& departure);
-  [[nodiscard]] bool last_layer(std::int64_t stage) const { return stage / 2 + 1 == run_.base.config().layers; }
   [[nodiscard]] Rows all() const { return {layout_.tokens, layout_.places.data()}; }
   [[nodiscard]] Rows firsts() const { return {layout_.sequences, layout_.first_places.data()}; }
-  // The rows of the first tokens, as rows of their own; and adding such rows back.
-  float* gather(const float* x) const;
-  void scatter_add(float* x, const float* rows) const;
 
   const Run& run_;
   const Layout& layout_;
   const Recipe recipe_;
   const bool keep_;
-  std::vector<Kept> kept_;
-  // Of a pass that keeps: what is dead after one product, and so one piece of memory for all stages.
-  float *inner_ = nullptr, *context_ = nullptr;
+  Blocks blocks_;
   PrefixSplit* split_ = nullptr;
   std::vector<std::uint32_t> rows_;  // of the split, by sequence
 };

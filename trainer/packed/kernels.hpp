@@ -13,10 +13,12 @@
 
 namespace fathom::trainer::packed {
 
-// Where a token stands: its row in the optimizer step and its position in that row. Dropout masks are drawn by these.
+// Where a token stands: its row in its job's optimizer step, its position in that row, and, in a pass over rows of
+// several jobs, the number of its job. Dropout masks are drawn by these; here a call has rows of one job.
 struct Place {
   std::int32_t row = 0;
   std::int32_t position = 0;
+  std::int32_t job = 0;
 };
 
 // A dropout mask as dropout() of trainer/model draws it; off: all ones.

@@ -36,7 +36,7 @@ void append_row(Layout& layout, const std::int64_t* ids, const std::int64_t* typ
       position = (token ? seen : 0) + config.position_pad();
     }
     layout.positions.push_back(static_cast<std::int32_t>(position));
-    layout.places.push_back({row, static_cast<std::int32_t>(i)});
+    layout.places.push_back({row, static_cast<std::int32_t>(i), 0});
   }
 }
 
@@ -64,7 +64,7 @@ std::optional<Layout> layout_of(const Batch& batch, const ModelConfig& config, s
                types.defined() ? types.const_data_ptr<std::int64_t>() + row * width : nullptr, count, config, number);
     layout.offsets.push_back(layout.offsets.back() + count);
     layout.longest = std::max(layout.longest, count);
-    layout.first_places.push_back({number, 0});
+    layout.first_places.push_back({number, 0, 0});
   }
   for (std::int64_t row = 0; row <= rows; ++row) layout.first_offsets.push_back(row);
   layout.tokens = layout.offsets.back();
@@ -93,6 +93,44 @@ Layout part_of(const Layout& layout, const std::vector<std::int64_t>& chosen) {
   }
   part.tokens = part.offsets.back();
   return part;
+}
+
+Layout together(const std::vector<const Layout*>& jobs) {
+  Layout all;
+  all.offsets.push_back(0);
+  all.first_offsets.push_back(0);
+  for (std::size_t job = 0; job < jobs.size(); ++job) {
+    const Layout& own = *jobs[job];
+    const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+    append(all.ids, own.ids);
+    append(all.types, own.types);
+    append(all.positions, own.positions);
+    const auto number = static_cast<std::int32_t>(job);
+    for (const auto& place : own.places) all.places.push_back({place.row, place.position, number});
+    for (const auto& place : own.first_places) all.first_places.push_back({place.row, place.position, number});
+    for (std::int64_t s = 1; s <= own.sequences; ++s) {
+      all.offsets.push_back(all.tokens + own.offsets[static_cast<std::size_t>(s)]);
+      all.first_offsets.push_back(all.sequences + s);
+    }
+    all.sequences += own.sequences;
+    all.tokens += own.tokens;
+    all.longest = std::max(all.longest, own.longest);
+  }
+  return all;
+}
+
+std::vector<Stretch> stretches_of(const Layout& layout) {
+  std::vector<Stretch> stretches;
+  std::int32_t job = -1;
+  for (std::int64_t s = 0; s < layout.sequences; ++s) {
+    const auto at = static_cast<std::size_t>(s);
+    if (stretches.empty() || layout.first_places[at].job != job)
+      stretches.push_back({s, s, layout.offsets[at], layout.offsets[at]});
+    job = layout.first_places[at].job;
+    stretches.back().last_sequence = s + 1;
+    stretches.back().last_token = layout.offsets[at + 1];
+  }
+  return stretches;
 }
 
 }  // namespace fathom::trainer::packed

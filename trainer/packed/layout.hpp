@@ -1,4 +1,4 @@
-// A batch without its padding: the tokens of all sequences one after the other.
+// Batches without their padding: the tokens of all sequences one after the other, those of several jobs job by job.
 #pragma once
 
 #include <cstdint>
@@ -27,5 +27,16 @@ std::optional<Layout> layout_of(const Batch& batch, const ModelConfig& config, s
 
 // Some of its sequences, in the order of `chosen`, with the places that they have in it.
 Layout part_of(const Layout& layout, const std::vector<std::int64_t>& chosen);
+
+// Layouts of several jobs one behind the other, for one pass over all their rows; Place::job is the index in `jobs`.
+Layout together(const std::vector<const Layout*>& jobs);
+
+// Rows of one job that stand together, half-open: its sequences, which are its rows where there is one row per
+// sequence, and its tokens.
+struct Stretch {
+  std::int64_t first_sequence = 0, last_sequence = 0, first_token = 0, last_token = 0;
+};
+// Of every job, in the order of the rows.
+std::vector<Stretch> stretches_of(const Layout& layout);
 
 }  // namespace fathom::trainer::packed

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "trainer/packed/encoder.hpp"
+#include "trainer/packed/mixed.hpp"
 
 namespace fathom::trainer::packed {
 namespace {
@@ -27,6 +28,31 @@ at::Tensor tensor_of(const float* data, std::int64_t rows, std::int64_t width) {
   // [rows, 1, width]: the heads read token 0.
   return at::from_blob(const_cast<float*>(data), {rows, 1, width}, at::kFloat).clone();
 }
+
+std::int64_t first_row(const ForwardOptions& options) { return options.dropout ? options.dropout->first_row : 0; }
+
+// The head is small and of many forms: it stays with autograd, which ends at its input.
+class HeadPass {
+ public:
+  // From the encoder's output for the first tokens, [sequences, hidden].
+  HeadPass(const Network& network, const at::Tensor& labels, const DropoutSource* dropout, const float* output,
+           std::int64_t sequences)
+      : hidden_(tensor_of(output, sequences, network.base->config.hidden)) {
+    const at::AutoGradMode with_gradients(true);
+    hidden_.set_requires_grad(true);
+    loss_ = head_loss(*network.head, head_logits(*network.head, *network.base, hidden_, dropout), labels);
+  }
+  // Adds `share` times the gradient to the head's tensors; that of the output.
+  at::Tensor backward(double share) {
+    const at::AutoGradMode with_gradients(true);
+    (share == 1.0 ? loss_ : loss_.mul(share)).backward();
+    return hidden_.grad().contiguous();
+  }
+  [[nodiscard]] double loss() const { return loss_.item<double>(); }
+
+ private:
+  at::Tensor hidden_, loss_;
+};
 
 }  // namespace
 
@@ -87,12 +113,14 @@ std::shared_ptr<PrefixSplit> PackedEngine::kept(const FrozenBase& base, const Ba
   return batch.origin ? store_.find(base, *batch.origin->split) : nullptr;
 }
 
+bool PackedEngine::covers(const Network& network, const ForwardOptions& options) const {
+  return obstacle(network).empty() && options.skip_layers.empty();
+}
+
 double PackedEngine::learn(const Network& network, const LabelledBatch& rows, double share,
                            const ForwardOptions& options, const std::function<void()>& forwarded) {
   const auto layout =
-      obstacle(network).empty() && options.skip_layers.empty()
-          ? layout_of(rows.input, network.base->config, options.dropout ? options.dropout->first_row : 0)
-          : std::nullopt;
+      covers(network, options) ? layout_of(rows.input, network.base->config, first_row(options)) : std::nullopt;
   if (!layout) return reference_engine().learn(network, rows, share, options, forwarded);
   arena_.reset();
   const Run run{frozen(network), arena_, options.dropout};
@@ -100,20 +128,46 @@ double PackedEngine::learn(const Network& network, const LabelledBatch& rows, do
   const auto split = options.recipe == Recipe::fast ? kept(run.base, rows.input) : nullptr;
   Encoder encoder(run, *layout, options.recipe, /*keep=*/true);
   if (split) encoder.read_from(*split, rows.input.origin->rows);
-  at::Tensor hidden = tensor_of(encoder.run_all(sites), layout->sequences, run.hidden());
-  // The head is small and of many forms: it stays with autograd, which ends at its input.
-  const at::AutoGradMode with_gradients(true);
-  hidden.set_requires_grad(true);
-  const auto loss =
-      head_loss(*network.head, head_logits(*network.head, *network.base, hidden, options.dropout), rows.labels);
+  HeadPass head(network, rows.labels, options.dropout, encoder.run_all(sites), layout->sequences);
   if (forwarded) forwarded();
-  if (share == 1.0)
-    loss.backward();
-  else
-    loss.mul(share).backward();
-  const at::Tensor gradient = hidden.grad().contiguous();
+  const at::Tensor gradient = head.backward(share);
   encoder.backward(sites, gradient.mutable_data_ptr<float>());
-  return loss.item<double>();
+  return head.loss();
+}
+
+std::vector<double> PackedEngine::learn_together(std::span<const JobPass> jobs) {
+  std::vector<double> losses;
+  if (jobs.empty()) return losses;
+  const auto& first = *jobs.front().network;
+  std::vector<Layout> layouts;
+  for (const auto& job : jobs) {
+    if (!covers(*job.network, job.options) || job.network->base != first.base ||
+        job.network->precision != first.precision)
+      break;
+    auto layout = layout_of(job.rows->input, first.base->config, first_row(job.options));
+    if (!layout) break;
+    layouts.push_back(std::move(*layout));
+  }
+  if (layouts.size() < jobs.size()) {
+    for (const auto& job : jobs) losses.push_back(learn(*job.network, *job.rows, job.share, job.options, {}));
+    return losses;
+  }
+  std::vector<MixedJob> mixed;
+  for (std::size_t i = 0; i < jobs.size(); ++i)
+    mixed.push_back({&jobs[i].network->setup, &layouts[i], jobs[i].options});
+  arena_.reset();
+  MixedPass pass(frozen(first), arena_, mixed);
+  const auto outputs = pass.forward();
+  std::vector<at::Tensor> gradients;
+  std::vector<const float*> d_outputs;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    HeadPass head(*jobs[i].network, jobs[i].rows->labels, jobs[i].options.dropout, outputs[i], layouts[i].sequences);
+    gradients.push_back(head.backward(jobs[i].share));
+    d_outputs.push_back(gradients.back().const_data_ptr<float>());
+    losses.push_back(head.loss());
+  }
+  pass.backward(d_outputs);
+  return losses;
 }
 
 std::vector<at::Tensor> PackedEngine::logits(const std::vector<Branch>& branches, const Batch& batch) {

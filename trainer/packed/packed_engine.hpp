@@ -11,6 +11,14 @@
 
 namespace fathom::trainer::packed {
 
+// A pass of one job, as learn() takes it.
+struct JobPass {
+  const Network* network = nullptr;
+  const LabelledBatch* rows = nullptr;
+  double share = 1;
+  ForwardOptions options;
+};
+
 class PackedEngine final : public Engine {
  public:
   explicit PackedEngine(PrefixOptions prefix = {}) : store_(std::move(prefix)) {}
@@ -24,7 +32,15 @@ class PackedEngine final : public Engine {
                const std::function<void()>& forwarded) override;
   std::vector<at::Tensor> logits(const std::vector<Branch>& branches, const Batch& batch) override;
 
+  // learn() of several jobs in one pass over the rows of all (see mixed.hpp); their losses. Each job's loss and
+  // gradients are those of learn() on it alone, bit for bit where the BLAS gives the same product of the same numbers
+  // twice. Jobs that the engine does not cover, or of several bases or precisions, take turns. A pass for devices that
+  // one job does not fill: on a CPU, where nothing is won by it, jobs take turns (decision 35).
+  std::vector<double> learn_together(std::span<const JobPass> jobs);
+
  private:
+  // Whether a packed pass is made for the network under these options.
+  [[nodiscard]] bool covers(const Network& network, const ForwardOptions& options) const;
   const FrozenBase& frozen(const Network& network);
 
   // What is kept of a batch's rows; null when nothing is.

@@ -72,7 +72,7 @@ TEST_P(PackedKernels, RangesDoNotChangeBits) {
   constexpr std::int64_t kWidth = 50, kRows = 9;
   const auto product = random(kWidth * kRows), residual = random(kWidth * kRows), gamma = random(kWidth);
   std::vector<Place> places(kRows);
-  for (std::int32_t i = 0; i < kRows; ++i) places[static_cast<std::size_t>(i)] = {i / 3, i % 3};
+  for (std::int32_t i = 0; i < kRows; ++i) places[static_cast<std::size_t>(i)] = {i / 3, i % 3, 0};
   const auto run = [&](std::initializer_list<std::int64_t> ends) {
     std::vector<float> y(kWidth * kRows);
     NormArgs args;
@@ -98,7 +98,7 @@ TEST_P(PackedKernels, RangesDoNotChangeBits) {
 TEST_P(PackedKernels, MasksFollowTheHash) {
   constexpr std::int64_t kWidth = 21;
   std::vector<float> ones(kWidth, 1), out(kWidth);
-  const Place place{6, 4};
+  const Place place{6, 4, 0};
   NormArgs args;
   args.width = kWidth;
   args.product = ones.data();
