@@ -32,8 +32,9 @@ StepReport Training::step(std::uint64_t step, const std::vector<LabelledBatch>& 
   if (!options_.lagged_regularizer || step > 0) report.reg_loss = regularise(depth);
   if (options_.zero_gradients) zero_missing_gradients();
   if (options_.on_gradients) options_.on_gradients();
-  report.grad_norm = clip_gradients(network_.trained, options_.clip);
-  if (std::isfinite(report.loss) && std::isfinite(report.grad_norm)) optimizer_.step(report.lr);
+  report.grad_norm = gradient_norm(network_.trained);
+  if (std::isfinite(report.loss) && std::isfinite(report.grad_norm))
+    optimizer_.step(report.lr, clip_factor(report.grad_norm, options_.clip));
   // Undefined rather than zero: see AdamW.
   clear_gradients(network_.trained);
   if (options_.lagged_regularizer && network_.fusion) {

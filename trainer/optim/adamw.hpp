@@ -1,6 +1,6 @@
-// AdamW (Loshchilov & Hutter 2019) as torch.optim.AdamW computes it: decoupled decay, bias correction, one step count
-// per tensor. A tensor whose gradient is undefined is skipped entirely: no moment decay, no step count, no weight
-// decay. Thread: one owner, used on the compute thread.
+// AdamW (Loshchilov & Hutter 2019) of one job, as torch.optim.AdamW computes it: decoupled decay, bias correction, one
+// step count per tensor. A tensor whose gradient is undefined is skipped entirely: no moment decay, no step count, no
+// weight decay. Thread: one owner, used on the compute thread.
 #pragma once
 
 #include <cstdint>
@@ -8,23 +8,16 @@
 #include <utility>
 #include <vector>
 
-#include "trainer/optim/parameter.hpp"
+#include "trainer/optim/flat_adamw.hpp"
 
 namespace fathom::trainer {
-
-struct AdamWOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
-  double weight_decay = 0.0;  // only where Parameter::decay
-};
 
 class AdamW {
  public:
   AdamW(std::vector<Parameter> parameters, AdamWOptions options);
 
-  // One update with learning rate `lr`. Gradients are read, not changed and not cleared.
-  void step(double lr);
+  // One update with learning rate `lr` from `clip` times the gradients, which are not changed and not cleared.
+  void step(double lr, double clip = 1);
 
   [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }
   // Steps in which parameter `index` had a gradient.
@@ -38,19 +31,8 @@ class AdamW {
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& saved);
 
  private:
-  // Tensors of one decay setting, updated by one fused call.
-  struct Group {
-    std::vector<std::size_t> members;  // indices into parameters_
-    double weight_decay = 0.0;
-  };
-  void step_group(const Group& group, double lr);
-
   std::vector<Parameter> parameters_;
-  AdamWOptions options_;
-  std::vector<at::Tensor> exp_avg_;     // first moments, zero at the start
-  std::vector<at::Tensor> exp_avg_sq_;  // second moments
-  std::vector<at::Tensor> steps_;       // fp32 scalars: updates each tensor has had
-  std::vector<Group> groups_;
+  FlatAdamW flat_;
 };
 
 }  // namespace fathom::trainer

@@ -7,8 +7,11 @@
 
 namespace fathom::trainer {
 
-// The 2-norm over all defined gradients, before clipping. Every gradient is then multiplied in place by
-// min(1, limit / (norm + 1e-6)); limit <= 0 leaves them alone. A NaN or Inf norm is returned as it is.
-double clip_gradients(const std::vector<Parameter>& parameters, double limit);
+// The 2-norm over all defined gradients; 0 without any. A NaN or Inf norm is returned as it is.
+double gradient_norm(const std::vector<Parameter>& parameters);
+
+// What all gradients of this norm are multiplied by, min(1, limit / (norm + 1e-6)): the optimizer does it as it reads
+// them. limit <= 0: 1.
+double clip_factor(double norm, double limit);
 
 }  // namespace fathom::trainer

@@ -22,6 +22,7 @@ struct Count {
 // The vectors first: the others are written in them.
 #include "trainer/packed/lanes.inl"
 
+#include "trainer/packed/adamw.inl"
 #include "trainer/packed/attention.inl"
 #include "trainer/packed/fusion.inl"
 #include "trainer/packed/rows.inl"
@@ -51,6 +52,7 @@ const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = {FATHOM_TEXT(FATHOM_KERN
                                                          fuse_back,
                                                          attention_scratch,
                                                          attend,
-                                                         attend_back};
+                                                         attend_back,
+                                                         adamw};
 
 }  // namespace fathom::trainer::packed

@@ -141,6 +141,21 @@ struct ProductArgs {
   bool derivative = false;
 };
 
+// One update of AdamW, for elements of any tensors that share these numbers: g = clip * gradient; mean += mean_rate (g
+// - mean); square = square_keep * square + square_rate g²; value = keep * value - rate * mean / (sqrt(square) /
+// root_correction + eps). Units are elements.
+struct AdamWArgs {
+  float *value = nullptr, *mean = nullptr, *square = nullptr;
+  const float* gradient = nullptr;
+  float clip = 1;
+  float mean_rate = 0;                     // 1 - beta1
+  float square_keep = 0, square_rate = 0;  // beta2, 1 - beta2
+  float keep = 1;                          // 1 - learning rate * weight decay
+  float rate = 0;                          // learning rate / (1 - beta1^step)
+  float root_correction = 1;               // sqrt(1 - beta2^step)
+  float eps = 0;
+};
+
 // Products at one precision.
 struct Products {
   std::int64_t tile;  // rows of a unit
@@ -167,6 +182,7 @@ struct Kernels {
   std::int64_t (*attention_scratch)(std::int64_t longest, std::int64_t head);
   void (*attend)(const AttentionArgs&, float* scratch, std::int64_t first, std::int64_t last);       // pairs
   void (*attend_back)(const AttentionArgs&, float* scratch, std::int64_t first, std::int64_t last);  // pairs
+  void (*adamw)(const AdamWArgs&, std::int64_t first, std::int64_t last);                            // elements
 };
 
 // The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16 takes a narrower one, for comparison.
