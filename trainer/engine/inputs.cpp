@@ -69,4 +69,16 @@ std::vector<std::uint64_t> parse_rungs(const json& inputs) {
   return rungs;
 }
 
+std::vector<std::string> parse_explored(const json& inputs) {
+  std::vector<std::string> out;
+  const auto asked = inputs.value("explored", json::array());
+  const auto known = [](const json& name) {
+    return name == "train.lr" || name == "train.weight_decay" || name == "train.clip";
+  };
+  if (!asked.is_array() || !std::all_of(asked.begin(), asked.end(), known))
+    throw JobError(ErrorClass::config, "inputs: explored are train.lr, train.weight_decay and train.clip");
+  for (const auto& name : asked) out.push_back(name.get<std::string>());
+  return out;
+}
+
 }  // namespace fathom::trainer

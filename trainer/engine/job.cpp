@@ -28,6 +28,7 @@ std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, J
   const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
   auto used = parse_inputs(spec, inputs);
   spec.rungs = parse_rungs(inputs);
+  spec.explored = parse_explored(inputs);
   // Two machines serve all other kinds: one trains, one only measures.
   if (trains(spec.kind))
     return std::make_unique<TrainJob>(std::move(spec), std::move(used), request.folder, resources, events);

@@ -79,6 +79,7 @@ json resumable_settings(const JobSpec& spec) {
   json settings = spec.settings;
   const bool by_share = spec.train.warmup > 0 && spec.train.warmup < 1;
   if (spec.train.schedule == ScheduleKind::constant && !by_share) settings.at("train").erase("epochs");
+  for (const auto& name : spec.explored) settings.at("train").erase(name.substr(name.find('.') + 1));
   return settings;
 }
 

@@ -43,7 +43,8 @@ struct Checkpoint {
 };
 
 // What of a job's settings a checkpoint has to have been made with. Without the number of epochs where no step depends
-// on it (a constant schedule whose warmup is not a share): a job may then go on from one that was to train fewer.
+// on it (a constant schedule whose warmup is not a share): a job may then go on from one that was to train fewer. Nor
+// with what is explored: members of a population go on from each other's.
 nlohmann::json resumable_settings(const JobSpec& spec);
 
 // SHA-256 of the canonical settings and of what they name (base and data): a checkpoint continues only the same job.

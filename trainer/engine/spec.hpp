@@ -75,6 +75,9 @@ struct JobSpec {
   // Optimizer steps after which a job that trains is measured and reports, beside the ends of epochs; rising. Asked for
   // by whoever judges it, no part of the settings: results are the same without.
   std::vector<std::uint64_t> rungs;
+  // Full names of settings ("train.lr") that may be other ones in the checkpoint it goes on from: whoever assigns the
+  // job changes them on the way, or takes the checkpoint of another job that differs in nothing else.
+  std::vector<std::string> explored;
 };
 
 JobSpec parse_spec(const nlohmann::json& settings);
@@ -96,6 +99,9 @@ Precision precision_of(const nlohmann::json& settings);
 
 // "rungs" of the inputs. JobError config when they are no rising steps from 1 on.
 std::vector<std::uint64_t> parse_rungs(const nlohmann::json& inputs);
+
+// "explored" of the inputs: numbers of `train` on which neither tensors nor rows depend. JobError config for others.
+std::vector<std::string> parse_explored(const nlohmann::json& inputs);
 
 // `model` of the settings as Resources::model() takes it: the path of a folder, or kRandom and that of a config.json.
 inline constexpr const char* kRandom = "random:";

@@ -156,5 +156,45 @@ TEST_F(EngineResume, MoreEpochsAreThoseOfAJobThatWasToTrainThemAll) {
   }
 }
 
+// Members of a population (`method: pbt`): one goes on from another's checkpoint with parameters of its own.
+TEST_F(EngineResume, AMemberGoesOnFromAnotherOnesCheckpoint) {
+  const json inputs = {{"explored", {"train.lr", "train.weight_decay"}}};
+  auto donor = adapter_settings(), member = adapter_settings();
+  donor["train"]["weight_decay"] = 0.01;
+  member["train"]["lr"] = 2 * donor["train"]["lr"].get<double>();
+  member["train"]["weight_decay"] = 0.0;
+  const auto straight = run("straight", donor, inputs);
+  // What is explored changes nothing while it stays as it was.
+  interrupt_after("donor", donor, 1, "same", inputs);
+  ASSERT_TRUE(run("same", donor, inputs)->finished());
+  EXPECT_EQ(weights("same"), weights("straight"));
+  interrupt_after("donor-again", donor, 1, "clone", inputs);
+  const auto clone = run("clone", member, inputs);
+  ASSERT_TRUE(clone->finished()) << clone->message;
+  EXPECT_EQ(clone->resumed_epoch, 1U);
+  EXPECT_EQ(clone->result["examples"], straight->result["examples"]);
+  EXPECT_NE(weights("clone"), weights("straight"));
+  // Twice the same, and not what its settings give from the start.
+  interrupt_after("donor-once-more", donor, 1, "clone-again", inputs);
+  run("clone-again", member, inputs);
+  EXPECT_EQ(weights("clone"), weights("clone-again"));
+  run("fresh", member, inputs);
+  EXPECT_NE(weights("clone"), weights("fresh"));
+}
+
+TEST_F(EngineResume, ACheckpointThatDiffersInMoreThanWhatIsExploredIsNotUsed) {
+  const json rate = {{"explored", {"train.lr"}}};
+  auto other = adapter_settings();
+  other["train"]["lr"] = 2 * other["train"]["lr"].get<double>();
+  interrupt_after("plain", adapter_settings(), 1, "unasked");
+  EXPECT_EQ(run("unasked", other)->resumed_epoch, 0U);
+  interrupt_after("asked", adapter_settings(), 1, "decay", rate);
+  other["train"]["weight_decay"] = 0.5;
+  EXPECT_EQ(run("decay", other, rate)->resumed_epoch, 0U);
+  const auto wrong = run("wrong", adapter_settings(), {{"explored", {"train.batch"}}});
+  EXPECT_FALSE(wrong->finished());
+  EXPECT_NE(wrong->message.find("explored"), std::string::npos) << wrong->message;
+}
+
 }  // namespace
 }  // namespace fathom::trainer::testing_support
