@@ -117,7 +117,7 @@ inline constexpr std::uint32_t kNoLastStep = 1'000'000'000;
 
 // A stopping method with the rules of docs/sweeps.md "Early stopping". Absent = nothing is stopped early.
 struct StopRule {
-  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience
+  std::string method = "asha";  // asha | hyperband | halving | median | percentile | threshold | patience | pbt
   bool promote = false;         // asha: pause at each rung, and promote the best of it
   bool round_up = false;        // halving: settings that go on, n / eta rounded up
   std::uint32_t eta = 4;
@@ -127,7 +127,7 @@ struct StopRule {
   std::uint32_t bootstrap = 0;         // entries of a rung before it stops anything
   std::uint32_t brackets = 1;          // bracket i starts at rung i
   std::uint32_t rungs = 0;             // so many, counted down from max; 0: up from min
-  std::uint32_t every = 1;             // epochs between judgements from min on
+  std::uint32_t every = 1;             // epochs between judgements from min on; pbt: its interval
   std::uint32_t startup = 3;           // settings that have to be there to compare with
   bool among_all = false;              // compare with running ones too
   std::uint32_t window = 0;            // of running averages, in epochs; 0: from the first
@@ -136,6 +136,13 @@ struct StopRule {
   std::uint32_t patience = 1;          // epochs without a better value
   double min_delta = 0;                // by which a value has to be better
   bool by_step = false;                // min, max, every and rungs count optimizer steps
+  // pbt (search/population.hpp): shares of a population that clone and are cloned, the chance that a parameter is drawn
+  // anew, what it is multiplied by otherwise, what parameters are drawn from, and points that are never taken.
+  double quantile = 0.25;
+  double resample = 0.25;
+  std::vector<double> factors = {1.2, 0.8};
+  std::shared_ptr<const Space> space;
+  nlohmann::json excludes = nlohmann::json::array();
 };
 
 struct Stage {

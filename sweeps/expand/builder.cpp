@@ -35,7 +35,9 @@ void Builder::warn_small_groups(const Stage& stage) {
   for (const Model& model : models_[stage_]) settings[job(model.job).group].insert(model.setting);
   std::size_t least = kMaxJobs;
   for (const auto& [group, members] : settings) least = std::min(least, members.size());
-  if (settings.empty() || least >= stage.stop->eta) return;
+  if (stage.stop->method == "pbt" && !settings.empty() && least < 2)
+    note("stage '" + stage.name + "': a population of one member clones nothing");
+  if (settings.empty() || stage.stop->method == "pbt" || least >= stage.stop->eta) return;
   note("stage '" + stage.name + "': stopping compares as few as " + std::to_string(least) +
        " settings with each other, fewer than eta = " + std::to_string(stage.stop->eta));
 }

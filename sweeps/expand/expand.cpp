@@ -1,4 +1,5 @@
 #include "sweeps/expand/builder.hpp"
+#include "sweeps/search/space.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::sweeps {
@@ -38,6 +39,14 @@ std::optional<StopRule> stop_of(const json& stage) {
   rule.patience = found->value("patience", rule.patience);
   rule.by_step = found->value("unit", "epoch") == "step";
   rule.min_delta = found->value("min_delta", rule.min_delta);
+  if (rule.method != "pbt") return rule;
+  rule.every = found->at("interval");
+  rule.quantile = found->at("quantile");
+  rule.resample = found->at("resample");
+  rule.factors = found->at("factors").get<std::vector<double>>();
+  if (const auto space = found->find("space"); space != found->end() && space->is_object())
+    rule.space = std::make_shared<const Space>(*space);
+  rule.excludes = stage.at("exclude");
   return rule;
 }
 

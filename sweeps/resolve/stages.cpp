@@ -142,6 +142,20 @@ class StageReader {
     out["seeds"] = seeds();
     const std::size_t seed_count = out["seeds"].is_null() ? 1 : out["seeds"].size();
     out["stop"] = parse_stop(fields_, out["train"], sampled, seed_count, report_);
+    if (is_population(out)) read_population(out, sampled, options);
+  }
+
+  static bool is_population(const json& out) { return out.at("stop").is_object() && out.at("stop")["method"] == "pbt"; }
+
+  // What members draw from when they are cloned.
+  void read_population(json& out, const std::vector<Parameter>& sampled, SampleOptions options) {
+    if (options.search.sampler == "tpe")
+      report_.error(fields_.mark("stop"),
+                    "stop: method pbt changes parameters while jobs run, sampler tpe draws them from what whole jobs "
+                    "came to; take another sampler");
+    if (!report_.clean()) return;  // what is wrong with the parameters was told when they were sampled
+    options.search.seed = out["stop"]["seed"];
+    out["stop"]["space"] = search_space(sampled, options, report_);
   }
 
   json seeds() {
@@ -187,6 +201,8 @@ class StageReader {
                     "sets: {greedy: k} is chosen by fusions with fixed parameters; sampler tpe draws them later. Take "
                     "another sampler");
     }
+    if (chosen && is_population(out))
+      report_.error(fields_.mark("sets"), "sets: {greedy: k} does not go with stop.method pbt; list the sets");
   }
 
   void read_prune(json& out) {

@@ -32,6 +32,11 @@ constexpr std::array kRules = {
     Rule{"upper", "|threshold|"},
     Rule{"patience", "|patience|", "|patience|"},
     Rule{"min_delta", "|patience|"},
+    Rule{"interval", "|pbt|"},
+    Rule{"quantile", "|pbt|"},
+    Rule{"resample", "|pbt|"},
+    Rule{"factors", "|pbt|"},
+    Rule{"seed", "|pbt|"},
 };
 
 bool named(const char* list, const std::string& method) {
@@ -96,6 +101,49 @@ void add_steps(json& out, const Fields& fields, const std::string& method, Repor
                      " times between min and max; give larger steps");
 }
 
+// What a parameter of a clone is multiplied by.
+json factors_of(const Fields& fields, Report& report) {
+  const Node* node = fields.node("factors");
+  if (!node) return json::array({1.2, 0.8});
+  Key key;
+  key.name = "factors";
+  key.type = Type::number;
+  key.low = 0;
+  key.high = 1000;
+  key.open = true;
+  json out = json::array();
+  if (!node->is_list() || node->items.empty())
+    report.error(node->mark, "factors: expected a list of numbers, found " + describe(*node));
+  for (const Node& one : node->is_list() ? node->items : std::vector<Node>{}) {
+    if (auto value = typed(key, one, report)) out.push_back(*std::move(value));
+  }
+  return out;
+}
+
+// A clone goes on with weights, optimizer and place in the data of another member: what they depend on is the same in
+// all members.
+constexpr const char* kExplored = "|train.lr|train.weight_decay|train.clip|";
+
+void add_population(json& out, const Fields& fields, const std::vector<Parameter>& parameters, Report& report) {
+  if (fields.value("unit") == "step")
+    report.error(fields.mark("unit"),
+                 "unit: method pbt counts epochs, at whose ends members leave the checkpoints that are cloned");
+  if (fields.given("per"))
+    report.error(fields.mark("per"), "per: a population of method pbt is of one task, drop, set and seed");
+  if (parameters.empty())
+    report.error(fields.mark("method"), "method: pbt needs 'parameters' that members of a population differ in");
+  for (const Parameter& parameter : parameters) {
+    if (named(kExplored, parameter.full) || parameter.full == "train.epochs") continue;
+    report.error(parameter.mark, parameter.name +
+                                     ": members of a population (stop.method pbt) clone each other while they train, "
+                                     "and differ in lr, weight_decay and clip only; sample it in a stage of its own");
+  }
+  out["per"] = json::array({"task", "drop", "set", "seed"});
+  for (const char* key : {"interval", "quantile", "resample", "seed"}) out[key] = fields.value(key);
+  if (!fields.has("min")) out["min"] = fields.value("interval");
+  out["factors"] = factors_of(fields, report);
+}
+
 }  // namespace
 
 json parse_stop(const Fields& stage, const json& trains, const std::vector<Parameter>& parameters, std::size_t seeds,
@@ -125,7 +173,8 @@ json parse_stop(const Fields& stage, const json& trains, const std::vector<Param
               {"per", per},
               {"max", epochs.size() == 1 ? *epochs.begin() : 0}};
   if (fields.has("method")) add_options(out, fields, fields.value("method"), report);
-  if (by_step && fields.has("method")) add_steps(out, fields, fields.value("method"), report);
+  if (out["method"] == "pbt") add_population(out, fields, parameters, report);
+  if (by_step && fields.has("method") && out["method"] != "pbt") add_steps(out, fields, fields.value("method"), report);
   return out;
 }
 

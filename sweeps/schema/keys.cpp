@@ -154,9 +154,9 @@ constexpr Key kDrop[] = {
 };
 
 constexpr Key kStop[] = {
-    {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|halving|median|percentile|threshold|patience|!pbt", .doc = "how settings are judged: see Early stopping"},
+    {.name = "method", .type = Type::word, .required = true, .words = "asha|hyperband|halving|median|percentile|threshold|patience|pbt", .doc = "how settings are judged: see Early stopping"},
     {.name = "eta", .type = Type::integer, .fallback = "4", .low = 2, .high = 1000, .doc = "asha, hyperband, halving: one of eta goes on at each rung"},
-    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = kHuge, .doc = "asha, hyperband, halving: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged"},
+    {.name = "min", .type = Type::integer, .fallback = "1", .low = 1, .high = kHuge, .doc = "asha, hyperband, halving: first rung, in epochs; rungs are min·eta^k below train.epochs. Others: the first epoch that is judged; pbt: absent, the interval"},
     {.name = "max", .type = Type::integer, .low = 1, .high = kHuge, .doc = "train.epochs, which it has to equal; with unit: step the last rung, in steps"},
     {.name = "per", .type = Type::words, .words = "task|drop|set|seed", .doc = "columns whose jobs are compared among themselves; absent: [task, drop, set], and a setting is judged by its mean over seeds"},
     {.name = "unit", .type = Type::word, .fallback = "\"epoch\"", .words = "epoch|step", .doc = "of rungs, `min`, `max` and `every`. `step`: optimizer steps; jobs are then measured at the rungs, too"},
@@ -175,6 +175,11 @@ constexpr Key kStop[] = {
     {.name = "upper", .type = Type::number, .doc = "threshold: a value above it stops"},
     {.name = "patience", .type = Type::integer, .low = 1, .high = 100000, .doc = "patience: epochs without a better value that stop a setting"},
     {.name = "min_delta", .type = Type::number, .fallback = "0.0", .low = 0, .high = kHuge, .doc = "patience: by how much a value has to be better"},
+    {.name = "interval", .type = Type::integer, .fallback = "1", .low = 1, .high = kHuge, .doc = "pbt: epochs between two comparisons of a member with its population"},
+    {.name = "quantile", .type = Type::number, .fallback = "0.25", .low = 0.01, .high = 0.5, .doc = "pbt: share of the members that are behind and clone, and of those that are best and are cloned"},
+    {.name = "resample", .type = Type::number, .fallback = "0.25", .low = 0, .high = 1, .doc = "pbt: chance that a clone's parameter is drawn anew; else it is next to its donor's"},
+    {.name = "factors", .fallback = "[1.2, 0.8]", .doc = "pbt: list of numbers above 0; a clone's parameter is one of them times its donor's"},
+    {.name = "seed", .type = Type::integer, .fallback = "0", .low = 0, .high = 4294967295.0, .doc = "pbt: of what it draws"},
 };
 
 constexpr Key kNeeds[] = {

@@ -84,6 +84,8 @@ std::vector<Stopper::Entry> Stopper::halved() const {
 
 std::string describe_rest(const Stopper& stopper, JobIndex setting, std::uint32_t rung) {
   const auto& rungs = stopper.rungs(setting);
+  if (stopper.clones())
+    return "behind its population at epoch " + std::to_string(rungs[rung]) + ", goes on as a clone of one of the best";
   return "paused at rung " + std::to_string(rung + 1) + " of " + std::to_string(rungs.size()) + " (" +
          unit_of(stopper.rule()) + " " + std::to_string(rungs[rung]) + "), waits for " +
          (stopper.rule().promote ? "promotion" : "the other settings of its group");

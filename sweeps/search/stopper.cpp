@@ -23,8 +23,10 @@ Stopper::Stopper(StopRule rule, Goal goal) : rule_(std::move(rule)), goal_(goal)
     // Every epoch counts toward means and best values; which ones are judged, goes_on() says. Of steps only those count
     // that jobs are measured at for it.
     std::vector<std::uint32_t> each;
-    const std::uint32_t every = rule_.by_step ? std::max(rule_.every, 1U) : 1;
-    for (std::uint64_t at = rule_.by_step ? rule_.min : 1; at < rule_.max; at += every)
+    // Populations change at theirs.
+    const bool spaced = rule_.by_step || clones();
+    const std::uint32_t every = spaced ? std::max(rule_.every, 1U) : 1;
+    for (std::uint64_t at = spaced ? rule_.min : 1; at < rule_.max; at += every)
       each.push_back(static_cast<std::uint32_t>(at));
     each.push_back(rule_.max);
     rungs_.push_back(std::move(each));
@@ -106,7 +108,9 @@ Stopper::Entry Stopper::judge(JobIndex setting, std::uint32_t rung, double value
   const Track& own = track(setting);
   Entry entry{setting, rung, value, true, false};
   const bool last = rung + 1 >= rungs_[own.bracket].size();
-  if (pauses()) {
+  if (clones()) {
+    entry.held = !last && falls_behind(entry);
+  } else if (pauses()) {
     entry.held = !last;
   } else if (halving() && !last && values_[own.bracket][rung].size() + 1 < rule_.bootstrap) {
     entry.held = true;
@@ -117,6 +121,7 @@ Stopper::Entry Stopper::judge(JobIndex setting, std::uint32_t rung, double value
 }
 
 std::vector<Stopper::Entry> Stopper::overdue() const {
+  if (clones()) return {};
   if (pauses()) return rule_.promote ? promotions() : halved();
   std::vector<Entry> out;
   if (rule_.bootstrap == 0) return out;
@@ -210,6 +215,7 @@ std::string describe(const StopRule& rule) {
   if (rule.promote) out += " that promotes";
   if (rule.method == "asha" || rule.method == "hyperband" || rule.method == "halving")
     out += ", eta " + std::to_string(rule.eta);
+  if (rule.method == "pbt") out += " every " + std::to_string(rule.every) + (rule.every == 1 ? " epoch" : " epochs");
   if (rule.method == "percentile") out += " " + number(rule.percentile);
   if (rule.method == "patience") out += " " + std::to_string(rule.patience);
   if (rule.lower) out += ", from " + number(*rule.lower);

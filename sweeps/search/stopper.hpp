@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -53,8 +54,19 @@ class Stopper {
   void readmit(JobIndex setting);
   [[nodiscard]] bool withdrawn(JobIndex setting) const { return track(setting).withdrawn; }
 
-  // asha with `promote`, halving: a setting rests at each rung but the last from its entry to its verdict.
-  [[nodiscard]] bool pauses() const { return rule_.promote || rule_.method == "halving"; }
+  // asha with `promote`, halving: a setting rests at each rung but the last from its entry to its verdict. pbt: one
+  // that is to be cloned does.
+  [[nodiscard]] bool pauses() const { return rule_.promote || rule_.method == "halving" || clones(); }
+
+  // pbt: settings are members of one population, and overdue() gives no verdict of them: one that rests goes on from a
+  // donor, or as it was, by a verdict that is made outside (population.hpp).
+  [[nodiscard]] bool clones() const { return rule_.method == "pbt"; }
+  // Members whose newest values are among the best `quantile`, worst first: to be cloned as they are now.
+  [[nodiscard]] std::vector<JobIndex> upper() const { return quantiles(nullptr).second; }
+  // …those of them that are better than this member, by their newest values.
+  [[nodiscard]] std::vector<JobIndex> donors(JobIndex member) const;
+  // The value it entered last, of one that has entered.
+  [[nodiscard]] double newest(JobIndex member) const { return track(member).values.back(); }
 
   // judge and restore for one report after `epoch` epochs (or steps): enters every rung with epoch >= rung that the
   // setting has not entered, with this value, until a verdict is stop or it rests; then gives the verdicts that were
@@ -90,6 +102,9 @@ class Stopper {
   [[nodiscard]] bool halving() const {
     return rule_.method == "asha" || rule_.method == "hyperband" || rule_.method == "halving";
   }
+  // population.cpp: the worst and the best of those that are compared, as they are or with one more value.
+  [[nodiscard]] std::pair<std::vector<JobIndex>, std::vector<JobIndex>> quantiles(const Entry* news) const;
+  [[nodiscard]] bool falls_behind(const Entry& entry) const;
   // pausing.cpp: the verdicts of methods that pause.
   [[nodiscard]] std::vector<const Entry*> ranked(std::uint32_t bracket, std::uint32_t rung) const;
   [[nodiscard]] bool to_come(std::uint32_t bracket, std::uint32_t rung) const;

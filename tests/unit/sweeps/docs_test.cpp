@@ -56,6 +56,17 @@ TEST(Docs, GreedyExampleMakesTheJobsItClaims) {
             (std::vector<std::size_t>{8, 20, 4}));
 }
 
+TEST(Docs, PopulationExampleMakesTheJobsItClaims) {
+  const std::string text = read_file(source_dir() / "docs/sweeps.md");
+  const std::size_t begin = text.find("```yaml\n", text.find("### Population based training")) + 8;
+  const Plan plan = planned(text.substr(begin, text.find("```", begin) - begin), {}, 6);
+  EXPECT_EQ(counts(plan), (std::vector<std::size_t>{16}));
+  std::map<std::string, int> populations;
+  for (const Job& job : plan.jobs) ++populations[job.group];
+  EXPECT_EQ(populations,
+            (std::map<std::string, int>{{"adapter/mr/standard//seed1", 8}, {"adapter/mr/standard//seed2", 8}}));
+}
+
 // Complete files among the examples of docs/sweeps.md.
 std::vector<std::string> example_files() {
   const std::string text = read_file(source_dir() / "docs/sweeps.md");

@@ -57,8 +57,10 @@ class RandomFile {
                        : std::vector<std::string>{"[1e-3, 1e-4]", "{min: 1e-5, max: 1e-3, scale: log, samples: 3}",
                                                   "{min: 0.001, max: 0.002, step: 0.0005}"}) +
             "\n";
-    if (one_in(2)) out_ += "  batch: {values: [16, 32]}\n";
-    if (one_in(3)) out_ += "  warmup: {values: [0.1], when: {lr: {gt: 1e-4}}}\n";
+    const bool batch = one_in(2), warmup = one_in(3);
+    if (batch) out_ += "  batch: {values: [16, 32]}\n";
+    if (warmup) out_ += "  warmup: {values: [0.1], when: {lr: {gt: 1e-4}}}\n";
+    only_rates_ = !batch && !warmup;
     if (one_in(4)) out_ += "exclude: [{lr: {gt: 0.5}}]\n";
   }
 
@@ -67,7 +69,9 @@ class RandomFile {
     if (one_in(2)) out_ += ", specialized: " + pick({"[1, 3]", "2..4", "5"});
     if (one_in(3)) out_ += ", robust: " + pick({"0..5", "[1, 4]", "true"});
     out_ += "}\n";
-    if (one_in(2)) {
+    if (only_rates_ && one_in(2)) {
+      out_ += "    stop: {method: pbt, interval: 2, resample: 0.5}\n";
+    } else if (one_in(2)) {
       out_ +=
           "    stop: " +
           pick({"{method: asha, eta: 3}", "{method: asha, eta: 2, bootstrap: 2, ties: first}", "{method: hyperband}",
@@ -109,6 +113,7 @@ class RandomFile {
   std::mt19937_64 random_;
   std::string out_;
   std::size_t tasks_ = 1;
+  bool only_rates_ = false;  // the one parameter is lr: a population may have it
 };
 
 }  // namespace fathom::sweeps::testing
