@@ -68,6 +68,8 @@ std::uint64_t subject(const event::Event& e) {
       return e.point_drawn().job();
     case event::Event::kSetChosen:
       return e.set_chosen().job();
+    case event::Event::kExploited:
+      return e.exploited().job();
     default:
       return 0;
   }
@@ -112,10 +114,14 @@ Step Core::handle(const Command& command, Now now) {
   return step;
 }
 
-// Grants come last: whatever a verdict or a limit stops must not get the slot.
+// Grants come last: whatever a verdict or a limit stops must not get the slot. A grant may end what others paused for.
 void Core::settle(Now now, Step& step) {
-  while (std::optional<event::Event> event = follow_up(state_)) apply(std::move(*event), nullptr, now, step);
-  while (std::optional<event::Event> event = next_grant(state_)) apply(std::move(*event), nullptr, now, step);
+  while (true) {
+    while (std::optional<event::Event> event = follow_up(state_)) apply(std::move(*event), nullptr, now, step);
+    std::optional<event::Event> event = next_grant(state_);
+    if (!event) return;
+    apply(std::move(*event), nullptr, now, step);
+  }
 }
 
 void Core::apply(event::Event event, const PlanPtr& plan, Now now, Step& step) {

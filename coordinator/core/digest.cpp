@@ -148,7 +148,7 @@ std::string digest(const State& state) {
     to(number, notice.seq, notice.sweep, notice.job, notice.what, notice.hook, notice.wall_ms);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
   to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
-  to(state.pending.pause, state.pending.resume);
+  to(state.pending.pause, state.pending.clone, state.pending.resume);
   to(state.pending.withdraw, state.pending.recall, state.pending.fetch);
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(to.value()));

@@ -7,6 +7,7 @@
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/notices.hpp"
+#include "sweeps/search/population.hpp"
 
 namespace fathom::core {
 namespace {
@@ -59,6 +60,8 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
   if (is_grouped(sweep, job)) {
     const sweeps::Stopper& stopper = sweep.groups[sweep.group_of[job.index]].stopper;
     if (stopper.rule().by_step) inputs["rungs"] = stopper.rungs(sweep.setting_of[job.index]);
+    // Checkpoints of other members fit, whatever these parameters are.
+    if (stopper.clones()) inputs["explored"] = sweeps::explored(stopper.rule());
   }
   to.inputs = canonical_json(inputs);
 }
@@ -145,6 +148,9 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
       break;
     case event::Event::kCheckpointCommitted:
       for (const std::string& hash : event.checkpoint_committed().released()) out.emplace_back(ReleaseArtifact{hash});
+      break;
+    case event::Event::kExploited:
+      for (const std::string& hash : event.exploited().released()) out.emplace_back(ReleaseArtifact{hash});
       break;
     default:
       break;

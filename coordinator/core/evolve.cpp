@@ -312,6 +312,8 @@ Status apply(State& state, const event::Event& event, At at, PlanPtr plan) {
       return on(state, event.point_drawn(), at);
     case event::Event::kSetChosen:
       return on(state, event.set_chosen(), at);
+    case event::Event::kExploited:
+      return on(state, event.exploited(), at);
     default:
       return apply_to_sweeps(state, event, at, std::move(plan));
   }

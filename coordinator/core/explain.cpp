@@ -7,6 +7,7 @@
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/needs.hpp"
+#include "coordinator/core/populations.hpp"
 #include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
@@ -161,6 +162,8 @@ std::string explain_paused(const State& state, const Job& job) {
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   const sweeps::JobIndex first = sweep.setting_of[job.index];
   const Setting& setting = group.settings.at(first);
+  if (!setting.waiting && group.stopper.clones())
+    return "Paused: members of its population that have come less far wait for a slot and go first.";
   if (!setting.waiting) return "Paused until all seeds of its setting have come as far.";
   std::string text = sweeps::describe_rest(group.stopper, first, setting.judged - 1);
   text[0] = static_cast<char>(std::toupper(text[0]));
@@ -203,6 +206,10 @@ struct Explain {
 
 }  // namespace
 
-std::string explain(const State& state, const Job& job) { return std::visit(Explain{state, job}, job.state); }
+std::string explain(const State& state, const Job& job) {
+  std::string text = std::visit(Explain{state, job}, job.state);
+  if (const std::string clone = describe_clone(state, job); !clone.empty()) text += " It was " + clone + ".";
+  return text;
+}
 
 }  // namespace fathom::core

@@ -7,6 +7,7 @@
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/needs.hpp"
+#include "coordinator/core/populations.hpp"
 #include "coordinator/core/searches.hpp"
 #include "sweeps/greedy.hpp"
 
@@ -123,7 +124,9 @@ event::Event pause(const State& state, const Job& job) {
   event::Event event;
   auto* wish = event.mutable_pause_wished();
   write_fence(fence_of(job), 0, wish->mutable_fence());
-  wish->set_text(sweeps::describe_rest(group.stopper, first, setting.judged - (setting.waiting ? 1 : 0)));
+  const bool turns = group.stopper.clones() && !setting.waiting;
+  wish->set_text(turns ? "lets members of its population go first that have come less far"
+                       : sweeps::describe_rest(group.stopper, first, setting.judged - (setting.waiting ? 1 : 0)));
   return event;
 }
 
@@ -184,6 +187,7 @@ std::optional<event::Event> follow_up(const State& state) {
   if (!pending.withdraw.empty()) return withdraw(*state.job(*pending.withdraw.begin()));
   if (!pending.stop.empty()) return stop(state, *state.job(*pending.stop.begin()));
   if (!pending.pause.empty()) return pause(state, *state.job(*pending.pause.begin()));
+  if (!pending.clone.empty()) return clone(state, *state.job(*pending.clone.begin()));
   if (!pending.resume.empty()) return resume(*state.job(*pending.resume.begin()));
   if (!pending.check.empty()) return close(*state.sweep(*pending.check.begin()));
   return std::nullopt;

@@ -32,6 +32,9 @@ Status on(State& state, const event::LateItem& event, At at);
 Status on(State& state, const event::PointDrawn& event, At at);
 Status on(State& state, const event::SetChosen& event, At at);
 
+// Members of populations that are cloned (populations.cpp).
+Status on(State& state, const event::Exploited& event, At at);
+
 // Leases and workers (evolve_leases.cpp).
 Status on(State& state, const event::LeaseGranted& event, At at);
 Status on(State& state, const event::LeaseExpired& event, At at);

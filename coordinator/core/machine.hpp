@@ -46,7 +46,7 @@ void index_worker(State& state, const Worker& worker);
 void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex setting);
 // …and whether verdicts of the group that were held are due.
 void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group);
-// …whether the job has to pause, or may go on.
+// …whether the job has to pause, or may go on; of a population, whether any member has.
 void mark_pause(State& state, const Sweep& sweep, const Job& job);
 // …after a job of a group has ended, and after it was opened again. For jobs without a group nothing happens.
 void end_in_group(State& state, Sweep& sweep, const Job& job);

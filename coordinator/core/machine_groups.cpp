@@ -10,14 +10,26 @@ bool ended_without_result(Phase phase) {
   return is_terminal(phase) && phase != Phase::succeeded && phase != Phase::stopped;
 }
 
-// It has come to a rung at which its setting has no verdict yet, and there is one above.
-bool rests(const State& state, const Sweep& sweep, const Job& job) {
+// Rungs of the member of a population that has come least far of those that wait for a slot.
+constexpr std::uint32_t kNobodyWaits = 0xffffffff;
+std::uint32_t least_waiting(const State& state, const Sweep& sweep, const StopGroup& group) {
+  std::uint32_t least = kNobodyWaits;
+  for (const auto& [first, setting] : group.settings) {
+    if (phase_of(state.jobs[sweep.first.value() - 1 + first]) == Phase::ready) least = std::min(least, setting.judged);
+  }
+  return least;
+}
+
+// It has come to a rung at which its setting has no verdict yet, and there is one above. Or members of its population
+// wait for a slot that have come less far: with fewer slots than members these take turns.
+bool rests(const State& state, const Sweep& sweep, const Job& job, std::uint32_t least) {
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   if (!group.stopper.pauses()) return false;
   const sweeps::JobIndex first = sweep.setting_of[job.index];
   const Setting& setting = group.settings.at(first);
   // Of a setting that lost a seed there is no mean: it is judged no more, and what is left of it runs to its end.
   if (setting.stopped || group.stopper.withdrawn(first)) return false;
+  if (least < setting.judged && setting.judged < group.stopper.rungs(first).size()) return true;
   const std::size_t cleared = setting.judged - (setting.waiting ? 1 : 0);
   // Nor is there one where a seed ended before it came as far (train.patience, a result of before).
   const bool in_vain = std::ranges::any_of(setting.jobs, [&](sweeps::JobIndex index) {
@@ -25,6 +37,20 @@ bool rests(const State& state, const Sweep& sweep, const Job& job) {
     return is_terminal(phase_of(seed)) && seed.rung_values.size() <= cleared;
   });
   return !in_vain && job.rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
+}
+
+void mark_job(State& state, const Sweep& sweep, const Job& job, std::uint32_t least) {
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  const Setting& setting = group.settings.at(sweep.setting_of[job.index]);
+  const Phase phase = phase_of(job);
+  const auto mark = [&](std::set<JobNumber>& marked, bool due) {
+    due ? static_cast<void>(marked.insert(job.number)) : static_cast<void>(marked.erase(job.number));
+  };
+  const bool resting = rests(state, sweep, job, least);
+  const bool cloned = phase == Phase::paused && resting && setting.waiting && group.stopper.clones();
+  mark(state.pending.pause, resting && next(phase, Move::wish_pause));
+  mark(state.pending.clone, cloned);
+  mark(state.pending.resume, !resting && phase == Phase::paused && !setting.stopped);
 }
 
 }  // namespace
@@ -63,14 +89,11 @@ void mark_overdue(State& state, const Sweep& sweep, std::uint32_t group) {
 
 void mark_pause(State& state, const Sweep& sweep, const Job& job) {
   if (!is_grouped(sweep, job)) return;
-  const Setting& setting = sweep.groups[sweep.group_of[job.index]].settings.at(sweep.setting_of[job.index]);
-  const Phase phase = phase_of(job);
-  const auto mark = [&](std::set<JobNumber>& marked, bool due) {
-    due ? static_cast<void>(marked.insert(job.number)) : static_cast<void>(marked.erase(job.number));
-  };
-  const bool resting = rests(state, sweep, job);
-  mark(state.pending.pause, resting && next(phase, Move::wish_pause));
-  mark(state.pending.resume, !resting && phase == Phase::paused && !setting.stopped);
+  const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
+  if (!group.stopper.clones()) return mark_job(state, sweep, job, kNobodyWaits);
+  const std::uint32_t least = least_waiting(state, sweep, group);
+  for (const auto& [first, setting] : group.settings)
+    mark_job(state, sweep, state.jobs[sweep.first.value() - 1 + first], least);
 }
 
 void end_in_group(State& state, Sweep& sweep, const Job& job) {

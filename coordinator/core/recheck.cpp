@@ -21,6 +21,7 @@ bool is_decision(const event::Event& event) {
     case event::Event::kPointDrawn:
     case event::Event::kSetChosen:
     case event::Event::kCheckpointTaken:
+    case event::Event::kExploited:
       return true;
     case event::Event::kLeaseReleased:
       return event.lease_released().recalled();

@@ -10,6 +10,7 @@
 #include "common/sha256.hpp"
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/handlers.hpp"
+#include "coordinator/core/populations.hpp"
 #include "sweeps/greedy.hpp"
 #include "sweeps/trial.hpp"
 
@@ -104,6 +105,7 @@ Status know_drawn(State& state, Sweep& sweep, sweeps::JobIndex index, const std:
   const auto wrong = [&](const std::string& why) {
     return Error{Errc::corrupt, "what was drawn for job " + std::to_string(sweep.first.value() + index) + ": " + why};
   };
+  if (is_member(sweep, index)) return know_clone(state, sweep, index, text);
   if (!awaits_point(sweep, index) && !awaits_set(sweep, index)) return wrong("it is known, or nothing is drawn for it");
   try {
     const sweeps::Job& open = sweep.plan->jobs[index];

@@ -260,6 +260,7 @@ void Restorer::take_pending(const snapshot::Pending& in) {
     state_.pending.overdue.emplace(SweepNumber(group.sweep()), group.group());
   for (const std::uint64_t job : in.stop()) state_.pending.stop.emplace(job);
   for (const std::uint64_t job : in.pause()) state_.pending.pause.emplace(job);
+  for (const std::uint64_t job : in.clone()) state_.pending.clone.emplace(job);
   for (const std::uint64_t job : in.resume()) state_.pending.resume.emplace(job);
   for (const std::uint32_t sweep : in.check()) state_.pending.check.emplace(sweep);
   for (const std::uint64_t job : in.withdraw()) state_.pending.withdraw.emplace(job);

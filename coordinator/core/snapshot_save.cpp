@@ -151,6 +151,7 @@ void put(const Pending& pending, snapshot::Pending& out) {
   }
   for (const JobNumber job : pending.stop) out.add_stop(job.value());
   for (const JobNumber job : pending.pause) out.add_pause(job.value());
+  for (const JobNumber job : pending.clone) out.add_clone(job.value());
   for (const JobNumber job : pending.resume) out.add_resume(job.value());
   for (const SweepNumber sweep : pending.check) out.add_check(sweep.value());
   for (const JobNumber job : pending.withdraw) out.add_withdraw(job.value());

@@ -45,7 +45,7 @@ const Job* State::find_job(const Sweep& in, const std::string& id) const {
 }
 
 // Plans are never dropped while the coordinator runs, so the reference stays good; that of a job whose point is not
-// drawn yet until it is.
+// drawn yet until it is, and of a member of a population until it is cloned.
 const sweeps::Job& State::planned(const Job& job) const {
   const Sweep& of = *sweep(job.sweep);
   const auto found = of.drawn.find(job.index);

@@ -54,11 +54,11 @@ struct TaskBinding {
   std::uint32_t seekers = 0;  // jobs of the task that wait in a queue or have a lease: who will say it
 };
 
-// A job of which something is known only while its sweep runs: parameters that were drawn (`sampler: tpe`), or the set
-// of a fusion (`sets: {greedy: k}`).
+// A job of which something is known only while its sweep runs: parameters that were drawn (`sampler: tpe`), the set
+// of a fusion (`sets: {greedy: k}`), or what a member of a population goes on with since it was cloned (`method: pbt`).
 struct DrawnJob {
-  std::string point;  // canonical JSON: the point or the chosen set; drawn_later() reads it
-  std::string id;     // that a job of a listed point would have: by it results are known
+  std::string point;  // canonical JSON: the point, the chosen set, or the clone (populations.cpp)
+  std::string id;     // by it results are known: that of a job of a listed point; of a clone, of its parent too
   sweeps::Job job;    // instead of the plan's
 };
 
@@ -158,6 +158,7 @@ struct Pending {
   std::set<std::pair<SweepNumber, std::uint32_t>> overdue;   // groups with verdicts that were held and are due
   std::set<JobNumber> stop;                                  // their setting has the verdict stop
   std::set<JobNumber> pause, resume;                         // at a rung without a verdict; Paused, and it is given
+  std::set<JobNumber> clone;                                 // Paused, and to go on from another job's checkpoint
   std::set<JobNumber> withdraw;                              // have a lease, and another job has or makes their result
   std::set<JobNumber> fetch;                                 // Blocked, models of other sweeps are chosen: to be read
   std::set<JobNumber> recall;                                // aside, and their result is known: to be read

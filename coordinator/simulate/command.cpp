@@ -19,6 +19,9 @@ Result<std::string> simulated(const sweeps::Sweep& sweep, const SimulateFlags& f
   FATHOM_ASSIGN(const Curves curves, Curves::read(text));
   FATHOM_ASSIGN(sweeps::Plan planned, sweeps::expand(sweep));
   for (const sweeps::Stage& stage : planned.stages) {
+    if (stage.stop && stage.stop->method == "pbt")
+      return Error{Errc::unsupported,
+                   "stage '" + stage.name + "': curves are of fixed parameters, method pbt changes them on the way"};
     if (stage.stop && stage.stop->by_step)
       return Error{Errc::unsupported, "stage '" + stage.name + "': curves have values by epoch, its rungs count steps"};
   }

@@ -100,9 +100,19 @@ std::string chosen(const event::SetChosen& e) {
   return text;
 }
 
+// "behind with 0.61: goes on from the checkpoint of 0123456789abcdef (0.7) after epoch 4, with {"train.lr":0.0003},
+// train.lr drawn anew"
+std::string exploited(const event::Exploited& e, const EventNames& names) {
+  std::string text =
+      fmt::format("behind with {:.6g}: goes on from the checkpoint of {} ({:.6g}) after epoch {}, with {}", e.value(),
+                  names.job(e.donor()), e.donor_value(), e.epoch(), e.parameters());
+  if (e.resampled_size() != 0) text += fmt::format(", {} drawn anew", fmt::join(e.resampled(), " and "));
+  return text;
+}
+
 std::string rung(const event::RungEntered& e) {
   return fmt::format("rung {} ({} {}) with {:.6g}: {}", e.rung(), e.by_step() ? "step" : "epoch", e.epoch(), e.value(),
-                     e.held()         ? "waits for more entries"
+                     e.held()         ? "its verdict waits"
                      : e.keep_going() ? "goes on"
                                       : "stops");
 }
@@ -148,6 +158,8 @@ std::string text_of(const event::Event& event, const EventNames& names) {
       return drawn(event.point_drawn());
     case E::kSetChosen:
       return chosen(event.set_chosen());
+    case E::kExploited:
+      return exploited(event.exploited(), names);
     case E::kStopWished:
       return fmt::format("asked to stop: {}", event.stop_wished().text());
     case E::kPauseWished:

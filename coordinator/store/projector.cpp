@@ -154,6 +154,7 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
   FATHOM_TRY(move_job(event, *job, changes));
   if (event.has_point_drawn()) FATHOM_TRY(drawn(event, changes));
   if (event.has_set_chosen()) FATHOM_TRY(set_chosen(event));
+  if (event.has_exploited()) FATHOM_TRY(exploited(event));
   switch (event.payload_case()) {
     case E::kLeaseGranted:
     case E::kLeaseExpired:

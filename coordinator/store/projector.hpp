@@ -43,6 +43,7 @@ class Projector {
   // them.
   Status drawn(const event::Event& event, Changes& changes);
   Status set_chosen(const event::Event& event);
+  Status exploited(const event::Event& event);
   Status take_parameters(const event::Event& event);
   Status reopen(const event::Event& event);
   Status count_again(std::int64_t sweep);

@@ -1,9 +1,10 @@
-// PointDrawn, SetChosen: parameters and sets of jobs that were not known when their sweep was submitted.
+// PointDrawn, SetChosen, Exploited: parameters and sets of jobs that were not known when their sweep was submitted.
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
+#include "sweeps/clone.hpp"
 #include "sweeps/greedy.hpp"
 #include "sweeps/trial.hpp"
 
@@ -52,6 +53,20 @@ Status Projector::set_chosen(const event::Event& event) {
   FATHOM_TRY(run("UPDATE job_settings SET settings = ?, needs = ? WHERE number = ?",
                  canonical_json(sweeps::settings_with_set(open, members)), taken.dump(), job));
   return run("UPDATE jobs SET set_label = ? WHERE number = ?", label, job);
+}
+
+// Its settings are those it goes on with. In tables it stands by the parameters that it began with: two members may
+// come to the same ones, and seeds are compared by member.
+Status Projector::exploited(const event::Event& event) {
+  const auto& e = event.exploited();
+  const I job = static_cast<I>(e.job());
+  const json point = json::parse(e.parameters(), nullptr, false);
+  const json settings =
+      json::parse(one_text("SELECT settings FROM job_settings WHERE number = ?", job), nullptr, false);
+  if (!point.is_object() || !settings.is_object())
+    return Error{Errc::corrupt, "event " + std::to_string(event.seq()) + " clones into a job without settings"};
+  return run("UPDATE job_settings SET settings = ? WHERE number = ?",
+             canonical_json(sweeps::cloned_settings(settings, point)), job);
 }
 
 // A job that prunes or measures one model stands in tables with the parameters and the set of that model.

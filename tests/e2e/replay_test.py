@@ -47,6 +47,32 @@ def a_sweep_that_was_killed_in_between_is_replayed_identically():
                                             text=True, timeout=60).stderr, "an unknown sweep is not told")
 
 
+def members_of_a_population_are_cloned_and_that_is_replayed_identically():
+    with Cluster(environment={"FATHOM_NOOP_MS": "20", "FATHOM_NOOP_CHECKPOINTS": "1"}) as cluster:
+        cluster.start_coordinator()
+        cluster.start_worker()
+        text = noop_sweep.sweep("population", tasks=("a",), rates=RATES, seeds=2, epochs=6, stages=False, stop="{method: pbt}")
+        sweep = cluster.submit(text + "  evaluate: {from: adapter, best: 1}\n")["id"]
+        address = f"/api/v1/sweeps/{sweep}"
+        clones = lambda: [(job, event) for job in cluster.items(address + "/jobs") if job["kind"] == "adapter"
+                          for event in cluster.items(f"{address}/jobs/{job['id']}/events") if event["type"] == "exploited"]
+        wait_until("one is cloned", clones, 60)
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        wait_until("it ends", lambda: cluster.api("GET", address)["state"] == "succeeded", 120)
+        found = clones()
+        expect(len(found) > 2 and all("goes on from the checkpoint of" in event["text"] for _, event in found), f"{found}")
+        job, event = found[-1]
+        detail = cluster.api("GET", f"{address}/jobs/{job['id']}")
+        last = [event["text"] for other, event in found if other["id"] == job["id"]][-1]
+        point = json.loads(last[last.index("{"):last.index("}") + 1])
+        expect(detail["settings"]["train"]["lr"] == point["train.lr"], f"{detail['settings']} after {last}")
+        expect(detail["parameters"]["train.lr"] in [float(rate) for rate in RATES], f"{detail['parameters']}")
+        expect("cloned from" in detail["explain"], detail["explain"])
+        text = replay(cluster.state, sweep, 0)
+        expect(text.startswith("identical: "), text)
+
+
 def drawing(name, sampler="tpe", seeds=2):
     text = noop_sweep.sweep(name, tasks=("a",), seeds=seeds, epochs=3, stages=False) + "  evaluate: {from: adapter}\n"
     text = text.replace("lr: {values: [1e-3, 3e-4]}", "lr: {min: 1e-6, max: 1, scale: log}, config: [seq_bn, par_bn]")
@@ -170,4 +196,5 @@ def a_sweep_file_runs_on_made_up_curves():
 if __name__ == "__main__":
     raise SystemExit(run_tests([a_sweep_that_was_killed_in_between_is_replayed_identically, points_are_drawn_once_while_a_sweep_runs_and_stand_in_its_tables,
                                 sets_are_chosen_by_results_and_stand_in_the_tables,
+                                members_of_a_population_are_cloned_and_that_is_replayed_identically,
                                 tpe_and_random_run_on_the_same_curves, a_sweep_file_runs_on_made_up_curves]))
