@@ -27,8 +27,10 @@ Fence fence_of(const Ack& ack) {
 Surroundings real_surroundings(const AgentSetup& setup, const StatePaths& state) {
   Surroundings real;
   real.loop = std::make_unique<ThreadLoop>();
-  real.make_transfers = [cache = state.cache(), limit = setup.options.cache_limit.value, sandbox = setup.sandbox](
-                            Loop& loop) { return std::make_unique<FileTransfers>(loop, cache, limit, sandbox); };
+  real.make_transfers = [jobs = state.jobs(), cache = state.cache(), limit = setup.options.cache_limit.value,
+                         sandbox = setup.sandbox](Loop& loop) {
+    return std::make_unique<FileTransfers>(loop, jobs, cache, limit, sandbox);
+  };
   real.make_spooler = [folder = state.spool()](Spooler::Durable durable) {
     return std::make_unique<ThreadSpooler>(folder, std::move(durable));
   };

@@ -47,12 +47,8 @@ Status put_final(ArtifactClient& artifacts, ArtifactCache& cache, const std::fil
 
 }  // namespace
 
-Status FileTransfers::make_folder(const std::filesystem::path& folder) {
-  FATHOM_TRY(make_job_folder(folder));
-  return sandbox_.give(folder);
-}
-
 void FileTransfers::lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) {
+  folders_.spend(folder);
   downloads_.post(
       [this, assign = wire::Assign(assign), folder, flag = std::move(cancelled), done = std::move(done)]() mutable {
         Status laid = lay_inputs(client_, cache_, assign, folder, [flag] { return flag->load(); });
@@ -81,11 +77,7 @@ void FileTransfers::after_uploads(std::function<void()> done) {
 
 void FileTransfers::remove_folder(const std::filesystem::path& folder) {
   // A large tree takes a while to remove.
-  uploads_.post([folder] {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder, ignored);
-    std::filesystem::remove(folder.parent_path(), ignored);  // the job's folder, when this was its last attempt
-  });
+  uploads_.post([this, folder] { folders_.give_back(folder); });
 }
 
 }  // namespace fathom::worker

@@ -4,6 +4,7 @@
 
 #include "worker/artifact_cache.hpp"
 #include "worker/artifact_client.hpp"
+#include "worker/job_folders.hpp"
 #include "worker/loop.hpp"
 #include "worker/sandbox.hpp"
 #include "worker/task_thread.hpp"
@@ -13,10 +14,11 @@ namespace fathom::worker {
 
 class FileTransfers final : public Transfers {
  public:
-  // `cache`: its folder, and how many bytes it may hold. The loop outlives this.
-  // What is laid is made readable, and its folders writable, for the trainers of `sandbox`.
-  FileTransfers(Loop& loop, const std::filesystem::path& cache, std::uint64_t cache_limit, Sandbox sandbox = {})
-      : loop_(loop), cache_(cache, cache_limit), sandbox_(std::move(sandbox)) {}
+  // `jobs`: where folders of attempts are made. `cache`: its folder, and how many bytes it may hold. The loop outlives
+  // this. What is laid is made readable, and its folders writable, for the trainers of `sandbox`.
+  FileTransfers(Loop& loop, std::filesystem::path jobs, const std::filesystem::path& cache, std::uint64_t cache_limit,
+                const Sandbox& sandbox = {})
+      : loop_(loop), cache_(cache, cache_limit), sandbox_(sandbox), folders_(std::move(jobs), sandbox) {}
   ~FileTransfers() override { client_.stop(); }
 
   void opened(std::function<bool(const wire::Envelope&)> send) override { client_.opened(std::move(send)); }
@@ -24,7 +26,7 @@ class FileTransfers final : public Transfers {
   void deliver(std::shared_ptr<const wire::Envelope> envelope) override { client_.deliver(std::move(envelope)); }
   void stop() override { client_.stop(); }
 
-  [[nodiscard]] Status make_folder(const std::filesystem::path& folder) override;
+  [[nodiscard]] Result<std::filesystem::path> make_folder(const Fence&) override { return folders_.take(); }
   void lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) override;
   void upload(const wire::Item& item, const std::filesystem::path& folder, Flag cancelled, Uploaded done) override;
   void after_uploads(std::function<void()> done) override;
@@ -36,6 +38,7 @@ class FileTransfers final : public Transfers {
   ArtifactClient client_;
   ArtifactCache cache_;
   const Sandbox sandbox_;
+  JobFolders folders_;
   TaskThread uploads_;  // last: their tasks use what stands above
   TaskThread downloads_;
 };

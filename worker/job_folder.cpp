@@ -55,10 +55,6 @@ Status lay_resume(ArtifactClient& client, ArtifactCache& cache, wire::Assign& as
 
 }  // namespace
 
-fs::path job_folder_name(const Fence& fence) {
-  return fs::path(fmt::format("{}", fence.job.value())) / fmt::format("{}-{}", fence.generation, fence.attempt);
-}
-
 bool is_safe_relative(std::string_view path) {
   if (path.empty() || path.size() > 4096) return false;
   for (const char c : path) {
@@ -71,13 +67,6 @@ bool is_safe_relative(std::string_view path) {
     if (slash == std::string_view::npos) return true;
     path.remove_prefix(slash + 1);
   }
-}
-
-Status make_job_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (error) return system_error(error.value(), "emptying", folder.string());
-  return make_folders(folder.string(), 0700);
 }
 
 Status lay_inputs(ArtifactClient& client, ArtifactCache& cache, wire::Assign& assign, const fs::path& folder,

@@ -1,4 +1,4 @@
-// The folder of one attempt, <state>/jobs/<job>/<generation>-<attempt>/, as docs/protocol.md describes it.
+// What the folder of one attempt holds, as docs/protocol.md describes it.
 // Thread: free functions; those with a client block and run on a thread for transfers.
 #pragma once
 
@@ -19,14 +19,8 @@ class Assign;
 
 namespace fathom::worker {
 
-// "12/1-3" for job 12, generation 1, attempt 3.
-[[nodiscard]] std::filesystem::path job_folder_name(const Fence& fence);
-
 // True for "a/b.txt": relative, no empty, "." or ".." part, no backslash or control character.
 [[nodiscard]] bool is_safe_relative(std::string_view path);
-
-// Makes the folder, empty.
-[[nodiscard]] Status make_job_folder(const std::filesystem::path& folder);
 
 // Lays `assign.fetch` under inputs/ and `assign.resume` at resume.ckpt, out of the cache or from the coordinator. A
 // resume checkpoint that cannot be had is taken out of `assign`: the job then starts from the beginning.

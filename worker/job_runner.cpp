@@ -135,8 +135,9 @@ void JobRunner::assign(const wire::Assign& assign) {
   const Fence fence = from_wire(assign.fence());
   if (draining_ || find(fence) != nullptr) return;
   std::vector<Fence> older;
-  for (const auto& [known, attempt] : attempts_) {
-    if (known.job == fence.job && !attempt->abandoned) older.push_back(known);
+  for (auto known = attempts_.lower_bound({fence.job, 0, 0, {}}); known != attempts_.end(); ++known) {
+    if (known->first.job != fence.job) break;
+    if (!known->second->abandoned) older.push_back(known->first);
   }
   // A newer attempt fences what this worker may still run of the same job; what is spooled of an ended one is still
   // told.
@@ -147,9 +148,7 @@ void JobRunner::assign(const wire::Assign& assign) {
   Attempt& attempt = *made;
   attempt.job_id = assign.job_id();
   attempt.device = assign.device();
-  attempt.folder = state_.jobs() / job_folder_name(fence);
   attempts_.emplace(attempt_key(fence), std::move(made));
-  spdlog::info("assigned attempt={} job={} device={}", describe(fence), attempt.job_id, attempt.device);
   if (host_for(attempt.device) == nullptr) {
     return fail(attempt, "internal", fmt::format("worker {} has no device {}", options_.name, attempt.device));
   }
@@ -157,9 +156,11 @@ void JobRunner::assign(const wire::Assign& assign) {
 }
 
 void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
-  if (auto made = transfers_.make_folder(attempt.folder); !made) {
-    return fail(attempt, class_of(made.error().code), made.error().message);
-  }
+  auto made = transfers_.make_folder(attempt.fence);
+  if (!made) return fail(attempt, class_of(made.error().code), made.error().message);
+  attempt.folder = std::move(made).value();
+  spdlog::info("assigned attempt={} job={} device={} folder={}", describe(attempt.fence), attempt.job_id,
+               attempt.device, attempt.folder.filename().string());
   if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
   transfers_.lay(
       assign, attempt.folder, attempt.cancelled,
@@ -272,15 +273,21 @@ std::vector<wire::Held> JobRunner::held() const {
 
 std::vector<wire::Envelope> JobRunner::take() {
   std::vector<wire::Envelope> all;
+  std::size_t bytes = 0;
   std::uint64_t dropped = 0;
   for (const auto& [fence, attempt] : attempts_) {
-    if (!attempt->log_lines.empty() && !attempt->abandoned) {
-      spooler_->append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
+    if (attempt->abandoned) {
+      attempt->log_lines.clear();
+      continue;
     }
-    attempt->log_lines.clear();
-    if (attempt->abandoned) continue;
-    for (wire::Envelope& envelope : attempt->outbox.take()) all.push_back(std::move(envelope));
+    attempt->outbox.take_items(all, bytes);
     dropped += attempt->outbox.dropped();
+  }
+  for (const auto& [fence, attempt] : attempts_) {
+    if (attempt->abandoned) continue;
+    if (!attempt->log_lines.empty()) spooler_->append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
+    attempt->log_lines.clear();
+    attempt->outbox.take_rest(all);
   }
   if (dropped > dropped_told_) {
     spdlog::warn("metric points or log text were dropped: too much waits for the coordinator messages={}",

@@ -85,27 +85,30 @@ const Outbox::Message* Outbox::next(Queue& queue, std::uint64_t durable_to) {
   return &message;
 }
 
-void Outbox::take_items(std::vector<wire::Envelope>& out) {
-  wire::ItemBatch* batch = nullptr;
-  std::size_t bytes = 0;
+void Outbox::take_items(std::vector<wire::Envelope>& out, std::size_t& bytes) {
   while (const Message* message = next(items_, durable_)) {
-    if (batch == nullptr || bytes + message->payload.size() > kBatchBytes) {
-      batch = out.emplace_back().mutable_items();
+    if (out.empty() || !out.back().has_items() || bytes + message->payload.size() > kBatchBytes) {
+      out.emplace_back();
       bytes = 0;
     }
     bytes += message->payload.size();
-    batch->add_items()->ParseFromString(message->payload);
+    out.back().mutable_items()->add_items()->ParseFromString(message->payload);
   }
 }
 
-std::vector<wire::Envelope> Outbox::take() {
-  std::vector<wire::Envelope> out;
-  take_items(out);
+void Outbox::take_rest(std::vector<wire::Envelope>& out) {
   while (const Message* message = next(metrics_, kAlways)) {
     out.emplace_back().mutable_metrics()->ParseFromString(message->payload);
   }
   while (const Message* message = next(log_, kAlways))
     out.emplace_back().mutable_log()->ParseFromString(message->payload);
+}
+
+std::vector<wire::Envelope> Outbox::take() {
+  std::vector<wire::Envelope> out;
+  std::size_t bytes = 0;
+  take_items(out, bytes);
+  take_rest(out);
   return out;
 }
 

@@ -40,6 +40,10 @@ class Outbox {
   void durable(std::uint64_t sequence);
   // The next messages for the coordinator, as many as the windows allow; they count as sent.
   [[nodiscard]] std::vector<wire::Envelope> take();
+  // The same in two parts, so that items of several attempts share a message: those go into the last one of `out`,
+  // which has `bytes` of items, as long as there is room.
+  void take_items(std::vector<wire::Envelope>& out, std::size_t& bytes);
+  void take_rest(std::vector<wire::Envelope>& out);
   // A new connection: everything that is not acknowledged is to be sent again.
   void rewind();
 
@@ -76,7 +80,6 @@ class Outbox {
   void drop_beyond(Queue& queue, std::uint64_t limit);
   // The next unsent message if the window and `durable_to` let it go.
   const Message* next(Queue& queue, std::uint64_t durable_to);
-  void take_items(std::vector<wire::Envelope>& out);
 
   Fence fence_;
   OutboxLimits limits_;

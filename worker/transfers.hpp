@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 
+#include "common/ids.hpp"
 #include "common/result.hpp"
 
 namespace fathom::wire {
@@ -36,8 +37,8 @@ class Transfers {
   // Ends everything; no callback runs any more once the loop has stopped.
   virtual void stop() = 0;
 
-  // Makes the attempt's folder, empty.
-  [[nodiscard]] virtual Status make_folder(const std::filesystem::path& folder) = 0;
+  // A folder for the attempt alone, without files.
+  [[nodiscard]] virtual Result<std::filesystem::path> make_folder(const Fence& fence) = 0;
   // Lays what the assignment fetches below inputs/ and its checkpoint at resume.ckpt. A checkpoint that cannot be had
   // is taken out of the assignment that comes back: the job then starts from the beginning.
   virtual void lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) = 0;
@@ -46,7 +47,7 @@ class Transfers {
   virtual void upload(const wire::Item& item, const std::filesystem::path& folder, Flag cancelled, Uploaded done) = 0;
   // Behind everything that is being uploaded.
   virtual void after_uploads(std::function<void()> done) = 0;
-  // Removes an attempt's folder, in its turn.
+  // The attempt has ended: what its folder holds is removed, in its turn.
   virtual void remove_folder(const std::filesystem::path& folder) = 0;
   // The disk is full: what is only kept for later goes.
   virtual void shrink() = 0;

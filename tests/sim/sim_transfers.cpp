@@ -1,5 +1,6 @@
 #include "tests/sim/sim_transfers.hpp"
 
+#include "common/protocol/fences.hpp"
 #include "common/sha256.hpp"
 #include "tests/sim/world.hpp"
 
@@ -25,14 +26,19 @@ void SimTransfers::lost() {
   asked_put_ = asked_get_ = chunks_sent_ = false;
 }
 
-Status SimTransfers::make_folder(const std::filesystem::path& folder) {
+Result<std::filesystem::path> SimTransfers::make_folder(const Fence& fence) {
+  const std::filesystem::path folder = "jobs/" + fathom::describe(fence);
+  empty(folder);
+  return folder;
+}
+
+void SimTransfers::empty(const std::filesystem::path& folder) {
   const std::string prefix = folder.string() + "/";
   std::erase_if(files_, [&](const auto& file) { return file.first.starts_with(prefix); });
-  return success();
 }
 
 void SimTransfers::remove_folder(const std::filesystem::path& folder) {
-  after_uploads([this, folder] { (void)make_folder(folder); });
+  after_uploads([this, folder] { empty(folder); });
 }
 
 void SimTransfers::add(std::deque<Task>& queue, Task task) {

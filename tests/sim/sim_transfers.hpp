@@ -23,7 +23,7 @@ class SimTransfers final : public worker::Transfers {
   void deliver(std::shared_ptr<const wire::Envelope> envelope) override;
   void stop() override { stopped_ = true; }
 
-  [[nodiscard]] Status make_folder(const std::filesystem::path& folder) override;
+  [[nodiscard]] Result<std::filesystem::path> make_folder(const Fence& fence) override;
   void lay(const wire::Assign& assign, const std::filesystem::path& folder, Flag cancelled, Laid done) override;
   void upload(const wire::Item& item, const std::filesystem::path& folder, Flag cancelled, Uploaded done) override;
   void after_uploads(std::function<void()> done) override;
@@ -44,6 +44,7 @@ class SimTransfers final : public worker::Transfers {
     Flag cancelled;
     std::function<void(Task&, const Status&)> done;
   };
+  void empty(const std::filesystem::path& folder);
   void add(std::deque<Task>& queue, Task task);
   // Does what the first task of a queue can do now.
   void pump_uploads();

@@ -30,6 +30,23 @@ wire::MetricBatch points(int count, std::size_t name_size = 10) {
   return batch;
 }
 
+TEST(Outbox, ItemsOfSeveralAttemptsShareAMessage) {
+  Outbox one(kFence), other({JobNumber(6), 1, 1, LeaseId(9)});
+  for (Outbox* outbox : {&one, &other}) outbox->durable(add(*outbox, 1));
+  std::vector<wire::Envelope> out;
+  std::size_t bytes = 0;
+  one.take_items(out, bytes);
+  other.take_items(out, bytes);
+  ASSERT_EQ(out.size(), 1u);
+  ASSERT_EQ(out[0].items().items_size(), 2);
+  EXPECT_EQ(out[0].items().items(0).fence().job(), 5u);
+  EXPECT_EQ(out[0].items().items(1).fence().job(), 6u);
+  bytes = 600 * 1024;
+  other.durable(add(other, 2));
+  other.take_items(out, bytes);
+  EXPECT_EQ(out.size(), 2u) << "a message that is large enough takes no more";
+}
+
 TEST(Outbox, ItemsAreNumberedFencedAndWaitForTheDisk) {
   Outbox outbox(kFence);
   EXPECT_EQ(add(outbox, 1), 1u);

@@ -14,6 +14,7 @@
 #include "worker/contact.hpp"
 #include "worker/disk_room.hpp"
 #include "worker/job_folder.hpp"
+#include "worker/job_folders.hpp"
 #include "worker/loop.hpp"
 #include "worker/options.hpp"
 #include "worker/state_folder.hpp"
@@ -54,6 +55,39 @@ TEST(Contact, TwoSilentIntervalsAreAHalfOpenLine) {
   EXPECT_FALSE(contact.half_open(at(10'000)));
   EXPECT_FALSE(contact.orphaned(at(5010)));
   EXPECT_TRUE(contact.orphaned(at(5011)));
+}
+
+TEST(JobFolders, WhatIsLeftCleanServesTheNextAttempt) {
+  const TempFolder temp;
+  JobFolders folders(temp.path(), {});
+  const fs::path first = folders.take().value();
+  ASSERT_TRUE(make_folders((first / "final").string()).ok());
+  const fs::path second = folders.take().value();
+  EXPECT_NE(first, second);
+  folders.give_back(first);
+  EXPECT_EQ(folders.take().value(), first) << "an empty final tree is as good as none";
+}
+
+TEST(JobFolders, WhatHoldsAnythingGoes) {
+  const TempFolder temp;
+  JobFolders folders(temp.path(), {});
+  for (const char* file : {"resume.ckpt", "final/fathom.json"}) {
+    const fs::path used = folders.take().value();
+    ASSERT_TRUE(make_folders((used / "final").string()).ok());
+    ASSERT_TRUE(write_file_atomic((used / file).string(), "x").ok());
+    folders.give_back(used);
+    EXPECT_FALSE(fs::exists(used));
+    EXPECT_NE(folders.take().value(), used);
+  }
+}
+
+TEST(JobFolders, OneThatSomethingWasToBeLaidInIsNotUsedAgain) {
+  const TempFolder temp;
+  JobFolders folders(temp.path(), {});
+  const fs::path used = folders.take().value();
+  folders.spend(used);
+  folders.give_back(used);
+  EXPECT_FALSE(fs::exists(used));
 }
 
 TEST(Oom, TheKernelsKillsOfOurGroupAreCounted) {

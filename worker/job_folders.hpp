@@ -1,0 +1,39 @@
+// The folders of attempts, <state>/jobs/<n>/. To make and remove one costs a file system more than all else that a
+// short job asks of it, so what an attempt leaves as clean as it was serves the next one.
+//
+// Thread: any. Owner: FileTransfers. A folder belongs to one attempt from take() to give_back().
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "common/result.hpp"
+#include "worker/sandbox.hpp"
+
+namespace fathom::worker {
+
+class JobFolders {
+ public:
+  // `root`: there, and at the start without anything in it. Trainers of `sandbox` may write into the folders.
+  JobFolders(std::filesystem::path root, Sandbox sandbox) : root_(std::move(root)), sandbox_(std::move(sandbox)) {}
+
+  // A folder without files; it may hold an empty final/. Errors: those of the disk.
+  [[nodiscard]] Result<std::filesystem::path> take();
+  // Something is going to be written into it by others than its trainer, who may be late: no other attempt gets it.
+  void spend(const std::filesystem::path& folder);
+  // Its attempt is over. Kept for another one when nothing is left in it, else removed.
+  void give_back(const std::filesystem::path& folder);
+
+ private:
+  const std::filesystem::path root_;
+  const Sandbox sandbox_;
+  std::mutex mutex_;
+  std::uint64_t made_ = 0;                    // mutex_: names so far
+  std::vector<std::filesystem::path> spare_;  // mutex_
+  std::set<std::filesystem::path> spent_;     // mutex_: taken, and not to come back
+};
+
+}  // namespace fathom::worker
