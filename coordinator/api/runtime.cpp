@@ -2,6 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -143,9 +144,25 @@ void Runtime::release() {
     pending_.pop_front();
     if (next.before) next.before(success());
     crash_point("answer.given");
-    for (const core::Effect& effect : next.effects) deliver(effect);
+    for (const core::Effect& effect : next.effects) {
+      if (const auto* ack = std::get_if<core::SendAck>(&effect)) {
+        gather(*ack);
+      } else {
+        deliver(effect);
+      }
+    }
     if (!next.effects.empty()) crash_point("effects.sent");
   }
+  for (const core::SendAck& ack : std::exchange(acks_, {})) deliver(ack);
+}
+
+// Items of an attempt mostly come together, and one acknowledgement covers those before it.
+void Runtime::gather(const core::SendAck& ack) {
+  const auto same = [&](const core::SendAck& last) {
+    return last.worker == ack.worker && last.fence == ack.fence && last.late == ack.late;
+  };
+  if (acks_.empty() || !same(acks_.back())) return acks_.push_back(ack);
+  acks_.back().sequence = std::max(acks_.back().sequence, ack.sequence);
 }
 
 void Runtime::deliver(const core::Effect& effect) {

@@ -147,6 +147,7 @@ class Runtime {
   void flush();
   void on_durable(std::uint64_t seq, const Status& status);
   void release();
+  void gather(const core::SendAck& ack);
   void deliver(const core::Effect& effect);
   void read_results(const core::ReadResults& wanted);
   void schedule_tick();
@@ -163,6 +164,7 @@ class Runtime {
   core::Core core_;
   std::vector<store::EventRecord> batch_;  // decided in this turn, not yet appended
   std::deque<Pending> pending_;
+  std::vector<core::SendAck> acks_;  // of this round of release()
   std::uint64_t appended_ = 0;
   std::uint64_t durable_ = 0;
   std::map<WorkerNumber, Connected> connected_;
