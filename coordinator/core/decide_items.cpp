@@ -3,11 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include <nlohmann/json.hpp>
-
 #include "common/planted.hpp"
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/deciders.hpp"
+#include "coordinator/core/result_head.hpp"
 
 namespace fathom::core {
 namespace {
@@ -45,28 +44,6 @@ void write_files(const std::vector<File>& files, google::protobuf::RepeatedPtrFi
     out->set_sha256(file.sha256);
     out->set_size(file.size);
   }
-}
-
-// The part of a result that decisions need (docs/protocol.md "result").
-struct ResultHead {
-  bool readable = false;
-  std::optional<double> objective;
-  std::uint32_t epoch = 0;
-};
-ResultHead read_result(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) return {};
-  ResultHead head;
-  head.readable = true;
-  const auto objective = json.find("objective");
-  if (objective != json.end() && objective->is_number()) {
-    const double value = objective->get<double>();
-    if (std::isfinite(value)) head.objective = value;
-  }
-  const auto epoch = json.find("epoch");
-  // Numbers of another kind (a newer trainer, a broken one) are left out, not guessed.
-  if (epoch != json.end() && epoch->is_number_unsigned()) head.epoch = epoch->get<std::uint32_t>();
-  return head;
 }
 
 // One that ends the job, or one more try (rules of retry and of suspects: docs/lifecycle/job.md).
@@ -168,7 +145,7 @@ bool decide_what(const Arrived& in, const Checkpoint& checkpoint, Decision& deci
 
 // In whatever state: a whole result is never thrown away.
 bool decide_what(const Arrived& in, const item::Finished& finished, Decision& decision) {
-  const ResultHead head = read_result(finished.result);
+  const ResultHead head = read_result_head(finished.result);
   if (!head.readable) {
     add_failure(in, {"internal", "the trainer's result is not a JSON object", 0, true}, decision);
     return true;
@@ -207,7 +184,7 @@ bool decide_what(const Arrived& in, const item::Failed& failed, Decision& decisi
 
 bool decide_what(const Arrived& in, const item::Stopped& stopped, Decision& decision) {
   if (next(in.phase(), Move::stop)) {
-    const ResultHead head = read_result(stopped.result);
+    const ResultHead head = read_result_head(stopped.result);
     auto* event = decision.events.emplace_back().mutable_job_stopped();
     in.fence(event->mutable_fence());
     event->set_epoch(stopped.epoch);
