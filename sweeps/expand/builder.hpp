@@ -57,6 +57,7 @@ class Builder {
 
   // Everything but the seed and the inputs of a job, held once by all that share it.
   [[nodiscard]] JobSettings share(const nlohmann::json& settings) { return JobSettings(pool_.share(settings)); }
+  [[nodiscard]] SettingsPool& pool() { return pool_; }
 
   // Fusions that were tried for sets that are chosen by results, by what each of them tried (fusion.cpp).
   std::map<std::string, Contender> tries;

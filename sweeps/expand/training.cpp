@@ -1,4 +1,9 @@
 // adapter and finetune stages: tasks x drops x points x seeds.
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "common/canonical_json.hpp"
 #include "sweeps/expand/builder.hpp"
 #include "sweeps/resolve/conditions.hpp"
 #include "sweeps/resolve/parameters.hpp"
@@ -53,39 +58,96 @@ struct Axes {
   const json* drop;  // null for a finetune stage
 };
 
-// Everything but the seed. No point: one that is drawn later.
-json settings_of(const Builder& builder, const Axes& axes, const json* point) {
-  json settings = builder.common();
-  settings["task"] = axes.task;
-  settings["train"] = axes.train;
-  if (axes.drop) {
-    settings["drop"] = *axes.drop;
-    settings["adapter"] = builder.stage().at("adapter");
+// Sections whose other keys settle() fills in or leaves out by the value of one.
+bool decides_others(const Parameter& parameter) {
+  static constexpr std::array kDeciding = {"grads", "regularizer"};
+  return info_of(parameter.section).title != std::string_view("train") ||
+         std::ranges::find(kDeciding, std::string_view(setting_name(*parameter.key))) != kDeciding.end();
+}
+
+// Settings of the jobs of one task and drop: everything but the seed. Where points differ in values of the training
+// alone, which is what most large sweeps search, only that section is made again for each.
+class Settings {
+ public:
+  Settings(Builder& builder, const Axes& axes) : builder_(builder), base_(builder.common()) {
+    base_["task"] = axes.task;
+    base_["train"] = axes.train;
+    if (axes.drop) {
+      base_["drop"] = *axes.drop;
+      base_["adapter"] = builder.stage().at("adapter");
+    }
+    for (const json& name : builder.stage().at("parameters")) {
+      const auto parameter = find_parameter(name.get<std::string>());
+      if (!parameter) continue;  // as apply_point()
+      plain_ = plain_ && !decides_others(*parameter);
+      keys_.emplace_back(parameter->full, setting_name(*parameter->key));
+    }
   }
-  take_point(settings, point, builder.stage());
-  return settings;
+
+  // No point: one that is drawn later.
+  [[nodiscard]] JobSettings at(const json* point) {
+    if (first_ && point != nullptr && is_like_first(*point)) return like_first(*point);
+    json settings = base_;
+    take_point(settings, point, builder_.stage());
+    const auto members = builder_.pool().share(settings);
+    if (!first_ && plain_ && point != nullptr) {
+      first_ = members;
+      point_ = *point;
+      train_ = settings.at("train");
+    }
+    return JobSettings(members);
+  }
+
+ private:
+  // The same keys, so that only values differ.
+  [[nodiscard]] bool is_like_first(const json& point) const {
+    return std::ranges::all_of(
+        keys_, [&](const auto& key) { return point.contains(key.first) == point_.contains(key.first); });
+  }
+
+  [[nodiscard]] JobSettings like_first(const json& point) {
+    for (const auto& [full, key] : keys_) {
+      if (const auto value = point.find(full); value != point.end()) train_[key] = *value;
+    }
+    auto members = std::make_shared<JobSettings::Members>(*first_);
+    const auto train = std::ranges::find(*members, "train", [](const auto& member) { return member->key; });
+    std::string text = canonical_json(train_);
+    if (text != (*train)->text)
+      *train = std::make_shared<const JobSettings::Member>(JobSettings::Member{"train", std::move(text)});
+    return JobSettings(std::shared_ptr<const JobSettings::Members>(std::move(members)));
+  }
+
+  Builder& builder_;
+  json base_;
+  std::vector<std::pair<std::string, std::string>> keys_;  // sampled: by the full name, and in the section
+  bool plain_ = true;                                      // points differ in values of the training alone
+  std::shared_ptr<const JobSettings::Members> first_;      // of the first point
+  json point_, train_;
+};
+
+// The columns that a comparison group has in common.
+json group_columns(const json& stage) {
+  return stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per");
 }
 
 // One setting: a job for each seed. `point` is that of the setting, or empty and a trial's of `like`.
-bool add_setting(Builder& builder, const Axes& axes, const json& point, std::uint32_t setting, const Job& like) {
+bool add_setting(Builder& builder, const Axes& axes, Settings* settings, const json& point, std::uint32_t setting,
+                 const Job& like) {
   const json& stage = builder.stage();
   const bool open = like.search != kNoSearch;
   Job job = like;
-  job.kind = axes.drop ? Kind::adapter : Kind::finetune;
-  job.task = axes.task.at("name");
-  if (axes.drop) job.drop = drop_label(*axes.drop);
   job.parameters = parameters_of(point);
   if (is_excluded(job, stage.at("exclude"))) return true;
   if (open && job.trial == 0 && !builder.can_draw(job)) return true;
   job.epochs = epochs_of(axes.train, point);
-  if (builder.identities) job.settings = builder.share(settings_of(builder, axes, open ? nullptr : &point));
+  if (settings != nullptr) job.settings = settings->at(open ? nullptr : &point);
+  const json columns = group_columns(stage);
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;
-    one.group = group_of(one, stage.at("name"),
-                         stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per"));
-    if (builder.identities) one.settings.add("seed", seed);
-    if (builder.identities && open) one.settings.add("trial", one.trial);
+    one.group = group_of(one, stage.at("name"), columns);
+    if (settings != nullptr) one.settings.add("seed", seed);
+    if (settings != nullptr && open) one.settings.add("trial", one.trial);
     if (!builder.add(std::move(one), setting)) return false;
   }
   return true;
@@ -104,13 +166,18 @@ void expand_training(Builder& builder) {
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     for (const json& drop : drops) {
       if (!finetune) builder.check_drop(drop);
-      Job like;
-      if (is_drawn(stage)) like.search = builder.begin_search();
       const Axes axes{tasks[t], stage.at("train")[t], finetune ? nullptr : &drop};
+      std::optional<Settings> settings;
+      if (builder.identities) settings.emplace(builder, axes);
+      Job like;
+      like.kind = finetune ? Kind::finetune : Kind::adapter;
+      like.task = axes.task.at("name");
+      if (axes.drop) like.drop = drop_label(*axes.drop);
+      if (is_drawn(stage)) like.search = builder.begin_search();
       for (std::size_t i = 0; i < settings_in(stage); ++i) {
         if (is_drawn(stage)) like.trial = static_cast<std::uint32_t>(i);
         const json& point = is_drawn(stage) ? kNoPoint : stage.at("points")[i];
-        if (!add_setting(builder, axes, point, setting++, like)) return;
+        if (!add_setting(builder, axes, settings ? &*settings : nullptr, point, setting++, like)) return;
       }
     }
   }

@@ -1,5 +1,6 @@
 // Sampled parameters: points, their order, zip, when, exclude.
 #include <cmath>
+#include <set>
 
 #include <gmock/gmock.h>
 
@@ -71,6 +72,35 @@ TEST(Grid, WhenMakesAParameterAbsentFromTheSettings) {
   EXPECT_FALSE(plan.jobs[0].settings.whole().at("train").contains("warmup"));
   EXPECT_FALSE(plan.jobs[0].parameters.contains("train.warmup"));
   EXPECT_EQ(plan.jobs[2].settings.whole().at("train").at("warmup"), 0.1);
+}
+
+// Settings of many points are made from those of the first; what a job is must not depend on who stands before it.
+TEST(Grid, AJobIsTheSameWhateverPointsAreBesideIt) {
+  const auto ids = [](const std::string& parameters) {
+    std::vector<std::string> out;
+    for (const Job& job : planned(file_with("parameters: {" + parameters + "}\nstages:\n  adapter: {}\n")).jobs) {
+      EXPECT_EQ(job.settings.whole().at("train").at("lr"), job.parameters.at("train.lr"));
+      if (job.task == "a") out.push_back(job.id);
+    }
+    return out;
+  };
+  const std::vector<std::string> lrs = {"3e-3", "1", "1e-3", "20"}, batches = {"8", "16"};
+  const std::vector<std::string> together = ids("lr: [3e-3, 1, 1e-3, 20], batch: [8, 16], reduction: [8, 16]");
+  const std::vector<std::string> plain = ids("lr: [3e-3, 1, 1e-3, 20], batch: [8, 16]");
+  std::set<std::string> alone, all;
+  for (const std::string& batch : batches) {
+    for (const std::string& lr : lrs) {
+      const std::string both = "lr: [" + lr + "], batch: [" + batch + "]";
+      for (const std::string& id : ids(both)) alone.insert(id);
+      for (const char* reduction : {"8", "16"}) {
+        for (const std::string& id : ids(both + ", reduction: [" + reduction + "]")) all.insert(id);
+      }
+    }
+  }
+  EXPECT_EQ(std::set<std::string>(plain.begin(), plain.end()), alone);
+  EXPECT_EQ(alone.size(), 8u);
+  EXPECT_EQ(std::set<std::string>(together.begin(), together.end()), all);
+  EXPECT_EQ(all.size(), 16u);
 }
 
 TEST(Grid, ChainsOfWhenAreJudgedInOrder) {
