@@ -115,7 +115,11 @@ class Coordinator::Impl {
     audit_.emplace(folder_->inner("audit.jsonl"), clock_);
     logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
     FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
-    FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_));
+    const auto plans = [this](std::uint64_t seq) -> core::PlanPtr {
+      auto plan = plan_of(seq);
+      return plan ? *plan : core::PlanPtr();
+    };
+    FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_, plans));
     return success();
   }
 
@@ -149,25 +153,27 @@ class Coordinator::Impl {
     keeper_->found(*all);
   }
 
-  void make_snapshotter() {
-    // The strand has every plan; it is asked, so that no second copy is made.
-    const auto plans = [this](std::uint64_t seq) -> Result<core::PlanPtr> {
-      auto plan = std::make_shared<std::promise<core::PlanPtr>>();
-      auto given = plan->get_future();
-      runtime_->inspect([plan, seq](const core::State& state) {
-        for (const core::Sweep& sweep : state.sweeps) {
-          if (sweep.submitted_seq == seq) return plan->set_value(sweep.plan);
-        }
-        plan->set_value(nullptr);
-      });
-      while (given.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
-        if (core_io_.stopped()) return Error{Errc::unavailable, "the coordinator is stopping"};
+  // The strand has every plan; it is asked, so that no second copy is made. Not before run().
+  Result<core::PlanPtr> plan_of(std::uint64_t seq) {
+    auto plan = std::make_shared<std::promise<core::PlanPtr>>();
+    auto given = plan->get_future();
+    runtime_->inspect([plan, seq](const core::State& state) {
+      for (const core::Sweep& sweep : state.sweeps) {
+        if (sweep.submitted_seq == seq) return plan->set_value(sweep.plan);
       }
-      if (core::PlanPtr found = given.get()) return found;
-      return Error{Errc::not_found, "no sweep was submitted by event " + std::to_string(seq)};
-    };
-    snapshotter_.emplace(store::SnapshotFiles(folder_->inner("snapshots")), *events_, plans, snapshot_,
-                         SnapshotterOptions{settings_.snapshot_every, version_});
+      plan->set_value(nullptr);
+    });
+    while (given.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
+      if (core_io_.stopped()) return Error{Errc::unavailable, "the coordinator is stopping"};
+    }
+    if (core::PlanPtr found = given.get()) return found;
+    return Error{Errc::not_found, "no sweep was submitted by event " + std::to_string(seq)};
+  }
+
+  void make_snapshotter() {
+    snapshotter_.emplace(
+        store::SnapshotFiles(folder_->inner("snapshots")), *events_, [this](std::uint64_t seq) { return plan_of(seq); },
+        snapshot_, SnapshotterOptions{settings_.snapshot_every, version_});
     snapshotting_ = true;
   }
 

@@ -133,11 +133,14 @@ void submit(Services& services, const Request& request, Respond respond) {
   command.idempotency_key = *key;
   command.expander_version = sweeps::kExpanderVersion;
   command.plan = std::make_shared<const sweeps::Plan>(std::move(*plan));
-  services.runtime.apply(core::Command(command),
-                         [&services, respond, plan = command.plan](const Result<Applied>& applied) {
-                           respond_when_visible(services, applied, respond,
-                                                [plan](const Applied& done) { return created(done, plan->notes); });
-                         });
+  services.runtime.apply(
+      core::Command(command), [&services, respond, plan = command.plan](const Result<Applied>& applied) {
+        if (!applied) return respond(problem(applied.error()));
+        // Tables of many jobs take a while: who asks for this sweep waits for them, not who
+        // submits it.
+        services.read.expect(applied->seq);
+        services.pool([respond, applied = *applied, plan] { respond(created(applied, plan->notes)); });
+      });
 }
 
 }  // namespace

@@ -12,13 +12,15 @@
 #include "common/files.hpp"
 #include "coordinator/store/group_commit.hpp"
 #include "coordinator/store/network_fs.hpp"
+#include "coordinator/store/recent_events.hpp"
 
 namespace fathom::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x4654484D;  // "FTHM"
 constexpr std::int64_t kSchemaVersion = 1;
-constexpr std::size_t kPage = 512;  // records read under one lock
+constexpr std::size_t kPage = 512;         // records read under one lock
+constexpr std::size_t kRecent = 4U << 20;  // bytes of newest records that are kept in memory
 
 constexpr const char* kSchema =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -80,6 +82,7 @@ class SqliteEventStore final : public EventStore {
   std::mutex append_mutex_;    // keeps seq and queue order the same
   std::uint64_t last_queued_;  // append_mutex_
   std::atomic<std::uint64_t> last_durable_;
+  RecentEvents recent_{kRecent};
   std::uint64_t writing_;  // the store's thread: last seq of the open transaction
   GroupCommit commit_;     // last: its thread uses what stands above
 };
@@ -102,7 +105,9 @@ void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable
   }
   last_queued_ = next;
   item.events = batch.size();
-  item.write = [this, batch = std::move(batch)](Database& database) { return write(database, batch); };
+  const auto kept = std::make_shared<const std::vector<EventRecord>>(std::move(batch));
+  recent_.add(kept);
+  item.write = [this, kept](Database& database) { return write(database, *kept); };
   commit_.add(std::move(item));
 }
 
@@ -137,6 +142,16 @@ Status SqliteEventStore::read_page(std::uint64_t from, std::vector<EventRecord>&
 }
 
 Status SqliteEventStore::load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) {
+  // Read first: what is durable is in memory or was.
+  const std::uint64_t last = last_durable_;
+  const std::vector<EventBatch> recent = recent_.from(from);
+  for (const EventBatch& batch : recent) {
+    for (const EventRecord& record : *batch) {
+      if (record.seq > last) return success();
+      if (record.seq >= from) FATHOM_TRY(each(record));
+    }
+  }
+  if (!recent.empty()) return success();
   std::uint64_t next = std::max<std::uint64_t>(from, 1);
   std::vector<EventRecord> page;
   do {

@@ -1,5 +1,11 @@
 #include "coordinator/store/job_rows.hpp"
 
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
 namespace fathom::store {
 namespace {
 
@@ -15,6 +21,9 @@ std::optional<std::string> text_of(const Statement& row, int column) {
   return row.text(column);
 }
 
+// In JSON it stands for itself.
+bool is_plain(char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
+
 }  // namespace
 
 Result<JobRow*> JobRows::job(I number) {
@@ -23,8 +32,8 @@ Result<JobRow*> JobRows::job(I number) {
   FATHOM_ASSIGN(
       Statement * select,
       database_.cached("SELECT sweep, stage, state, cause, device, generation, attempt, attempts, epoch, step, "
-                       "pinned, changed, objective, worker, started, ended, source, stats FROM jobs WHERE "
-                       "number = ?"));
+                       "pinned, changed, objective, worker, started, ended, source, stats, result_generation, "
+                       "result_attempt, result_seq, sha256 FROM jobs WHERE number = ?"));
   FATHOM_ASSIGN(const bool found, select->bind(1, number).step());
   if (!found) return nullptr;
   JobRow row;
@@ -40,6 +49,9 @@ Result<JobRow*> JobRows::job(I number) {
   column = 12;
   for (auto* value : {&row.worker, &row.started, &row.ended, &row.source}) *value = integer_of(*select, ++column);
   row.stats = text_of(*select, 17);
+  column = 17;
+  for (I* value : {&row.result_generation, &row.result_attempt, &row.result_seq}) *value = select->integer(++column);
+  row.sha256 = select->text(21);
   select->reset();
   return &jobs_.emplace(number, std::move(row)).first->second;
 }
@@ -80,9 +92,10 @@ Status JobRows::write_job(I number, const JobRow& row) {
   return database_.run(
       "UPDATE jobs SET state = ?, cause = ?, device = ?, generation = ?, attempt = ?, attempts = ?, epoch = ?, "
       "step = ?, pinned = ?, changed = ?, objective = ?, worker = ?, started = ?, ended = ?, source = ?, "
-      "stats = ? WHERE number = ?",
+      "stats = ?, result_generation = ?, result_attempt = ?, result_seq = ?, sha256 = ? WHERE number = ?",
       row.state, row.cause, row.device, row.generation, row.attempt, row.attempts, row.epoch, row.step, row.pinned,
-      row.changed, row.objective, row.worker, row.started, row.ended, row.source, row.stats, number);
+      row.changed, row.objective, row.worker, row.started, row.ended, row.source, row.stats, row.result_generation,
+      row.result_attempt, row.result_seq, row.sha256, number);
 }
 
 Status JobRows::write_attempt(const AttemptKey& key, const AttemptRow& row) {
@@ -102,9 +115,31 @@ Status JobRows::write_counts() {
   return success();
 }
 
+void JobRows::tell(I job, I seq, I wall_ms, const std::string& type, const std::string& text) {
+  History& history = history_[job];
+  if (history.entries.empty()) history.seq = seq;
+  history.entries += history.entries.empty() ? '[' : ',';
+  fmt::format_to(std::back_inserter(history.entries), "[{},{},\"{}\",", seq, wall_ms, type);
+  if (std::ranges::all_of(text, is_plain)) {
+    ((history.entries += '"') += text) += '"';
+  } else {  // what a trainer said may be in it, in whatever bytes
+    history.entries += nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+  history.entries += ']';
+}
+
+Status JobRows::write_history() {
+  for (auto& [job, history] : history_) {
+    history.entries += ']';
+    FATHOM_TRY(database_.run("INSERT OR REPLACE INTO job_events VALUES(?, ?, ?)", job, history.seq, history.entries));
+  }
+  return success();
+}
+
 Status JobRows::flush() {
   for (const auto& [number, row] : jobs_) FATHOM_TRY(write_job(number, row));
   for (const auto& [key, row] : attempts_) FATHOM_TRY(write_attempt(key, row));
+  FATHOM_TRY(write_history());
   FATHOM_TRY(write_counts());
   for (const auto& [sweep, seq] : touched_) {
     FATHOM_TRY(database_.run("UPDATE sweeps SET changed = ? WHERE number = ?", seq, sweep));
@@ -116,6 +151,7 @@ Status JobRows::flush() {
 void JobRows::clear() {
   jobs_.clear();
   attempts_.clear();
+  history_.clear();
   counts_.clear();
   touched_.clear();
 }

@@ -23,6 +23,8 @@ struct JobRow {
   std::optional<double> objective;
   std::optional<std::int64_t> worker, started, ended, source;
   std::optional<std::string> stats;  // none: it never had a result
+  std::int64_t result_generation = 0, result_attempt = 0, result_seq = 0;
+  std::string sha256;
 };
 
 struct AttemptRow {
@@ -49,6 +51,9 @@ class JobRows {
   // The sweep's row changed at this event.
   void touch(std::int64_t sweep, std::int64_t seq) { touched_[sweep] = seq; }
 
+  // One more entry of a job's history. `type`: a name without characters that JSON escapes.
+  void tell(std::int64_t job, std::int64_t seq, std::int64_t wall_ms, const std::string& type, const std::string& text);
+
   // Writes everything and forgets it: before statements that look at these tables, and at the end of a transaction.
   Status flush();
   // After a rollback.
@@ -59,9 +64,16 @@ class JobRows {
   Status write_job(std::int64_t number, const JobRow& row);
   Status write_attempt(const AttemptKey& key, const AttemptRow& row);
   Status write_counts();
+  Status write_history();
+
+  struct History {
+    std::int64_t seq = 0;  // of the first
+    std::string entries;   // as in job_events, without the closing bracket
+  };
 
   Database& database_;
   std::unordered_map<std::int64_t, JobRow> jobs_;
+  std::map<std::int64_t, History> history_;  // by job
   std::map<AttemptKey, AttemptRow> attempts_;
   std::map<std::tuple<std::int64_t, std::string, std::string>, std::int64_t> counts_;
   std::map<std::int64_t, std::int64_t> touched_;

@@ -24,9 +24,11 @@ bool is_terminal(const event::Event& event) {
 
 }  // namespace
 
-Projector::Projector(Database& database) : database_(database), rows_(database) {
+Projector::Projector(Database& database, PlanOf plans)
+    : database_(database), plans_(std::move(plans)), rows_(database) {
   names_.worker = [this](std::uint32_t number) {
-    const std::string name = one_text("SELECT name FROM workers WHERE number = ?", number);
+    std::string& name = worker_names_[number];
+    if (name.empty()) name = one_text("SELECT name FROM workers WHERE number = ?", number);
     return name.empty() ? fmt::format("worker {}", number) : name;
   };
   names_.job = [this](std::uint64_t number) { return one_text("SELECT id FROM jobs WHERE number = ?", sql(number)); };
@@ -108,8 +110,8 @@ Status Projector::cancel_sweep(const event::Event& event) {
           "('leased', 'running', 'stopping')",
           e.cause(), seq, sweep));
   FATHOM_TRY(
-      run("INSERT INTO job_events SELECT number, ?1, ?2, 'sweep_cancel_requested', ?3 FROM jobs "
-          "WHERE sweep = ?4 AND changed = ?1",
+      run("INSERT INTO job_events SELECT number, ?1, json_array(json_array(?1, ?2, 'sweep_cancel_requested', ?3)) "
+          "FROM jobs WHERE sweep = ?4 AND changed = ?1",
           seq, I{event.wall_ms()}, e.cause(), sweep));
   FATHOM_TRY(count_again(sweep));
   return run("UPDATE sweeps SET cause = ?, changed = ? WHERE number = ?", e.cause(), seq, sweep);
@@ -129,6 +131,7 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
                std::string_view(draining ? "draining" : "gone"), seq, worker);
   }
   const auto& e = event.worker_joined();
+  worker_names_.erase(e.worker());
   nlohmann::json devices = nlohmann::json::array();
   for (const auto& device : e.devices()) {
     devices.push_back({{"name", device.name()},
@@ -313,8 +316,8 @@ Status Projector::end_attempt(const event::Event& event, JobRow& job, const char
 }
 
 Status Projector::remember(const event::Event& event) {
-  return run("INSERT OR REPLACE INTO job_events VALUES(?, ?, ?, ?, ?)", sql(event.job()), sql(event.seq()),
-             I{event.wall_ms()}, type_of(event), text_of(event, names_));
+  rows_.tell(sql(event.job()), sql(event.seq()), I{event.wall_ms()}, type_of(event), text_of(event, names_));
+  return success();
 }
 
 }  // namespace fathom::store

@@ -5,8 +5,11 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "common/result.hpp"
 #include "coordinator/store/event_text.hpp"
@@ -16,10 +19,16 @@
 
 namespace fathom::store {
 
+// The plan that this resolved text makes. corrupt: it is no JSON, or of another version.
+Result<std::shared_ptr<const sweeps::Plan>> expand_text(const std::string& sweep, const std::string& resolved);
+
+// Puts the "result" and the "files" that this event says into a job object.
+void show_result(const event::Event& event, nlohmann::json& job);
+
 // Thread: the read model's. `database` outlives it.
 class Projector {
  public:
-  explicit Projector(Database& database);
+  Projector(Database& database, PlanOf plans);
 
   // Applies one event and adds what it changed. internal: it speaks of a job or sweep that no event made. After an
   // error the caller rolls back and calls reset().
@@ -36,7 +45,9 @@ class Projector {
   Status apply_progress(const event::Event& event, JobRow& job);
   Status apply_end(const event::Event& event, JobRow& job);
 
-  Status submit(const event::Event& event);  // projector_submit.cpp
+  // projector_submit.cpp
+  Status submit(const event::Event& event);
+  [[nodiscard]] Result<std::shared_ptr<const sweeps::Plan>> plan_of(const event::Event& event) const;
   Status cancel_sweep(const event::Event& event);
   Status change_sweep(const event::Event& event);  // projector_change.cpp
   // projector_search.cpp: parameters that were drawn, sets that were chosen, and those of jobs that measure what has
@@ -55,8 +66,8 @@ class Projector {
   struct Origin {
     std::int64_t generation = 0, attempt = 0;
   };
-  Status store_result(std::int64_t number, JobRow& job, Origin origin, const std::string& result,
-                      const std::string& files, const std::string& weights);
+  Status store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& result,
+                      const std::string& weights);
   Status end_attempt(const event::Event& event, JobRow& job, const char* outcome, const std::string& text);
   Status move_job(const event::Event& event, JobRow& job, Changes& changes);
   Status remember(const event::Event& event);
@@ -70,9 +81,11 @@ class Projector {
   }
 
   Database& database_;
+  const PlanOf plans_;
   JobRows rows_;
   EventNames names_;
   std::map<std::int64_t, std::string> sweep_ids_;  // they never change
+  std::map<std::uint32_t, std::string> worker_names_;
 };
 
 }  // namespace fathom::store

@@ -32,12 +32,12 @@ Status Projector::reopen(const event::Event& event) {
   for (const std::uint64_t number : e.jobs()) {
     const auto job = static_cast<I>(number);
     FATHOM_TRY(
-        run("UPDATE jobs SET state = (SELECT CASE WHEN needs = '[]' OR chosen IS NOT NULL THEN 'ready' ELSE 'blocked' "
-            "END FROM job_settings s WHERE s.number = jobs.number), generation = generation + 1, attempt = 0, "
+        run("UPDATE jobs SET state = coalesce((SELECT CASE WHEN needs = '[]' OR chosen IS NOT NULL THEN 'ready' ELSE "
+            "'blocked' END FROM job_settings s WHERE s.number = jobs.number), 'ready'), generation = generation + 1, "
+            "attempt = 0, "
             "cause = '', started = NULL, ended = NULL, worker = NULL, device = '', changed = ? WHERE number = ?",
             seq, job));
-    FATHOM_TRY(run("INSERT OR REPLACE INTO job_events VALUES(?, ?, ?, 'jobs_reopened', ?)", job, seq,
-                   I{event.wall_ms()}, e.cause()));
+    rows_.tell(job, seq, I{event.wall_ms()}, "jobs_reopened", e.cause());
   }
   FATHOM_TRY(count_again(e.sweep()));
   // One that has not ended may be paused, and stays so.

@@ -13,14 +13,6 @@ using I = std::int64_t;
 
 I sql(std::uint64_t value) { return static_cast<I>(value); }
 
-template <class Files>
-std::string files_json(const Files& files) {
-  nlohmann::json all = nlohmann::json::array();
-  for (const auto& file : files)
-    all.push_back({{"path", file.path()}, {"sha256", file.sha256()}, {"size", file.size()}});
-  return all.dump();
-}
-
 // The one file that stands for a result in the tables: the adapter's weights, or a fusion's (its folder is named by all
 // members, with commas).
 template <class Files>
@@ -36,19 +28,34 @@ std::string weights_of(const Files& files) {
 
 // What a list shows of a result: its plain numbers and hashes.
 std::string stats_of(const nlohmann::json& result) {
-  nlohmann::json stats = nlohmann::json::object();
+  std::string stats;
   for (const auto& [key, value] : result.items()) {
-    if (value.is_number() || value.is_string()) stats[key] = value;
+    if (!value.is_number() && !value.is_string()) continue;
+    stats += stats.empty() ? '{' : ',';
+    ((stats += nlohmann::json(key).dump()) += ':') += value.dump();
   }
-  return stats.dump();
+  return stats.empty() ? "{}" : stats + '}';
 }
 
 }  // namespace
 
+void show_result(const event::Event& event, nlohmann::json& job) {
+  const auto show = [&job](const auto& e) {
+    auto result = nlohmann::json::parse(e.result(), nullptr, false);
+    job["result"] = result.is_discarded() ? nlohmann::json::object() : std::move(result);
+    job["files"] = nlohmann::json::array();
+    for (const auto& file : e.files())
+      job["files"].push_back({{"path", file.path()}, {"sha256", file.sha256()}, {"size", file.size()}});
+  };
+  if (event.has_job_finished()) show(event.job_finished());
+  if (event.has_job_stopped()) show(event.job_stopped());
+  if (event.has_job_reused()) show(event.job_reused());
+}
+
 Status Projector::finished(const event::Event& event, JobRow& job) {
   const auto& e = event.job_finished();
-  FATHOM_TRY(store_result(sql(event.job()), job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
-                          files_json(e.files()), weights_of(e.files())));
+  FATHOM_TRY(
+      store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(), weights_of(e.files())));
   if (e.has_objective()) job.objective = e.objective();
   job.cause.clear();
   return end_attempt(event, job, "succeeded", "");
@@ -58,13 +65,9 @@ Status Projector::finished(const event::Event& event, JobRow& job) {
 Status Projector::reused(const event::Event& event, JobRow& job) {
   const auto& e = event.job_reused();
   const I source = sql(e.source());
-  FATHOM_ASSIGN(Statement * select, database_.cached("SELECT attempt FROM job_results WHERE number = ?"));
-  FATHOM_ASSIGN(const bool known, select->bind(1, source).step());
-  const I attempt = known ? select->integer(0) : 0;
-  select->reset();
-  FATHOM_TRY(store_result(sql(event.job()), job, {I{e.source_generation()}, attempt}, e.result(), files_json(e.files()),
-                          weights_of(e.files())));
   FATHOM_ASSIGN(const JobRow* from, rows_.job(source));
+  FATHOM_TRY(store_result(event, job, {I{e.source_generation()}, from == nullptr ? 0 : from->result_attempt},
+                          e.result(), weights_of(e.files())));
   if (from != nullptr) {
     job.source = source;
     job.objective = from->objective;
@@ -80,18 +83,21 @@ Status Projector::stopped(const event::Event& event, JobRow& job) {
   job.epoch = e.epoch();
   job.step = sql(e.step());
   if (!e.result().empty())
-    FATHOM_TRY(store_result(sql(event.job()), job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
-                            files_json(e.files()), weights_of(e.files())));
+    FATHOM_TRY(store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
+                            weights_of(e.files())));
   if (e.has_objective()) job.objective = e.objective();
   return end_attempt(event, job, "stopped", "");
 }
 
 // A new result of a job (another generation) replaces the old one whole.
-Status Projector::store_result(I number, JobRow& job, Origin origin, const std::string& text, const std::string& files,
+Status Projector::store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& text,
                                const std::string& weights) {
+  const I number = sql(event.job());
   const auto result = nlohmann::json::parse(text, nullptr, false);
-  FATHOM_TRY(run("INSERT OR REPLACE INTO job_results VALUES(?, ?, ?, ?, ?, ?)", number, origin.generation,
-                 origin.attempt, result.is_discarded() ? std::string("{}") : text, files, weights));
+  job.result_generation = origin.generation;
+  job.result_attempt = origin.attempt;
+  job.result_seq = sql(event.seq());
+  job.sha256 = weights;
   if (job.stats) FATHOM_TRY(run("DELETE FROM result_rows WHERE job = ?", number));
   if (!result.is_object()) return success();
   job.stats = stats_of(result);

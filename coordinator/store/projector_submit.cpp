@@ -1,6 +1,7 @@
 // SweepSubmitted: one event, up to 100,000 rows.
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@ namespace {
 using I = std::int64_t;
 
 std::string needs_json(const sweeps::Job& job, std::uint64_t first_job) {
+  if (job.needs.empty()) return "[]";
   nlohmann::json needs = nlohmann::json::array();
   for (const sweeps::Need& need : job.needs) {
     nlohmann::json contenders = nlohmann::json::array();
@@ -55,37 +57,61 @@ nlohmann::json tasks_json(const sweeps::Plan& plan) {
   return tasks;
 }
 
+// Of what all jobs of a sweep have alike.
+std::string text_of(const sweeps::JobSettings& settings, const char* key) {
+  const nlohmann::json value = settings.member(key);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
 Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan, I number,
                   I sweep, std::uint64_t first_job) {
   insert.bind_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
                   job.task, job.drop, job.set, I{job.keep}, job.seed, nlohmann::json(job.parameters).dump(),
                   I{job.epochs}, std::string_view(job.needs.empty() ? "ready" : "blocked"));
   FATHOM_TRY(insert.run());
-  return settings.bind_all(number, job.settings.canonical(), needs_json(job, first_job)).run();
+  // Settings stand in the plan, but for those that are completed or changed while the sweep runs (of populations).
+  const auto& stop = plan.stages[job.stage].stop;
+  const bool open = job.search != sweeps::kNoSearch || job.greedy || (stop && stop->method == "pbt");
+  if (!open && job.needs.empty()) return success();
+  const auto own = open ? std::optional<std::string>(job.settings.canonical()) : std::nullopt;
+  return settings.bind_all(number, own, needs_json(job, first_job)).run();
 }
 
 }  // namespace
 
+Result<std::shared_ptr<const sweeps::Plan>> expand_text(const std::string& sweep, const std::string& resolved) {
+  sweeps::Sweep parsed;
+  parsed.resolved = nlohmann::json::parse(resolved, nullptr, false);
+  if (parsed.resolved.is_discarded()) return Error{Errc::corrupt, fmt::format("sweep {} in the log is no JSON", sweep)};
+  FATHOM_ASSIGN(sweeps::Plan plan, sweeps::expand(parsed));
+  return std::make_shared<const sweeps::Plan>(std::move(plan));
+}
+
+Result<std::shared_ptr<const sweeps::Plan>> Projector::plan_of(const event::Event& event) const {
+  if (auto known = plans_ ? plans_(event.seq()) : nullptr) return known;
+  return expand_text(event.sweep_submitted().id(), event.sweep_submitted().resolved());
+}
+
 Status Projector::submit(const event::Event& event) {
   const auto& e = event.sweep_submitted();
   const I sweep = e.sweep();
-  sweeps::Sweep resolved;
-  resolved.resolved = nlohmann::json::parse(e.resolved(), nullptr, false);
-  if (resolved.resolved.is_discarded())
-    return Error{Errc::corrupt, fmt::format("sweep {} in the log is no JSON", e.id())};
-  FATHOM_ASSIGN(const sweeps::Plan plan, sweeps::expand(resolved));
+  FATHOM_ASSIGN(const std::shared_ptr<const sweeps::Plan> known, plan_of(event));
+  const sweeps::Plan& plan = *known;
   if (plan.jobs.size() != e.jobs()) {
     return Error{Errc::corrupt,
                  fmt::format("sweep {} made {} jobs when it was submitted and {} now: this program's expander "
                              "differs (version {} in the log)",
                              e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
-                 sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
-                 I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
-                 std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"),
-                 tasks_json(plan).dump(), stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(),
-                 e.resolved(), static_cast<I>(event.seq())));
+  FATHOM_TRY(
+      run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, "
+          "?, ?)",
+          sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
+          I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
+          std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
+          stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(), e.resolved(),
+          static_cast<I>(event.seq()), static_cast<I>(event.seq()), text_of(plan.jobs.front().settings, "recipe"),
+          text_of(plan.jobs.front().settings, "precision")));
   FATHOM_ASSIGN(
       Statement insert,
       database_.prepare("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 #include "coordinator/store/read_model.hpp"
 #include "coordinator/store/sqlite.hpp"
@@ -44,7 +44,19 @@ Result<nlohmann::json> sweep(Database& database, std::int64_t number);
 Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved);
 Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const JobsQuery& query);
 Result<nlohmann::json> job_by_number(Database& database, std::int64_t number);
-Result<nlohmann::json> job_detail(Database& database, std::int64_t number);
+// Everything but what stands in the plan ("settings", then null) and in the log.
+struct JobDetail {
+  nlohmann::json job;
+  std::uint64_t result_seq = 0;  // of the event that has "result" and "files"; 0: there is none
+};
+Result<JobDetail> job_detail(Database& database, std::int64_t number);
+// From what a sweep's plan is made: the event that submitted it, its first job, its resolved text.
+struct Origin {
+  std::uint64_t submitted = 0;
+  std::int64_t first_job = 0;
+  std::string resolved;
+};
+Result<Origin> origin(Database& database, const std::string& sweep);
 Result<nlohmann::json> job_events(Database& database, std::int64_t number, const Page& page);
 Result<nlohmann::json> results(Database& database, const std::string& sweep, const Page& page);
 Result<nlohmann::json> workers(Database& database);

@@ -93,14 +93,6 @@ Result<json> needs_of(Database& database, const json& stored, const json& chosen
   return needs;
 }
 
-Status add_result(Database& database, std::int64_t number, json& job) {
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT result, files, sha256 FROM job_results WHERE number = ?"));
-  FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
-  job["result"] = row ? parse_or(select.text(0), "null") : json();
-  job["files"] = row ? parse_or(select.text(1), "[]") : json::array();
-  return success();
-}
-
 // Why the job is not running, in words; empty while it runs or when its state says it all.
 Result<std::string> explain(Database& database, const json& job, std::int64_t open) {
   const std::string state = job["state"];
@@ -124,18 +116,28 @@ Result<std::string> explain(Database& database, const json& job, std::int64_t op
 
 }  // namespace
 
-Result<json> job_detail(Database& database, std::int64_t number) {
+Result<JobDetail> job_detail(Database& database, std::int64_t number) {
   FATHOM_ASSIGN(json job, job_by_number(database, number));
   FATHOM_ASSIGN(Statement select,
                 database.prepare("SELECT settings, needs, chosen FROM job_settings WHERE number = ?"));
-  FATHOM_TRY(select.bind(1, number).step());
-  job["settings"] = parse_or(select.text(0), "{}");
+  FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
+  job["settings"] = row ? parse_or(select.text(0), "null") : json();
+  const json needs = row ? parse_or(select.text(1), "[]") : json::array();
+  const json chosen = row ? parse_or(select.text(2), "[]") : json::array();
   std::int64_t open = 0;
-  FATHOM_ASSIGN(job["needs"], needs_of(database, parse_or(select.text(1), "[]"), parse_or(select.text(2), "[]"), open));
+  FATHOM_ASSIGN(job["needs"], needs_of(database, needs, chosen, open));
   FATHOM_ASSIGN(job["attempts"], attempts_of(database, number));
-  FATHOM_TRY(add_result(database, number, job));
+  FATHOM_ASSIGN(const std::int64_t seq,
+                database.integer(fmt::format("SELECT result_seq FROM jobs WHERE number = {}", number)));
   FATHOM_ASSIGN(job["explain"], explain(database, job, open));
-  return job;
+  return JobDetail{std::move(job), static_cast<std::uint64_t>(seq)};
+}
+
+Result<Origin> origin(Database& database, const std::string& sweep) {
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT submitted, first_job, resolved FROM sweeps WHERE id = ?"));
+  FATHOM_ASSIGN(const bool row, select.bind(1, sweep).step());
+  if (!row) return Error{Errc::not_found, fmt::format("there is no sweep \"{}\"", sweep)};
+  return Origin{static_cast<std::uint64_t>(select.integer(0)), select.integer(1), select.text(2)};
 }
 
 Result<json> job_events(Database& database, std::int64_t number, const Page& page) {
@@ -144,26 +146,26 @@ Result<json> job_events(Database& database, std::int64_t number, const Page& pag
     FATHOM_ASSIGN(const auto cursor, read_cursor(page.cursor, 'n', 1));
     after = cursor[0];
   }
-  const std::int64_t limit = clamp_limit(page.limit);
-  FATHOM_ASSIGN(Statement select,
-                database.prepare("SELECT seq, time, type, text FROM job_events WHERE job = ? AND seq > ? "
-                                 "ORDER BY seq LIMIT ?"));
-  select.bind_all(number, after, limit + 1);
+  const std::size_t limit = static_cast<std::size_t>(clamp_limit(page.limit));
+  FATHOM_ASSIGN(Statement select, database.prepare("SELECT entries FROM job_events WHERE job = ? ORDER BY seq"));
+  select.bind(1, number);
   json items = json::array();
   json next;
+  std::int64_t total = 0;
   while (true) {
     FATHOM_ASSIGN(const bool row, select.step());
     if (!row) break;
-    if (static_cast<std::int64_t>(items.size()) == limit) {
-      next = fmt::format("n{}", items.back()["seq"].get<std::int64_t>());
-      break;
+    for (const json& entry : parse_or(select.text(0), "[]")) {
+      ++total;
+      if (entry.at(0).get<std::int64_t>() <= after) continue;
+      if (items.size() < limit) {
+        items.push_back({{"seq", entry.at(0)}, {"time", entry.at(1)}, {"type", entry.at(2)}, {"text", entry.at(3)}});
+      } else if (next.is_null()) {
+        next = fmt::format("n{}", items.back()["seq"].get<std::int64_t>());
+      }
     }
-    items.push_back(
-        {{"seq", select.integer(0)}, {"time", select.integer(1)}, {"type", select.text(2)}, {"text", select.text(3)}});
   }
-  FATHOM_ASSIGN(Statement count, database.prepare("SELECT count(*) FROM job_events WHERE job = ?"));
-  FATHOM_TRY(count.bind(1, number).step());
-  return json{{"items", std::move(items)}, {"total", count.integer(0)}, {"next", next}};
+  return json{{"items", std::move(items)}, {"total", total}, {"next", next}};
 }
 
 }  // namespace fathom::store::queries

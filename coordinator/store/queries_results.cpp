@@ -14,12 +14,11 @@ using nlohmann::json;
 constexpr const char* kSelectRows =
     "SELECT r.job, r.place, j.stage, j.kind, j.task, j.drop_label, r.depth, j.set_label, j.keep, j.seed, r.split, "
     "r.metric, "
-    "r.value, r.is_primary, r.epoch, j.state, j.parameters, json_extract(c.settings, '$.recipe'), "
-    "json_extract(c.settings, '$.precision'), coalesce(b.device, j.device), j.id, x.generation, x.attempt, x.sha256, "
+    "r.value, r.is_primary, r.epoch, j.state, j.parameters, s.recipe, s.precision, "
+    "coalesce(b.device, j.device), j.id, j.result_generation, j.result_attempt, j.sha256, "
     "j.source "
-    "FROM result_rows r JOIN jobs j ON j.number = r.job LEFT JOIN jobs b ON b.number = j.source JOIN job_results x ON "
-    "x.number = r.job "
-    "JOIN job_settings c ON c.number = r.job "
+    "FROM result_rows r JOIN jobs j ON j.number = r.job LEFT JOIN jobs b ON b.number = j.source "
+    "JOIN sweeps s ON s.number = j.sweep "
     "WHERE (r.job, r.place) > (?1, ?2) AND r.job < ?3 ORDER BY r.job, r.place LIMIT ?4";
 
 // n, lo and hi of "specialized-03" and "robust-00-05"; null where they have no meaning.

@@ -15,7 +15,8 @@
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
 #include "coordinator/store/queries.hpp"
-#include "coordinator/store/read_schema.hpp"
+#include "coordinator/store/read_file.hpp"
+#include "sweeps/plan.hpp"
 
 namespace fathom::store {
 namespace {
@@ -23,17 +24,19 @@ namespace {
 constexpr std::size_t kBatch = 4096;  // events of one transaction: what a reader sees at once
 // Between batches while much happens and nobody waits: a job's events then mostly share one.
 constexpr std::size_t kBusy = 32;
-constexpr Millis kPace{40};
+constexpr Millis kPace{200};
 constexpr std::size_t kReaders = 3;  // connections for queries
 constexpr Millis kRetry{1000};       // while the disk is full
+constexpr Millis kPatience{5000};    // for what somebody was told of
 
 class SqliteReadModel final : public ReadModel {
  public:
   SqliteReadModel(std::filesystem::path file, Database writer, std::vector<Database> readers, EventStore& events,
-                  std::uint64_t applied)
+                  std::uint64_t applied, PlanOf plans)
       : file_(std::move(file)),
         writer_(std::move(writer)),
-        projector_(writer_),
+        plans_(std::move(plans)),
+        projector_(writer_, plans_),
         events_(events),
         readers_(std::move(readers)),
         applied_(applied),
@@ -46,10 +49,12 @@ class SqliteReadModel final : public ReadModel {
 
   void notify(std::uint64_t seq) override;
   [[nodiscard]] std::uint64_t applied() const override { return applied_; }
+  void expect(std::uint64_t seq) override;
   Status wait_for(std::uint64_t seq, Millis timeout) override;
   void subscribe(std::function<void(const Changes&)> changed) override;
 
   Result<nlohmann::json> sweeps(const Page& page) override {
+    if (expected_ > applied_) (void)wait_for(expected_, kPatience);
     return ask<nlohmann::json>([&](Database& db) { return queries::sweeps(db, page); });
   }
   Result<nlohmann::json> sweep(const std::string& id) override {
@@ -70,7 +75,14 @@ class SqliteReadModel final : public ReadModel {
     return ask<nlohmann::json>([&](Database& db) { return queries::jobs(db, id, query); });
   }
   Result<nlohmann::json> job(const std::string& id, const std::string& job) override {
-    return ask_job(id, job, [&](Database& db, std::int64_t number) { return queries::job_detail(db, number); });
+    FATHOM_ASSIGN(queries::JobDetail detail, ask<queries::JobDetail>([&](Database& db) -> Result<queries::JobDetail> {
+                    FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, id, job));
+                    return queries::job_detail(db, number);
+                  }));
+    FATHOM_TRY(add_result(detail));
+    if (!detail.job["settings"].is_null()) return std::move(detail.job);
+    FATHOM_ASSIGN(detail.job["settings"], planned_settings(id, detail.job["number"].get<std::int64_t>()));
+    return std::move(detail.job);
   }
   Result<nlohmann::json> job_events(const std::string& id, const std::string& job, const Page& page) override {
     return ask_job(id, job, [&](Database& db, std::int64_t number) { return queries::job_events(db, number, page); });
@@ -104,9 +116,12 @@ class SqliteReadModel final : public ReadModel {
   }
 
  private:
-  // Borrows a connection, in one read transaction.
+  // What is not there is looked for again when what is expected has come.
   template <class T, class Use>
   Result<T> ask(const Use& use);
+  // Borrows a connection, in one read transaction.
+  template <class T, class Use>
+  Result<T> ask_once(const Use& use);
   template <class Use>
   Result<nlohmann::json> ask_job(const std::string& sweep, const std::string& job, const Use& use) {
     return ask<nlohmann::json>([&](Database& db) -> Result<nlohmann::json> {
@@ -114,6 +129,8 @@ class SqliteReadModel final : public ReadModel {
       return use(db, number);
     });
   }
+  Status add_result(queries::JobDetail& detail);
+  Result<nlohmann::json> planned_settings(const std::string& sweep, std::int64_t number);
   void run();
   bool wait_for_work(std::chrono::steady_clock::time_point not_before);
   Result<std::vector<EventRecord>> next_batch();
@@ -123,7 +140,8 @@ class SqliteReadModel final : public ReadModel {
   void give_up(const Error& error);
 
   std::filesystem::path file_;
-  Database writer_;      // the thread's
+  Database writer_;  // the thread's
+  const PlanOf plans_;
   Projector projector_;  // the thread's
   EventStore& events_;
   std::function<void(const Changes&)> changed_;  // mutex_
@@ -136,8 +154,10 @@ class SqliteReadModel final : public ReadModel {
   std::condition_variable wake_;   // the thread: something to do
   std::condition_variable moved_;  // waiters: applied_ or broken_ changed
   std::atomic<std::uint64_t> applied_;
+  std::atomic<std::uint64_t> expected_ = 0;
   std::uint64_t target_;         // mutex_
   std::uint64_t urgent_ = 0;     // mutex_: somebody waits for this event
+  bool idle_ = false;            // mutex_: waits for something to do, and not only for the time
   bool stopping_ = false;        // mutex_
   std::optional<Error> broken_;  // mutex_
   std::thread thread_;           // last: starts when everything above exists
@@ -157,8 +177,16 @@ void SqliteReadModel::notify(std::uint64_t seq) {
   {
     const std::lock_guard lock(mutex_);
     target_ = std::max(target_, seq);
+    // While it paces itself, every commit would wake it for nothing.
+    if (!idle_ && target_ < applied_ + kBatch) return;
   }
   wake_.notify_one();
+}
+
+void SqliteReadModel::expect(std::uint64_t seq) {
+  std::uint64_t known = expected_;
+  while (known < seq && !expected_.compare_exchange_weak(known, seq)) {
+  }
 }
 
 Status SqliteReadModel::wait_for(std::uint64_t seq, Millis timeout) {
@@ -181,6 +209,15 @@ void SqliteReadModel::subscribe(std::function<void(const Changes&)> changed) {
 
 template <class T, class Use>
 Result<T> SqliteReadModel::ask(const Use& use) {
+  const std::uint64_t seen = applied_;
+  Result<T> answer = ask_once<T>(use);
+  if (answer || answer.error().code != Errc::not_found || expected_ <= seen) return answer;
+  (void)wait_for(expected_, kPatience);
+  return ask_once<T>(use);
+}
+
+template <class T, class Use>
+Result<T> SqliteReadModel::ask_once(const Use& use) {
   Database database;
   {
     std::unique_lock lock(readers_mutex_);
@@ -206,6 +243,27 @@ Result<T> SqliteReadModel::ask(const Use& use) {
   return answer;
 }
 
+Status SqliteReadModel::add_result(queries::JobDetail& detail) {
+  detail.job["result"] = nullptr;
+  detail.job["files"] = nlohmann::json::array();
+  if (detail.result_seq == 0) return success();
+  return events_.read({detail.result_seq}, [&](const EventRecord& record) {
+    event::Event event;
+    if (event.ParseFromString(record.bytes)) show_result(event, detail.job);
+  });
+}
+
+// No connection is held while the plan is asked for.
+Result<nlohmann::json> SqliteReadModel::planned_settings(const std::string& sweep, std::int64_t number) {
+  FATHOM_ASSIGN(const queries::Origin origin,
+                ask<queries::Origin>([&](Database& db) { return queries::origin(db, sweep); }));
+  std::shared_ptr<const sweeps::Plan> plan = plans_ ? plans_(origin.submitted) : nullptr;
+  if (!plan) {
+    FATHOM_ASSIGN(plan, expand_text(sweep, origin.resolved));
+  }
+  return plan->jobs.at(static_cast<std::size_t>(number - origin.first_job)).settings.whole();
+}
+
 // False: stopping.
 bool SqliteReadModel::pause(Millis time) {
   std::unique_lock lock(mutex_);
@@ -227,7 +285,9 @@ void SqliteReadModel::give_up(const Error& error) {
 // False: stopping. Else there is something to apply.
 bool SqliteReadModel::wait_for_work(std::chrono::steady_clock::time_point not_before) {
   std::unique_lock lock(mutex_);
+  idle_ = true;
   wake_.wait(lock, [this] { return stopping_ || target_ > applied_; });
+  idle_ = false;
   wake_.wait_until(lock, not_before,
                    [this] { return stopping_ || urgent_ > applied_ || target_ >= applied_ + kBatch; });
   return !stopping_;
@@ -303,48 +363,10 @@ Status SqliteReadModel::apply_in_transaction(const std::vector<EventRecord>& bat
   return writer_.execute(fmt::format("INSERT OR REPLACE INTO meta VALUES('applied', '{}')", batch.back().seq));
 }
 
-// What the file was made from: which log and up to where. Nothing: not usable, make it anew.
-Result<std::optional<std::uint64_t>> usable(Database& database, EventStore& events) {
-  FATHOM_ASSIGN(const std::int64_t id, database.integer("PRAGMA application_id"));
-  FATHOM_ASSIGN(const std::int64_t version, database.integer("PRAGMA user_version"));
-  if (id != kReadModelId || version != kReadModelVersion) return std::optional<std::uint64_t>{};
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT (SELECT value FROM meta WHERE key = 'log'), "
-                                                   "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'applied')"));
-  FATHOM_TRY(select.step());
-  const auto applied = static_cast<std::uint64_t>(select.integer(1));
-  if (select.text(0) != events.id() || applied > events.last_durable()) return std::optional<std::uint64_t>{};
-  return std::optional<std::uint64_t>(applied);
-}
-
-// The file can be made again from the log at any time, so it need not be synced with every commit.
-DatabaseOptions writer_options() {
-  DatabaseOptions options;
-  options.synchronous = "NORMAL";
-  return options;
-}
-
-Result<std::uint64_t> open_or_rebuild(const std::filesystem::path& file, EventStore& events, Database& writer) {
-  const bool existed = std::filesystem::exists(file);
-  if (auto opened = Database::open(file, writer_options()); opened) {
-    writer = std::move(opened).value();
-    if (const auto applied = usable(writer, events); applied && *applied) return **applied;
-  }
-  writer.close();
-  if (existed) spdlog::info("read model {}: made anew from the event log", file.string());
-  for (const char* suffix : {"", "-wal", "-shm"}) {
-    std::error_code ignored;
-    std::filesystem::remove(file.string() + suffix, ignored);
-  }
-  FATHOM_ASSIGN(writer, Database::open(file, writer_options()));
-  FATHOM_TRY(prepare_schema(writer, file, kReadModelId, kReadModelVersion, kReadSchema));
-  FATHOM_ASSIGN(Statement insert, writer.prepare("INSERT INTO meta VALUES('log', ?), ('applied', '0')"));
-  FATHOM_TRY(insert.bind(1, events.id()).run());
-  return std::uint64_t{0};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& file, EventStore& events) {
+Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& file, EventStore& events,
+                                                   PlanOf plans) {
   Database writer;
   FATHOM_ASSIGN(const std::uint64_t applied, open_or_rebuild(file, events, writer));
   std::vector<Database> readers;
@@ -354,8 +376,8 @@ Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& 
     FATHOM_ASSIGN(Database reader, Database::open(file, read_only));
     readers.push_back(std::move(reader));
   }
-  return std::unique_ptr<ReadModel>(
-      std::make_unique<SqliteReadModel>(file, std::move(writer), std::move(readers), events, applied));
+  return std::unique_ptr<ReadModel>(std::make_unique<SqliteReadModel>(file, std::move(writer), std::move(readers),
+                                                                      events, applied, std::move(plans)));
 }
 
 }  // namespace fathom::store

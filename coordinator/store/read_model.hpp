@@ -18,6 +18,10 @@
 #include "common/result.hpp"
 #include "coordinator/store/event_store.hpp"
 
+namespace fathom::sweeps {
+struct Plan;
+}
+
 namespace fathom::store {
 
 struct Page {
@@ -57,6 +61,9 @@ class ReadModel {
   // Says that events up to seq are durable. Does not wait.
   virtual void notify(std::uint64_t seq) = 0;
   [[nodiscard]] virtual std::uint64_t applied() const = 0;
+  // Somebody was told of what event `seq` made. Who asks for something that is not there, or for all sweeps, waits a
+  // few seconds for it at most; other questions never do. Does not wait.
+  virtual void expect(std::uint64_t seq) = 0;
   // Until events up to seq are applied, so that who wrote reads its own write. unavailable after the timeout; the error
   // that stopped the read model, if one did.
   virtual Status wait_for(std::uint64_t seq, Millis timeout) = 0;
@@ -87,7 +94,11 @@ class ReadModel {
   virtual Result<nlohmann::json> changes_after(std::uint64_t seq, const std::string& sweep, std::uint32_t limit) = 0;
 };
 
-// `events` must outlive the read model. Starts its thread, which catches up at once.
-Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& file, EventStore& events);
+// The plan of the sweep that event `seq` submitted, where somebody has it; nullptr: it is expanded again. May wait.
+using PlanOf = std::function<std::shared_ptr<const sweeps::Plan>(std::uint64_t seq)>;
+
+// `events` must outlive the read model. Starts its thread, which catches up at once and asks `plans` (may be empty).
+Result<std::unique_ptr<ReadModel>> open_read_model(const std::filesystem::path& file, EventStore& events,
+                                                   PlanOf plans = {});
 
 }  // namespace fathom::store

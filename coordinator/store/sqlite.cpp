@@ -80,6 +80,11 @@ Statement& Statement::bind(int index, std::string_view text) {
   return *this;
 }
 
+void Statement::borrow_text(int index, std::string_view text) {
+  const char* bytes = text.data() == nullptr ? "" : text.data();
+  keep(sqlite3_bind_text64(statement_, index, bytes, text.size(), SQLITE_STATIC, SQLITE_UTF8));
+}
+
 Statement& Statement::bind_blob(int index, std::string_view bytes) {
   const char* data = bytes.data() == nullptr ? "" : bytes.data();
   keep(sqlite3_bind_blob64(statement_, index, data, bytes.size(), SQLITE_TRANSIENT));
@@ -154,6 +159,8 @@ void Database::close() {
 }
 
 Result<Database> Database::open(const std::filesystem::path& file, const DatabaseOptions& options) {
+  // Its own count of memory costs a lock at every allocation, and nobody asks for it. Refused once SQLite is in use.
+  [[maybe_unused]] static const int uncounted = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   sqlite3* handle = nullptr;
   const int flags = (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) |
                     SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 
 #include "common/result.hpp"
@@ -43,6 +44,14 @@ class Statement {
     return *this;
   }
 
+  // As bind(), but texts are not copied: they have to be there until the next step() or run().
+  template <class... Values>
+  Statement& borrow_all(const Values&... values) {
+    int index = 0;
+    (borrow(++index, values), ...);
+    return *this;
+  }
+
   // True: a row can be read; false: done. After false or an error the statement is reset and can be bound again.
   Result<bool> step();
   // For statements without rows.
@@ -57,6 +66,17 @@ class Statement {
   [[nodiscard]] std::string column_name(int column) const;
 
  private:
+  template <class Value>
+  void borrow(int index, const Value& value) {
+    if constexpr (std::is_convertible_v<const Value&, std::string_view>) {
+      borrow_text(index, value);
+    } else if constexpr (std::is_same_v<Value, std::optional<std::string>>) {
+      value ? borrow_text(index, *value) : void(bind_null(index));
+    } else {
+      bind(index, value);
+    }
+  }
+  void borrow_text(int index, std::string_view text);
   void keep(int code);
   sqlite3* database_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
@@ -88,7 +108,7 @@ class Database {
   template <class... Values>
   Status run(const char* sql, const Values&... values) {
     FATHOM_ASSIGN(Statement * statement, cached(sql));
-    return statement->bind_all(values...).run();
+    return statement->borrow_all(values...).run();
   }
   // The single integer that `sql` yields; 0 where it yields nothing.
   Result<std::int64_t> integer(const std::string& sql);

@@ -10,6 +10,7 @@
 #include "common/crc32c.hpp"
 #include "coordinator/store/event_store.hpp"
 #include "coordinator/store/memory_event_store.hpp"
+#include "coordinator/store/recent_events.hpp"
 #include "tests/unit/coordinator/store_testing.hpp"
 
 namespace fathom::store {
@@ -143,6 +144,25 @@ TEST(EventStore, CommitsWhatQueuedUpInOneTransaction) {
   EXPECT_EQ(transactions, 2);
   EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
   EXPECT_EQ(order.size(), 100U);
+}
+
+TEST(RecentEvents, HoldsTheNewestWithoutGaps) {
+  RecentEvents recent(2 * (sizeof(EventRecord) + 50));
+  const auto batch = [](std::uint64_t first, std::size_t bytes) {
+    return std::make_shared<const std::vector<EventRecord>>(
+        std::vector<EventRecord>{{first, std::string(bytes / 2, 'x')}, {first + 1, std::string(bytes / 2, 'y')}});
+  };
+  EXPECT_TRUE(recent.from(1).empty());
+  recent.add(batch(1, 40));
+  ASSERT_EQ(recent.from(2).size(), 1u);
+  EXPECT_TRUE(recent.from(3).empty()) << "not here yet";
+  recent.add(batch(3, 100));
+  EXPECT_TRUE(recent.from(2).empty()) << "not here any more";
+  ASSERT_EQ(recent.from(4).size(), 1u);
+  EXPECT_EQ(recent.from(4).front()->front().seq, 3u);
+  recent.add(batch(5, 10'000));
+  EXPECT_TRUE(recent.from(4).empty()) << "a batch that is too large would leave a gap";
+  EXPECT_TRUE(recent.from(5).empty());
 }
 
 TEST(EventStore, RunsCallbacksWhereToldAndCommitsAtTheEnd) {
