@@ -32,6 +32,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Steady = std::chrono::steady_clock;
 constexpr std::uint64_t kStepsPerEpoch = 16;
+constexpr int kAtOnce = 512;  // messages taken between answers
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -74,8 +75,15 @@ class NoopTrainer {
     while (!ending_) {
       auto message = channel_.receive(wait());
       if (!message) return 0;
+      // Whatever has come is taken before anything is answered, and all answers leave in one frame.
+      for (int taken = 0; message->has_value() && taken < kAtOnce; ++taken) {
+        handle(**message);
+        message = channel_.receive(Millis(0));
+        if (!message) return 0;
+      }
       if (message->has_value()) handle(**message);
       work();
+      flush();
       report_alive();
     }
     return 0;
@@ -108,10 +116,10 @@ class NoopTrainer {
     note("start", order.assign().fence());
     wire::Item item = item_of(job);
     item.mutable_started()->set_device(device_);
-    item.mutable_started()->set_base_sha256(sha256_hex("base"));
-    item.mutable_started()->set_data_sha256(sha256_hex("data"));
+    item.mutable_started()->set_base_sha256(base_sha256_);
+    item.mutable_started()->set_data_sha256(data_sha256_);
     item.mutable_started()->set_resumed_epoch(job.epoch);
-    send(item);
+    send(std::move(item));
     job.due = Steady::now() + epoch_time_;
     jobs_.emplace(from_wire(order.assign().fence()), std::move(job));
   }
@@ -140,7 +148,7 @@ class NoopTrainer {
     if (job.epoch < job.epochs) {
       ++job.epoch;
       ++epochs_done_;
-      const double objective = number_from(fmt::format("{} epoch {}", job.settings.dump(), job.epoch));
+      const double objective = number_from(fmt::format("{} epoch {}", job.order.assign().settings(), job.epoch));
       const bool better = objective > job.objective;
       if (better) {
         job.objective = objective;
@@ -152,7 +160,7 @@ class NoopTrainer {
       item.mutable_report()->set_epoch(job.epoch);
       item.mutable_report()->set_step(job.epoch * kStepsPerEpoch);
       item.mutable_report()->set_objective(objective);
-      send(item);
+      send(std::move(item));
     }
     job.due = Steady::now() + epoch_time_;
     if (job.epoch < job.epochs) return false;
@@ -171,7 +179,7 @@ class NoopTrainer {
       item.mutable_finished()->set_result(result);
       note("finish", job.order.assign().fence());
     }
-    send(item);
+    send(std::move(item));
   }
 
   bool stopped(const Job& job) {
@@ -183,7 +191,7 @@ class NoopTrainer {
       message.set_result(result_of(job));
       if (!write_final(job, message.result())) message.clear_result();
     }
-    send(item);
+    send(std::move(item));
     return true;
   }
 
@@ -208,10 +216,10 @@ class NoopTrainer {
     message.set_path(path);
     message.set_objective(job.objective);
     message.set_best(best);
-    send(item);
+    send(std::move(item));
   }
 
-  static std::string result_of(const Job& job) {
+  [[nodiscard]] std::string result_of(const Job& job) const {
     const Json row = {{"epoch", job.best},      {"depth", 0},     {"split", "eval"}, {"metric", "accuracy"},
                       {"value", job.objective}, {"primary", true}};
     const Json result = {{"objective", job.objective},
@@ -226,8 +234,8 @@ class NoopTrainer {
                          {"seconds", 0.0},
                          {"steps_per_s", 0.0},
                          {"peak_memory", 0},
-                         {"base_sha256", sha256_hex("base")},
-                         {"data_sha256", sha256_hex("data")},
+                         {"base_sha256", base_sha256_},
+                         {"data_sha256", data_sha256_},
                          {"device", "cpu"}};
     return result.dump();
   }
@@ -267,10 +275,12 @@ class NoopTrainer {
     return item;
   }
 
-  void send(const wire::Item& item) {
-    wire::Envelope envelope;
-    *envelope.mutable_items()->add_items() = item;
-    push(envelope);
+  void send(wire::Item item) { *answers_.mutable_items()->add_items() = std::move(item); }
+
+  void flush() {
+    if (answers_.items().items_size() == 0) return;
+    push(answers_);
+    answers_.Clear();
   }
 
   void push(const wire::Envelope& envelope) {
@@ -288,6 +298,8 @@ class NoopTrainer {
   }
 
   FrameChannel channel_;
+  wire::Envelope answers_;  // to be sent
+  const std::string base_sha256_ = sha256_hex("base"), data_sha256_ = sha256_hex("data");
   const std::string device_;
   const std::string effects_;
   Millis epoch_time_{0};
