@@ -82,21 +82,22 @@ bool stands_aside(State& state, const Job& job) {
   return true;
 }
 
+void withdraw_running(State& state, const Job& job) {
+  const Phase phase = phase_of(job);
+  const bool runs = phase == Phase::leased || phase == Phase::running;
+  if (runs && takes_results(state, job)) state.pending.withdraw.insert(job.number);
+}
+
 // Of two that make the same, the one that began later is taken back.
 void withdraw_known(State& state, const Job& job) {
   const std::uint64_t key = job.foreign ? 0 : result_key(state, job);
   if (key == 0) return;
-  const auto withdraw = [&](const Job& one) {
-    const Phase phase = phase_of(one);
-    const bool runs = phase == Phase::leased || phase == Phase::running;
-    if (runs && takes_results(state, one)) state.pending.withdraw.insert(one.number);
-  };
-  if (known_result(state, job, key) != nullptr) return withdraw(job);
+  if (known_result(state, job, key) != nullptr) return withdraw_running(state, job);
   const auto makers = state.training.equal_range(cache_id(state, job));
   for (auto it = makers.first; it != makers.second; ++it) {
     const Job& other = *state.job(it->second);
     if (other.number == job.number || other.foreign || result_key(state, other) != key) continue;
-    withdraw(other.lease < job.lease ? job : other);
+    withdraw_running(state, other.lease < job.lease ? job : other);
   }
 }
 
@@ -192,6 +193,15 @@ void stop_training(State& state, Sweep& sweep, const Job& job) {
 void know_result(State& state, const Job& job) {
   const ResultMark& mark = std::get<Succeeded>(job.state).mark;
   if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state, job), job.number);
+}
+
+void withdraw_makers(State& state, const Job& job) {
+  const auto makers = state.training.equal_range(cache_id(state, job));
+  for (auto it = makers.first; it != makers.second; ++it) {
+    const Job& maker = *state.job(it->second);
+    if (maker.foreign || known_result(state, maker, result_key(state, maker)) == nullptr) continue;
+    withdraw_running(state, maker);
+  }
 }
 
 void look_again(State& state, Sweep& sweep, const Job& job) {

@@ -9,8 +9,9 @@
 //    goes on, and is withdrawn as soon as it has said the hashes and its result turns out to be known;
 //  - the result is known: until it was read from the log (ReadResults), then it Succeeds with it;
 //  - another sweep's job with a lease makes it: until that lease ends.
-// Why so: docs/decisions/0021. Thread: the core's strand. Failure: none. Everything but the first four functions is for
-// evolve() alone.
+// A job that runs is withdrawn when it says that it makes what another one has or makes, or when another one has made
+// it. Why so: docs/decisions/0021. Thread: the core's strand. Failure: none. Everything but the first four functions is
+// for evolve() alone.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,8 @@ void begin_training(State& state, Sweep& sweep, const Job& job);
 void stop_training(State& state, Sweep& sweep, const Job& job);
 // It Succeeded.
 void know_result(State& state, const Job& job);
+// …and jobs that run take its result instead of making it once more: those that began before it, which takes none.
+void withdraw_makers(State& state, const Job& job);
 // An attempt started and says what it works with.
 void bind(State& state, Job& job, const std::string& base_sha256, const std::string& data_sha256);
 // Where nobody is left who could bind the job's task: one of those aside goes on. After each move of a job.

@@ -123,7 +123,10 @@ void enter(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
   }
   if (to == Phase::blocked && from != Phase::blocked) watch_outside(state, job);
   if (!is_terminal(to)) return;
-  if (to == Phase::succeeded) know_result(state, job);
+  if (to == Phase::succeeded) {
+    know_result(state, job);
+    withdraw_makers(state, job);
+  }
   end_in_group(state, sweep, job);
   drop_unneeded_files(job);
   tell_dependents(state, sweep, job);

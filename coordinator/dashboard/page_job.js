@@ -37,7 +37,8 @@ function header(job, cancel) {
     h('p', {class: 'quiet'}, h('code', {}, job.id), job.cause ? ` · ${job.cause}` : '', job.explain ? ` · ${job.explain}` : ''),
     h('div', {class: 'facts'}, fact(number(job.objective), 'score'), fact(job.epochs ? `${job.epoch ?? 0} / ${job.epochs}` : '–', 'epochs'),
       fact(duration(job.started, job.ended), 'time'), fact(job.attempt || 0, 'attempt'), fact(job.worker || '–', 'worker'),
-      fact(job.device || '–', 'device')),
+      fact(job.device || '–', 'device'),
+      job.cached ? fact(h('a', {href: `#/sweeps/${encodeURIComponent(job.source)}`}, job.source), 'result reused from') : null),
   ];
 }
 

@@ -100,6 +100,21 @@ def main():
             cluster.submit(noop_sweep.sweep("while-watching", rates=("5e-4",), seeds=1, stages=False))
             browser.wait("return document.body.innerText.includes('while-watching')", "the new sweep")
 
+        def what_was_reused_is_shown():
+            again = cluster.submit(noop_sweep.sweep("again"))["id"]
+            wait_until("the second sweep ends", lambda: cluster.api("GET", f"/api/v1/sweeps/{again}")["state"] == "succeeded", 60)
+            told = cluster.api("GET", f"/api/v1/sweeps/{again}")
+            expect(told["reused"] == told["jobs"] > 25, f"reused {told['reused']} of {told['jobs']}")
+            dashboard.show(f"#/sweeps/{again}", "reused", until=f"{rows} === 25")
+            facts = browser.script("return [...document.querySelectorAll('.fact')].map((f) => [f.children[1].textContent, f.children[0].textContent])")
+            expect(["reused", str(told["jobs"])] in facts, f"the sweep's page says {facts}")
+            marks = browser.script("return [...document.querySelectorAll('tbody tr')].map((r) => r.querySelector('[title]') ? r.querySelector('[title]').title : '')")
+            expect(marks == [f"of sweep {sweep}"] * 25, f"the jobs' rows say {marks}")
+            job = cluster.items(f"/api/v1/sweeps/{again}/jobs")[0]["id"]
+            dashboard.show(f"#/sweeps/{again}/jobs/{job}", "reused-job", until="document.querySelector('.fact a')")
+            link = browser.script("const a = document.querySelector('.fact a'); return [a.textContent, a.getAttribute('href')]")
+            expect(link == [sweep, f"#/sweeps/{sweep}"], f"the job's page says {link}")
+
         def many_tabs_and_visits_stay_live():
             # Browsers open six connections to one address: pages that nobody sees may not hold one each.
             front, tabs = browser.tab(), []
@@ -126,7 +141,7 @@ def main():
 
         try:
             return run_tests([login_link_works_once, pages_fit_wide_and_narrow_light_and_dark, job_page_shows_settings_attempts_events_and_log,
-                              jobs_are_filtered_sorted_and_paged, new_sweeps_appear_by_themselves,
+                              jobs_are_filtered_sorted_and_paged, new_sweeps_appear_by_themselves, what_was_reused_is_shown,
                               many_tabs_and_visits_stay_live, console_is_clean])
         finally:
             dashboard.close()

@@ -6,8 +6,10 @@
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 #include "common/sha256.hpp"
+#include "coordinator/core/cache.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/inspect.hpp"
+#include "coordinator/core/machine.hpp"
 #include "tests/sim/memory_artifacts.hpp"
 #include "tests/sim/training.hpp"
 
@@ -155,16 +157,47 @@ void Checker::check_order(const event::Event& event) {
   }
 }
 
+// What has a result is not given out, and no result is made twice, but where the one that was known could not be read.
+void Checker::check_known(const event::Event& event) {
+  const bool granted = event.has_lease_granted();
+  if (!granted && !(event.has_job_finished() && event.job_finished().key() != 0)) return;
+  const core::Job* job =
+      replica_.job(JobNumber(granted ? event.lease_granted().fence().job() : event.job_finished().fence().job()));
+  if (job == nullptr) return;
+  if (granted) {
+    const core::Job* known = core::known_result(replica_, *job, core::result_key(replica_, *job));
+    if (known != nullptr)
+      complain("I11: job " + std::to_string(job->number.value()) + " was given out, and job " +
+               std::to_string(known->number.value()) + " has its result");
+    return;
+  }
+  // Settings that rest at rungs wait for each other's values and take no results (docs/decisions/0021).
+  const core::Sweep& sweep = *replica_.sweep(job->sweep);
+  const bool takes = !core::is_grouped(sweep, *job) || !sweep.groups[sweep.group_of[job->index]].stopper.pauses();
+  // One that is being stopped or cancelled may end with its result before it hears of that.
+  const core::Phase phase = core::phase_of(*job);
+  const bool runs = phase == core::Phase::leased || phase == core::Phase::running;
+  const auto [made, first] = made_.try_emplace(event.job_finished().key(), job->number.value());
+  if (!first && runs && takes && !job->fresh)
+    complain("I11: the result of job " + std::to_string(made->second) + " was made again by job " +
+             std::to_string(job->number.value()));
+}
+
 Status Checker::record(std::uint64_t seq, const std::string& bytes) {
   event::Event event;
   if (!event.ParseFromString(bytes)) return Error{Errc::corrupt, "event " + std::to_string(seq) + " cannot be read"};
   ++kinds_[name_of(event)];
+  check_known(event);
   FATHOM_TRY(core::evolve(replica_, event));
   if (const event::Fence* fence = fence_in(event)) check_item(event, *fence);
   check_order(event);
   if (event.has_job_finished()) {
     const auto& done = event.job_finished();
     results_[event.job()] = {done.result(), {done.files().begin(), done.files().end()}};
+  }
+  if (event.has_job_reused()) {
+    const auto& taken = event.job_reused();
+    results_[event.job()] = {taken.result(), {taken.files().begin(), taken.files().end()}};
   }
   return success();
 }

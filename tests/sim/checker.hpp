@@ -58,6 +58,7 @@ class Checker {
   void check_item(const event::Event& event, const event::Fence& fence);
   void check_order(const event::Event& event);
   void check_result(const core::State& state, const core::Job& job);
+  void check_known(const event::Event& event);
   std::uint64_t expected_value(const core::State& state, const core::Job& job);
 
   std::vector<std::string> broken_;
@@ -80,6 +81,7 @@ class Checker {
   std::map<std::uint64_t, std::pair<std::string, std::vector<event::File>>> results_;  // by job
   std::set<std::pair<std::uint64_t, std::uint32_t>> rungs_;                            // (first job of a setting, rung)
   std::map<std::uint64_t, std::uint64_t> values_;                                      // expected, by job
+  std::map<std::uint64_t, std::uint64_t> made_;                                        // job by the key of its result
 };
 
 }  // namespace fathom::sim

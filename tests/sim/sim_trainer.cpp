@@ -96,6 +96,9 @@ void SimTrainer::begin(const wire::TrainerJob& order) {
   wire::Item item = item_of(run);
   item.mutable_started()->set_device(assign.device());
   item.mutable_started()->set_resumed_epoch(run.epoch);
+  const auto settings = nlohmann::json::parse(assign.settings(), nullptr, false);
+  item.mutable_started()->set_base_sha256("base of " + settings.value(nlohmann::json::json_pointer("/model/path"), ""));
+  item.mutable_started()->set_data_sha256("data of " + settings.value(nlohmann::json::json_pointer("/task/name"), ""));
   push(item);
   const Fence fence = from_wire(assign.fence());
   const Life life = run.life;

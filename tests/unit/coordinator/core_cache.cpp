@@ -197,6 +197,25 @@ TEST_F(CoreCache, ASecondSweepWaitsForWhatTheFirstIsMaking) {
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
 }
 
+// One that takes no results makes what another one is making already, and is faster.
+TEST_F(CoreCache, AJobTakesWhatWasMadeWhileItRan) {
+  rig.submit(pipeline(1));
+  const JobNumber first = rig.number(0);
+  worker.started(first);
+  rig.submit(pipeline(1, false));
+  ASSERT_TRUE(worker.holds(first) && worker.holds(rig.number(0)));
+  worker.started(rig.number(0));
+  EXPECT_EQ(reused(), 0u);
+  worker.finish(rig.number(0), 0.5);
+  EXPECT_FALSE(worker.holds(first));
+  EXPECT_EQ(rig.logged(event::Event::kLeaseReleased), 1u);
+  ASSERT_EQ(phase_of(*rig.state().job(first)), Phase::succeeded);
+  EXPECT_EQ(std::get<Succeeded>(rig.state().job(first)->state).mark.source, rig.number(0).value());
+  finish_all(worker);
+  EXPECT_EQ(rig.sweep().outcome, "succeeded");
+  EXPECT_EQ(rig.state().sweeps[0].outcome, "succeeded");
+}
+
 TEST_F(CoreCache, ARestartKnowsAllResults) {
   for (const bool with_snapshot : {false, true}) {
     rig.submit(pipeline(2));
