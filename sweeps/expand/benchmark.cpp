@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sweeps/expand/builder.hpp"
+#include "sweeps/resolve/conditions.hpp"
 
 namespace fathom::sweeps {
 namespace {
@@ -17,9 +18,73 @@ struct Conditions {
   json device, batch, length, measure;
 };
 
+// `members_init: trained`: of each task, in the order of the file, the best adapter of the stages in `from` that has
+// the asked configuration, and weights wherever the measured depth has some.
+class TrainedMembers {
+ public:
+  TrainedMembers(Builder& builder, const json& source) : builder_(builder), source_(source) {}
+
+  // Of the first `count` tasks that have one; nothing after reporting that there are fewer.
+  std::optional<std::vector<Need>> needs(const json& adapter, std::uint32_t depth, std::size_t count) {
+    std::vector<Need> out;
+    for (const json& task : builder_.sweep.at("tasks")) {
+      if (out.size() == count) break;
+      Need need;
+      need.name = task.at("name");
+      need.contenders = contenders(need.name, adapter, depth);
+      need.best_seed = true;
+      need.goal = builder_.plan().goal;
+      if (!need.contenders.empty()) out.push_back(std::move(need));
+    }
+    if (out.size() == count) return out;
+    builder_.problem("from: " + std::to_string(count) + " trained " + (count == 1 ? "member" : "members") + " with " +
+                     adapter.dump() + " at depth " + std::to_string(depth) + " are measured, but only " +
+                     std::to_string(out.size()) + " of the tasks have such an adapter that meets `where`");
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<Contender> contenders(const std::string& task, const json& adapter, std::uint32_t depth) const {
+    std::vector<Contender> out;
+    for (const json& from : source_.at("from")) {
+      std::optional<std::uint32_t> setting;
+      for (const Model& model : builder_.models(from.get<std::size_t>())) {
+        if (!fits(model.job, from, task, adapter, depth)) continue;
+        if (setting != model.setting) out.emplace_back();
+        setting = model.setting;
+        out.back().jobs.push_back(model.job);
+      }
+    }
+    return out;
+  }
+
+  [[nodiscard]] bool fits(JobIndex index, const json& from, const std::string& task, const json& adapter,
+                          std::uint32_t depth) const {
+    const Job& job = builder_.job(index);
+    if (job.task != task || specialized_n(job.drop) > depth || adapter_of(job, from) != adapter) return false;
+    return meets(source_.at("where"), [&](const std::string& column) { return builder_.column(index, column); });
+  }
+
+  // As it stands in the settings of the job; these are not there where only counts are asked for.
+  [[nodiscard]] json adapter_of(const Job& job, const json& from) const {
+    json adapter = builder_.sweep.at("stages")[from.get<std::size_t>()].at("adapter");
+    for (const auto& [name, value] : job.parameters) {
+      if (name.starts_with("adapter.")) adapter[name.substr(8)] = value;
+    }
+    fill_adapter(adapter);
+    if (adapter.value("share", "none") == "none") adapter.erase("share");
+    return adapter;
+  }
+
+  Builder& builder_;
+  const json& source_;
+};
+
 class BenchmarkStage {
  public:
-  explicit BenchmarkStage(Builder& builder) : builder_(builder), stage_(builder.stage().at("benchmark")) {}
+  explicit BenchmarkStage(Builder& builder) : builder_(builder), stage_(builder.stage().at("benchmark")) {
+    if (stage_.contains("source")) trained_.emplace(builder, stage_.at("source"));
+  }
 
   void expand() {
     for (const json& device : stage_.at("device")) {
@@ -79,6 +144,7 @@ class BenchmarkStage {
         {"subject", subject}, {"measure", at.measure}, {"depth", depth}, {"batch", at.batch}, {"length", at.length}};
     for (const char* key : {"warmup", "steps", "repeat"}) own[key] = stage_.at(key);
     if (!members.is_null()) own["members"] = members;
+    if (trained_ && subject != "finetune") own["members_init"] = "trained";
     if (!adapter.is_null()) {
       fill_adapter(adapter);
       if (adapter.value("share", "none") == "none") adapter.erase("share");  // as jobs that train an adapter
@@ -89,7 +155,13 @@ class BenchmarkStage {
     job.kind = Kind::benchmark;
     if (subject != "finetune" && depth.is_number())
       job.drop = drop_label({{"kind", depth == 0 ? "standard" : "specialized"}, {"n", depth}});
-    for (const char* key : {"subject", "measure", "batch", "length", "members"}) {
+    if (own.contains("members_init")) {
+      auto needs = trained_->needs(adapter, depth.is_number() ? depth.get<std::uint32_t>() : 0,
+                                   members.is_null() ? 1 : members.get<std::size_t>());
+      if (!needs) return true;
+      job.needs = *std::move(needs);
+    }
+    for (const char* key : {"subject", "measure", "batch", "length", "members", "members_init"}) {
       if (own.contains(key)) job.parameters[std::string("benchmark.") + key] = own.at(key);
     }
     job.parameters["benchmark.device"] = at.device;
@@ -101,12 +173,16 @@ class BenchmarkStage {
       settings["benchmark"] = std::move(own);
       if (!adapter.is_null()) settings["adapter"] = std::move(adapter);
       job.settings = builder_.share(settings);
+      json from = json::array();
+      for (const Need& need : job.needs) from.push_back(builder_.asked(need));
+      if (!from.empty()) job.settings.add("from", from);
     }
     return builder_.add(std::move(job), setting_++);
   }
 
   Builder& builder_;
   const json& stage_;
+  std::optional<TrainedMembers> trained_;
   std::set<std::string> made_;
   std::uint32_t setting_ = 0;
 };

@@ -69,9 +69,28 @@ json parse_subjects(const Fields& stage, const json& adapter, Report& report) {
   return out;
 }
 
+// Whose adapters are measured; null: weights are drawn.
+json parse_trained(const Fields& stage, const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
+                   Report& report) {
+  const bool trained = stage.value("members_init") == "trained";
+  for (const char* key : {"from", "where"}) {
+    if (!trained && stage.given(key))
+      report.error(stage.mark(key), std::string(key) + ": weights are drawn; add members_init: trained to measure " +
+                                        "adapters of a stage");
+  }
+  if (!trained) return nullptr;
+  if (!stage.given("from")) {
+    report.error(stage.mark("members_init"), "members_init: trained measures adapters of a stage; add from: STAGE");
+    return nullptr;
+  }
+  const json source = parse_source(stage, kAdapter, earlier, tasks, report);
+  return {{"from", source.at("from")}, {"where", source.at("where")}};
+}
+
 }  // namespace
 
-json parse_benchmark(const Fields& stage, const json& adapter, Report& report) {
+json parse_benchmark(const Fields& stage, const json& adapter, const std::vector<EarlierStage>& earlier,
+                     const std::vector<Task>& tasks, Report& report) {
   const Fields shape(Section::shape, stage.node("shape"), report);
   json out = {{"adapter", adapter},
               {"subjects", parse_subjects(stage, adapter, report)},
@@ -81,6 +100,7 @@ json parse_benchmark(const Fields& stage, const json& adapter, Report& report) {
               {"device", axis(stage, "device", "", report)},
               {"baseline", stage.has("baseline") ? axis(stage, "baseline", "", report) : json::array()}};
   for (const char* key : {"warmup", "steps", "repeat"}) out[key] = stage.value(key);
+  if (json source = parse_trained(stage, earlier, tasks, report); source.is_object()) out["source"] = std::move(source);
   const bool parallel = std::any_of(out["subjects"].begin(), out["subjects"].end(),
                                     [](const json& one) { return one.at("subject") == "parallel"; });
   if (parallel && !holds(out["measure"], "infer"))

@@ -62,7 +62,8 @@ class StageReader {
     if (kind_ == Kind::fusion) read_fusion(out);
     if (kind_ == Kind::prune) read_prune(out);
     if (kind_ == Kind::evaluate) read_evaluate(out);
-    if (kind_ == Kind::benchmark) out["benchmark"] = parse_benchmark(fields_, root_adapter(), report_);
+    if (kind_ == Kind::benchmark)
+      out["benchmark"] = parse_benchmark(fields_, root_adapter(), earlier_, *around_.tasks, report_);
     return out;
   }
 

@@ -52,8 +52,11 @@ nlohmann::json parse_source(const Fields& stage, unsigned kinds, const std::vect
                             const std::vector<Task>& tasks, Report& report);
 // {"sets": [[task, …]], "targets": [[task, …] for each set]}, both in order.
 nlohmann::json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& report);
-// The keys of a benchmark stage. `adapter`: the root's, with its defaults.
-nlohmann::json parse_benchmark(const Fields& stage, const nlohmann::json& adapter, Report& report);
+// The keys of a benchmark stage; "source" is there where its members are trained ones. `adapter`: the root's, with its
+// defaults.
+nlohmann::json parse_benchmark(const Fields& stage, const nlohmann::json& adapter,
+                               const std::vector<EarlierStage>& earlier, const std::vector<Task>& tasks,
+                               Report& report);
 // Reports what stands twice in a list.
 void check_unique(const nlohmann::json& list, const Mark& at, const std::string& what, Report& report);
 // Columns of results.csv that are known before a job runs.

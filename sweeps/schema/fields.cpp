@@ -72,7 +72,7 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
     }
   }
   for (const Key& key : keys_of(section)) {
-    if (key.required && (key.kinds & kinds) && !node->find(key.name)) {
+    if (key.required && (key.kinds & ~key.optional & kinds) && !node->find(key.name)) {
       report.error(mark_, "'" + path_of(section, key.name) + "' is missing (" + key.doc + ")");
     }
   }

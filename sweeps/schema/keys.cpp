@@ -11,7 +11,7 @@ constexpr double kHuge = 1e9;  // counts above it are typing mistakes
 // One row per key, whatever its width.
 // clang-format off
 constexpr Key kRoot[] = {
-    {.name = "version", .type = Type::integer, .required = true, .low = 1, .high = 1, .doc = "version of the language"},
+    {.name = "version", .type = Type::integer, .required = true, .low = 1, .high = 1, .one_value = true, .doc = "version of the language"},
     {.name = "name", .type = Type::name, .required = true, .doc = "the sweep's name, also its id"},
     {.name = "notes", .type = Type::text, .doc = "free text, kept with the sweep"},
     {.name = "include", .doc = "a file or a list of files that this one is laid over: maps merge key by key, lists and scalars are replaced; relative to the file it stands in"},
@@ -124,8 +124,8 @@ constexpr Key kStage[] = {
     {.name = "targets", .identity = true, .kinds = kFusion, .doc = "tasks that each set is trained for: a list, or `all`; absent: every task of the set"},
     {.name = "config", .type = Type::word, .fallback = "\"dynamic\"", .identity = true, .words = "dynamic|static", .kinds = kFusion, .doc = "the library's preset of AdapterFusion"},
     {.name = "head", .type = Type::word, .fallback = "\"fresh\"", .identity = true, .words = "fresh|member", .kinds = kFusion, .doc = "`member`: start from the head of the target's own adapter"},
-    {.name = "from", .required = true, .identity = true, .kinds = kPrune | kEvaluate, .doc = "a stage or a list of stages"},
-    {.name = "where", .identity = true, .kinds = kPrune | kEvaluate, .doc = "{COLUMN: condition}: only these models"},
+    {.name = "from", .required = true, .identity = true, .kinds = kPrune | kEvaluate | kBenchmark, .optional = kBenchmark, .doc = "a stage or a list of stages"},
+    {.name = "where", .identity = true, .kinds = kPrune | kEvaluate | kBenchmark, .doc = "{COLUMN: condition}: only these models"},
     {.name = "best", .type = Type::integer, .identity = true, .low = 1, .high = 100000, .kinds = kPrune | kEvaluate, .doc = "only the best so many settings of each group; absent: every model"},
     {.name = "per", .type = Type::texts, .fallback = "[\"task\"]", .identity = true, .kinds = kPrune | kEvaluate, .doc = "columns that make the groups of `best`; `task` is always one"},
     {.name = "keep", .type = Type::integers, .identity = true, .low = 1, .high = 10000, .kinds = kPrune, .doc = "adapters kept in each layer: one job each"},
@@ -144,7 +144,7 @@ constexpr Key kStage[] = {
     {.name = "steps", .type = Type::integer, .fallback = "100", .identity = true, .low = 1, .high = 1000000, .kinds = kBenchmark, .doc = "measured steps of a round"},
     {.name = "repeat", .type = Type::integer, .fallback = "5", .identity = true, .low = 1, .high = 1000, .kinds = kBenchmark, .doc = "rounds, each with fresh weights; the median is over the steps of all"},
     {.name = "baseline", .type = Type::words, .words = "finetune|adapter|separate", .kinds = kBenchmark, .doc = "what times are set in relation to: `finetune`, `adapter` (of the same configuration at depth 0), of parallel `separate` (a pass for each task at depth 0). It is measured too where it is no subject"},
-    {.name = "members_init", .type = Type::word, .fallback = "\"random\"", .words = "random|!trained", .kinds = kBenchmark, .doc = "weights of adapters and fusions: times do not depend on what they say"},
+    {.name = "members_init", .type = Type::word, .fallback = "\"random\"", .identity = true, .words = "random|trained", .kinds = kBenchmark, .doc = "weights of adapters and members: drawn, or of each task the best adapter of `from`"},
 };
 
 constexpr Key kDrop[] = {
@@ -185,7 +185,7 @@ constexpr Key kStop[] = {
 constexpr Key kNeeds[] = {
     {.name = "from", .required = true, .identity = true, .doc = "adapter stages, `sweep:NAME/STAGE` of other sweeps, `{TASK: folder}` of existing adapters; one or a list of these"},
     {.name = "where", .identity = true, .doc = "{COLUMN: condition}: only these adapters compete"},
-    {.name = "best", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 1, .doc = "the best setting is the member"},
+    {.name = "best", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 1, .one_value = true, .doc = "the best setting is the member"},
     {.name = "per", .type = Type::words, .fallback = "[\"task\"]", .identity = true, .words = "task|drop|seed", .doc = "with `drop` or `seed`, members have the fusion's own"},
     {.name = "over", .type = Type::word, .fallback = "\"seeds\"", .words = "seeds", .doc = "settings are compared over all their seeds"},
     {.name = "stat", .type = Type::word, .fallback = "\"mean\"", .identity = true, .words = "mean|median|min|max", .doc = "of the objective over the seeds: settings compete by it"},
@@ -238,8 +238,8 @@ constexpr Key kCheckpoint[] = {
 };
 
 constexpr Key kKeep[] = {
-    {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the best epoch, which becomes the final checkpoint"},
-    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .doc = "the newest, for resuming; the one before it stays too, should that one turn out to be damaged"},
+    {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .one_value = true, .doc = "the best epoch, which becomes the final checkpoint"},
+    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .one_value = true, .doc = "the newest, for resuming; the one before it stays too, should that one turn out to be damaged"},
 };
 
 constexpr Key kNotify[] = {

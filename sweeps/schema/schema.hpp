@@ -77,6 +77,8 @@ struct Key {
   bool open = false;            // low itself is not allowed
   bool whole_from_one = false;  // below 1 a share, from 1 on a count
   unsigned kinds = kAnyKind;    // section stage: where it may stand
+  unsigned optional = 0;        // `required`: of these kinds it is not
+  bool one_value = false;       // low = high: this version has no others
   bool available = true;        // false: a known key that this version refuses
   const char* setting = "";     // its name in a job's settings, where that differs
   const char* doc = "";

@@ -94,7 +94,7 @@ std::string type_cell(const Key& key) {
 }
 
 std::string default_cell(const Key& key) {
-  if (key.required) return "required";
+  if (key.required) return key.optional == 0 ? "required" : "required but in " + kinds_text(key.optional);
   if (!*key.fallback || std::string_view(key.fallback) == "null") return "absent";
   const json value = json::parse(key.fallback);
   if (value.is_number()) return "`" + number_json(value.get<double>()).dump() + "`";

@@ -20,7 +20,7 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
 std::string limits_of(const Key& key) {
   const auto text = [](double value) { return number_json(value).dump(); };
   if (std::isfinite(key.low) && std::isfinite(key.high) && key.high < 1e9 && !key.open) {
-    return " from " + text(key.low) + " to " + text(key.high);
+    return key.low == key.high ? ": " + text(key.low) : " from " + text(key.low) + " to " + text(key.high);
   }
   if (std::isfinite(key.low)) return (key.open ? " above " : " of at least ") + text(key.low);
   return "";
@@ -42,7 +42,7 @@ std::optional<json> typed_number(const Key& key, const Node& node, Report& repor
   const std::string expected = (whole ? "a whole number" : "a number") + limits_of(key);
   if (!node.is_scalar() || node.quoted) return refuse(key, node, expected, report);
   const auto value = parse_number(node.text);
-  if (value && key.low == key.high && *value != key.low) {
+  if (value && key.one_value && *value != key.low) {
     report.error(node.mark, std::string(key.name) + ": " + node.text + " " + kUnavailable + "; expected " +
                                 number_json(key.low).dump());
     return std::nullopt;

@@ -30,6 +30,16 @@ stages:
     baseline: separate
 """
 
+TRAINED = """version: 1
+name: trained
+model: {path: models/minilm}
+tasks: {mr: {path: data/mr}}
+train: {epochs: 1, batch: 4, max_length: 16}
+stages:
+  adapter: {}
+  speed: {kind: benchmark, measure: infer, from: adapter, members_init: trained, subjects: {adapter: {}}, shape: {batch: 2, length: 8}, warmup: 1, steps: 3, repeat: 2}
+"""
+
 
 def number(row, column):
     return float(row[column]) if row[column] else None
@@ -85,13 +95,24 @@ def main():
                 demo.expect([(row["param.benchmark.subject"], row["depth"]) for row in shared] == [("parallel", "3")], f"{shared}")
                 demo.expect(abs(float(shared[0]["saved_per_layer"]) * 3 - float(shared[0]["saved"])) < 1e-9, "saved per layer")
 
+            def a_trained_adapter_is_measured():
+                file = demo.pathlib.Path(folder) / "trained.yaml"
+                file.write_text(TRAINED)
+                _, out = fathom.run_sweep(file)
+                jobs = {job["kind"]: job for job in demo.table(out / "jobs.csv")}
+                demo.expect(sorted(jobs) == ["adapter", "benchmark"] and all(job["status"] == "succeeded" for job in jobs.values()), f"{jobs}")
+                demo.expect(int(jobs["benchmark"]["started"]) >= int(jobs["adapter"]["ended"]), f"measured before it was trained: {jobs}")
+                row = next(row for row in demo.table(out / "timing.csv"))
+                demo.expect(row["param.benchmark.members_init"] == "trained" and float(row["seconds"]) > 0, f"{row}")
+
             def the_table_is_printed():
                 lines = [line for line in printed.splitlines() if line.startswith("cpu ")]
                 demo.expect(len(lines) == len(jobs), f"{len(lines)} lines of {len(jobs)} jobs: {printed}")
                 demo.expect("x finetune" in printed and "a layer" in printed, printed)
 
             return demo.run_tests([every_job_has_measured, no_two_ran_at_once, parts_of_a_step_add_up,
-                                   every_row_is_set_in_relation_to_its_baseline, shared_layers_have_their_column, the_table_is_printed])
+                                   every_row_is_set_in_relation_to_its_baseline, shared_layers_have_their_column, a_trained_adapter_is_measured,
+                                   the_table_is_printed])
 
 
 if __name__ == "__main__":

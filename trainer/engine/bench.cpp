@@ -126,7 +126,7 @@ double gemm_peak(const ModelConfig& config) {
 
 json measure(const Case& one, const BenchOptions& options, Resources& resources, const std::filesystem::path& folder) {
   Outcome outcome;
-  BenchmarkJob job(spec_of(one, options), folder, resources, outcome);
+  BenchmarkJob job(spec_of(one, options), {}, folder, resources, outcome);
   while (job.advance()) {
   }
   json row = {{"name", one.name}, {"tokens_per_s", outcome.values["rows_per_s"] * one.length}};

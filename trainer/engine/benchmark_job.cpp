@@ -11,6 +11,7 @@
 #include "trainer/batches/random.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/final_tree.hpp"
+#include "trainer/engine/members.hpp"
 #include "trainer/report/result.hpp"
 
 namespace fathom::trainer {
@@ -50,8 +51,13 @@ TokenizedRows drawn_rows(const ModelConfig& model, std::uint32_t count, std::uin
   return rows;
 }
 
-BenchmarkJob::BenchmarkJob(BenchmarkSpec spec, std::filesystem::path folder, Resources& resources, JobEvents& events)
-    : spec_(std::move(spec)), folder_(std::move(folder)), resources_(resources), events_(events) {}
+BenchmarkJob::BenchmarkJob(BenchmarkSpec spec, std::vector<Input> members, std::filesystem::path folder,
+                           Resources& resources, JobEvents& events)
+    : spec_(std::move(spec)),
+      members_(std::move(members)),
+      folder_(std::move(folder)),
+      resources_(resources),
+      events_(events) {}
 
 void BenchmarkJob::open() {
   if (!resources_.device().starts_with(spec_.device))
@@ -71,6 +77,7 @@ void BenchmarkJob::open() {
     std::iota(chosen.begin(), chosen.end(), i * spec_.batch);
     batches_.push_back(on_device(make_batch(task_.rows, chosen), resources_.place()));
   }
+  (void)open_members(members_, folder_, resources_, *model_, "");
   // No data: what is measured does not depend on any.
   events_.started(model_->sha256, "", 0);
   begin_round();
@@ -78,11 +85,14 @@ void BenchmarkJob::open() {
     events_.log("computed by the reference engine: the packed one does not cover " + reason);
 }
 
-Network BenchmarkJob::fresh_network(std::uint64_t seed) const {
+Network BenchmarkJob::make_network(std::uint64_t seed, std::uint32_t place) const {
   JobSpec spec = spec_.network_spec();
   spec.seed = seed;
   if (spec_.subject == Subject::finetune) return make_finetune_network(spec, *model_, task_);
-  if (spec_.subject == Subject::fusion) return make_random_fusion_network(spec, model_->base, task_, spec_.members);
+  const bool fusion = spec_.subject == Subject::fusion;
+  if (spec_.trained && fusion) return make_fusion_network(spec, model_->base, task_, members_, folder_);
+  if (spec_.trained) return make_member_network(spec, model_->base, task_, members_[place], folder_);
+  if (fusion) return make_random_fusion_network(spec, model_->base, task_, spec_.members);
   return make_adapter_network(spec, model_->base, task_);
 }
 
@@ -90,7 +100,7 @@ void BenchmarkJob::begin_round() {
   training_.reset();
   networks_.clear();
   const bool several = spec_.subject == Subject::parallel || spec_.subject == Subject::separate;
-  for (std::uint32_t i = 0; i < (several ? spec_.members : 1); ++i) networks_.push_back(fresh_network(round_ + i));
+  for (std::uint32_t i = 0; i < (several ? spec_.members : 1); ++i) networks_.push_back(make_network(round_ + i, i));
   step_ = 0;
   if (!spec_.train) return;
   TrainingOptions options;

@@ -1,6 +1,6 @@
 // Measures how long steps of training or passes of inference take: the same networks, engines and optimizer as jobs
-// that train, on drawn rows without padding. What the weights say does not matter, so none are loaded but the base's.
-// One call of advance() is one step.
+// that train, on drawn rows without padding. Weights of adapters and members are drawn, or those of final trees among
+// the inputs. One call of advance() is one step.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,9 @@ namespace fathom::trainer {
 
 class BenchmarkJob final : public Job {
  public:
-  BenchmarkJob(BenchmarkSpec spec, std::filesystem::path folder, Resources& resources, JobEvents& events);
+  // `members`: spec.members of them where spec.trained, else none.
+  BenchmarkJob(BenchmarkSpec spec, std::vector<Input> members, std::filesystem::path folder, Resources& resources,
+               JobEvents& events);
 
   bool advance() override;
   // Nothing is kept of a measurement that is not complete.
@@ -31,13 +33,15 @@ class BenchmarkJob final : public Job {
  private:
   void open();
   void begin_round();
-  [[nodiscard]] Network fresh_network(std::uint64_t seed) const;
+  // With fresh weights, or those of the members; `place`: which one, where it is an adapter's.
+  [[nodiscard]] Network make_network(std::uint64_t seed, std::uint32_t place) const;
   [[nodiscard]] StepTimes train_step(const LabelledBatch& batch);
   [[nodiscard]] StepTimes infer_step(const LabelledBatch& batch);
   void end_depth();
   void finish();
 
   BenchmarkSpec spec_;
+  std::vector<Input> members_;
   const std::filesystem::path folder_;
   Resources& resources_;
   JobEvents& events_;

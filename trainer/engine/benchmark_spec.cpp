@@ -30,6 +30,7 @@ BenchmarkSpec parse_benchmark(const nlohmann::json& settings) {
   if (!spec.all_depths) spec.depth = benchmark.count("depth", 0, 0);
   const bool many = spec.subject != Subject::finetune && spec.subject != Subject::adapter;
   if (many) spec.members = benchmark.count("members", 1);
+  spec.trained = benchmark.word("members_init", "random", {"random", "trained"}) == "trained";
   spec.batch = benchmark.count("batch", 1);
   spec.length = benchmark.count("length", 1);
   spec.warmup = benchmark.count("warmup", 0, 0);

@@ -25,6 +25,7 @@ struct BenchmarkSpec {
   std::uint32_t depth = 0;      // layers 0 … depth-1 have no adapters
   bool all_depths = false;      // each of 0 … L-1, one after the other; `depth` is the one that is measured now
   std::uint32_t members = 1;    // fusion, parallel, separate
+  bool trained = false;         // the members are final trees among the inputs; else they are drawn
   std::uint32_t batch = 0;      // rows of a step
   std::uint32_t length = 0;     // tokens of every row
   std::uint32_t warmup = 0;     // steps that are not measured, at the start of each round

@@ -57,6 +57,16 @@ std::vector<Input> parse_inputs(const JobSpec& spec, const json& inputs) {
   return ordered;
 }
 
+std::vector<Input> parse_members(std::size_t count, const json& inputs) {
+  const auto members = inputs.value("members", json::array());
+  if (members.size() != count)
+    throw JobError(ErrorClass::config, "inputs: the benchmark measures " + std::to_string(count) +
+                                           " trained members, found " + std::to_string(members.size()));
+  std::vector<Input> out;
+  for (const json& member : members) out.push_back(parse_input(member, member.value("name", "")));
+  return out;
+}
+
 std::vector<std::uint64_t> parse_rungs(const json& inputs) {
   std::vector<std::uint64_t> rungs;
   const auto wrong = [] { return JobError(ErrorClass::config, "inputs: rungs must be rising steps from 1 on"); };

@@ -22,10 +22,13 @@ nlohmann::json parse(const std::string& text, const std::string& what) {
 
 std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, JobEvents& events) {
   const auto settings = parse(request.settings, "settings");
-  if (settings.is_object() && settings.value("kind", nlohmann::json()) == "benchmark")
-    return std::make_unique<BenchmarkJob>(parse_benchmark(settings), request.folder, resources, events);
-  auto spec = parse_spec(settings);
   const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
+  if (settings.is_object() && settings.value("kind", nlohmann::json()) == "benchmark") {
+    auto spec = parse_benchmark(settings);
+    auto members = spec.trained ? parse_members(spec.members, inputs) : std::vector<Input>();
+    return std::make_unique<BenchmarkJob>(std::move(spec), std::move(members), request.folder, resources, events);
+  }
+  auto spec = parse_spec(settings);
   auto used = parse_inputs(spec, inputs);
   spec.rungs = parse_rungs(inputs);
   spec.explored = parse_explored(inputs);

@@ -33,6 +33,13 @@ AdapterConfig adapter_config(const JobSpec& spec) {
   return value_or_fail(adapter_config_from_json(config), ErrorClass::config);
 }
 
+// Those that a specialised job drops.
+std::vector<std::int64_t> layers_below(const JobSpec& spec) {
+  std::vector<std::int64_t> layers(spec.drop.robust ? 0 : spec.drop.lo);
+  std::iota(layers.begin(), layers.end(), std::int64_t{0});
+  return layers;
+}
+
 std::shared_ptr<Head> fresh_head(const std::string& name, const BaseModel& base, const OpenTask& task,
                                  at::Generator& generator, HeadConfig config = {}) {
   config.num_labels = task.outputs();
@@ -119,11 +126,30 @@ Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const Ba
   return network;
 }
 
+Network make_member_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
+                            const Input& member, const std::filesystem::path& folder) {
+  Network network = make_adapter_network(spec, base, task);
+  auto adapter = value_or_fail(load_adapter(folder / member.folder, base->config, layers_below(spec), member.name),
+                               ErrorClass::model);
+  // Layers that are left out may be others: those that the drop takes are left out of both.
+  json asked = to_json(network.adapter->config), found = to_json(adapter.config);
+  asked.erase("leave_out"), found.erase("leave_out");
+  if (found != asked)
+    throw JobError(ErrorClass::config,
+                   "the member '" + member.name + "' is an adapter of another configuration: " + found.dump());
+  // The tensors of the fresh adapter are those that the optimizer and the device know.
+  const at::NoGradGuard no_grad;
+  const auto to = network.adapter->parameters(base->config), from = adapter.parameters(base->config);
+  if (to.size() != from.size())
+    throw JobError(ErrorClass::model, "the member '" + member.name + "' has weights for other layers");
+  for (std::size_t i = 0; i < to.size(); ++i) to[i].value.copy_(from[i].value);
+  return network;
+}
+
 Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
                             const std::vector<Input>& members, const std::filesystem::path& folder) {
   // A specialised fusion drops the lowest n layers of its members too, so that the saved setup is the trained one.
-  std::vector<std::int64_t> left_out(spec.drop.robust ? 0 : spec.drop.lo);
-  std::iota(left_out.begin(), left_out.end(), std::int64_t{0});
+  const auto left_out = layers_below(spec);
   std::vector<Adapter> adapters;
   for (const auto& member : members) {
     adapters.push_back(

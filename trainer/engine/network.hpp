@@ -35,6 +35,11 @@ struct Network {
 // the adapter's config.
 Network make_adapter_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task);
 
+// A trained adapter out of FOLDER/INPUT, which trains on, with a fresh head: for measuring speed. Of a specialised drop
+// the lowest n layers are left out. JobError config: another configuration than spec.adapter asks for.
+Network make_member_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,
+                            const Input& member, const std::filesystem::path& folder);
+
 // Frozen members out of FOLDER/INPUT, a fresh fusion over them in the order of the set, and the head `fusion_TARGET`
 // (fresh, or the weights of the target member's head).
 Network make_fusion_network(const JobSpec& spec, const std::shared_ptr<const BaseModel>& base, const OpenTask& task,

@@ -93,6 +93,8 @@ struct Input {
 // Members of a fusion in the order of its set; one source for prune and evaluate. JobError config when the inputs do
 // not fit the kind.
 std::vector<Input> parse_inputs(const JobSpec& spec, const nlohmann::json& inputs);
+// The trained members of a benchmark, so many, in the order of the inputs. JobError config when there are fewer.
+std::vector<Input> parse_members(std::size_t count, const nlohmann::json& inputs);
 
 // The word of settings.precision, fp32 when it is missing. JobError config for another one.
 Precision precision_of(const nlohmann::json& settings);

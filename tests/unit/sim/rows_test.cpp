@@ -55,6 +55,18 @@ TEST_F(Simulation, AHundredWorkersComeBackWithinFiveSecondsAndNotInStep) {
   for (const core::Job& job : world.coordinator->state()->jobs) EXPECT_EQ(job.attempt, 1U);
 }
 
+// In every third world the second sweep asks for what the first asked for.
+TEST_F(Simulation, ResultsAreTakenAcrossSweeps) {
+  WorldOptions options;
+  options.seed = 3;
+  options.fault_every = Millis(0);
+  World world(options);
+  EXPECT_TRUE(world.run().broken.empty());
+  const auto& kinds = world.checker.event_kinds();
+  ASSERT_TRUE(kinds.contains("job_reused"));
+  EXPECT_GE(kinds.at("job_reused"), 8U);  // its adapters
+}
+
 TEST_F(Simulation, TheSameSeedMakesTheSameHistory) {
   WorldOptions options;
   options.seed = 4242;

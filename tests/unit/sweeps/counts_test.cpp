@@ -70,6 +70,43 @@ TEST(Counts, BenchmarksKnowTheirDevicesAndHaveNoObjective) {
   EXPECT_THAT(refused.error().message, ::testing::HasSubstr("depth 12"));
 }
 
+// Of each task the best setting by all its seeds, among those that have the asked configuration and layers.
+TEST(Counts, TrainedMembersOfBenchmarks) {
+  const auto file = source_dir() / "tests/golden/sweeps/table/benchmark-trained.yaml";
+  const Plan plan = planned_file(file, 6);
+  const Stage& stage = plan.stages.back();
+  // Baselines of both configurations are subjects at depth 0; `parallel` and `separate` are not trained.
+  ASSERT_EQ(stage.count, 2u * (1 + 4 + 1) + 2);
+  for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
+    const Job& job = plan.jobs[i];
+    const auto& subject = job.parameters.at("benchmark.subject");
+    if (subject == "finetune") {
+      EXPECT_TRUE(job.needs.empty());
+      continue;
+    }
+    ASSERT_EQ(job.needs.size(), subject == "adapter" ? 1u : 2u) << subject;
+    EXPECT_EQ(job.needs.front().name, "a");
+    EXPECT_EQ(job.needs.back().name, subject == "adapter" ? "a" : "c");
+    for (const Need& need : job.needs) {
+      const bool twice = job.parameters.at("benchmark.config") == "double_seq_bn";
+      const bool deep = job.drop == "specialized-03";
+      EXPECT_EQ(need.contenders.size(), (twice ? 1u : 2u) * (deep && !twice ? 2 : 1)) << subject;
+      EXPECT_TRUE(need.best_seed);
+      for (const Contender& one : need.contenders) EXPECT_EQ(one.jobs.size(), 2u);
+    }
+    EXPECT_EQ(job.settings.whole().at("benchmark").at("members_init"), "trained");
+    EXPECT_EQ(job.settings.whole().at("from").size(), job.needs.size());
+  }
+}
+
+TEST(Counts, TooFewTrainedMembersAreSaid) {
+  const auto refused = parse(file_with("stages: {adapter: {}, benchmark: {from: adapter, members_init: trained, "
+                                       "subjects: {fusion: {members: 100}}}}\n"),
+                             {});
+  ASSERT_EQ(refused.errors.size(), 1u);
+  EXPECT_THAT(refused.errors.front().message, ::testing::StartsWith("from: 100 trained members"));
+}
+
 TEST(Counts, IdsAreUniqueAndEveryNeedPointsBack) {
   const Plan plan = planned_file(source_dir() / "tests/golden/sweeps/glue-depths.yaml");
   std::set<std::string> ids;

@@ -49,6 +49,13 @@ TEST(Docs, BenchmarkExampleMakesTheJobsItClaims) {
   EXPECT_EQ(counts(plan), (std::vector<std::size_t>{28, 14}));
 }
 
+TEST(Docs, TrainedMembersExampleMakesTheJobsItClaims) {
+  const std::string text = read_file(source_dir() / "docs/sweeps.md");
+  const std::size_t begin = text.find("```yaml\n", text.find("With `members_init: trained`")) + 8;
+  EXPECT_EQ(counts(planned(text.substr(begin, text.find("```", begin) - begin), {}, 6)),
+            (std::vector<std::size_t>{8, 6}));
+}
+
 TEST(Docs, GreedyExampleMakesTheJobsItClaims) {
   const std::string text = read_file(source_dir() / "docs/sweeps.md");
   const std::size_t begin = text.find("```yaml\n", text.find("### Sets chosen by results")) + 8;

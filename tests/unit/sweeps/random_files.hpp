@@ -107,7 +107,8 @@ class RandomFile {
 
   void add_benchmark() {
     out_ += "  speed: {kind: benchmark, subjects: {adapter: {depths: " + pick({"all", "[0, 2]", "0..3"}) +
-            "}, fusion: {members: 2}}, shape: {batch: " + pick({"8", "[8, 16]"}) + "}}\n";
+            "}, fusion: {members: 2}}, shape: {batch: " + pick({"8", "[8, 16]"}) + "}" +
+            pick({"", ", members_init: random"}) + "}\n";
   }
 
   std::mt19937_64 random_;

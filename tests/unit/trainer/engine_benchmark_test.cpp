@@ -182,6 +182,61 @@ TEST_F(EngineBenchmark, AllDepthsOneAfterTheOther) {
   }
 }
 
+// `members_init: trained`: what jobs trained is measured, in the order of the inputs.
+TEST_F(EngineBenchmark, TrainedMembersAreMeasured) {
+  const auto trained = [](const std::string& subject, const std::string& measure, std::uint32_t members) {
+    auto out = settings(subject, measure, 2);
+    out["adapter"] = adapter_settings("a").at("adapter");
+    out["benchmark"]["members_init"] = "trained";
+    if (subject != "adapter") out["benchmark"]["members"] = members;
+    return out;
+  };
+  for (const std::string subject : {"adapter", "fusion", "parallel", "separate"}) {
+    for (const std::string measure : {"train", "infer"}) {
+      if (measure == "train" && (subject == "parallel" || subject == "separate")) continue;
+      const auto job = "trained-" + subject + measure;
+      auto inputs = make_members(job);
+      if (subject == "adapter") inputs["members"].erase(1);
+      const auto record = run(job, trained(subject, measure, 2), inputs);
+      ASSERT_TRUE(record->finished()) << subject << ": " << record->message;
+      expect_whole(record->result, measure);
+    }
+  }
+  const auto few = run("few", trained("fusion", "infer", 3), make_members("few"));
+  EXPECT_EQ(few->message, "inputs: the benchmark measures 3 trained members, found 2");
+  auto other = trained("adapter", "infer", 1);
+  other["adapter"]["non_linearity"] = "swish";
+  auto one = make_members("other");
+  one["members"].erase(1);
+  const auto refused = run("other", other, one);
+  EXPECT_EQ(refused->error_class, "config");
+  EXPECT_NE(refused->message.find("'a' is an adapter of another configuration"), std::string::npos) << refused->message;
+}
+
+TEST_F(EngineBenchmark, AMemberHasItsTrainedWeights) {
+  (void)make_members("weights");
+  const auto model = resources_->model("models/tiny");
+  OpenTask task;
+  task.labels = {"0", "1"};
+  auto wanted = settings("adapter", "train", 2);
+  wanted["adapter"] = adapter_settings("b").at("adapter");
+  const JobSpec spec = parse_benchmark(wanted).network_spec();
+  const auto made = make_member_network(spec, model->base, task, {"b", "0", "inputs/b"}, folder("weights"));
+  const auto saved = load_network(folder("member-b") / "final", model->base);
+  std::map<std::string, at::Tensor> by_name;
+  for (const auto& parameter : saved.adapter->parameters(model->base->config)) {
+    std::string name = parameter.name;
+    by_name[name.replace(name.find(".b."), 3, ".benchmark.")] = parameter.value;
+  }
+  const auto parameters = made.adapter->parameters(model->base->config);
+  ASSERT_EQ(parameters.size() * 2, by_name.size());  // two of four layers are below the depth
+  for (const auto& parameter : parameters) {
+    ASSERT_TRUE(by_name.contains(parameter.name)) << parameter.name;
+    EXPECT_EQ(golden::difference(parameter.value.detach(), by_name.at(parameter.name)), 0) << parameter.name;
+    EXPECT_TRUE(parameter.value.requires_grad());
+  }
+}
+
 // A config.json is enough: no weights, no tokenizer.
 TEST_F(EngineBenchmark, ConfigurationsWithoutWeightsAreMeasured) {
   fs::create_directories(root_ / "sizes");
