@@ -38,13 +38,13 @@ def hyperqueue(options):
         client = cluster.client()
         job = Job()
         if options.load == "dag":
-            first = [job.program(["/bin/true"]) for _ in range(100)]
+            first = [job.program(["/bin/true"], stdout=None, stderr=None) for _ in range(100)]
             for a, b in pairs(900):
-                job.program(["/bin/true"], deps=[first[a], first[b]])
+                job.program(["/bin/true"], stdout=None, stderr=None, deps=[first[a], first[b]])
             count = 1000
         else:
             for _ in range(options.jobs):
-                job.program(["/bin/true"])
+                job.program(["/bin/true"], stdout=None, stderr=None)
             count = options.jobs
         begin = time.monotonic()
         submitted = client.submit(job)
