@@ -331,9 +331,9 @@ class Coordinator::Impl {
   std::optional<notify::Notifier> notifier_;
   std::unique_ptr<store::EventStore> events_;
   std::optional<store::LogStore> logs_;
+  std::shared_ptr<EventHub> hub_;  // told by the thread of metrics_ until that one has ended
   std::unique_ptr<store::MetricStore> metrics_;
   std::unique_ptr<store::ReadModel> read_;
-  std::shared_ptr<EventHub> hub_;
   bool replayed_ = false;
   std::uint64_t snapshot_ = 0;  // the event that the newest snapshot was made after
   std::optional<Snapshotter> snapshotter_;

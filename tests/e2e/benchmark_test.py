@@ -99,10 +99,10 @@ def main():
                 file = demo.pathlib.Path(folder) / "trained.yaml"
                 file.write_text(TRAINED)
                 _, out = fathom.run_sweep(file)
-                jobs = {job["kind"]: job for job in demo.table(out / "jobs.csv")}
-                demo.expect(sorted(jobs) == ["adapter", "benchmark"] and all(job["status"] == "succeeded" for job in jobs.values()), f"{jobs}")
-                demo.expect(int(jobs["benchmark"]["started"]) >= int(jobs["adapter"]["ended"]), f"measured before it was trained: {jobs}")
-                row = next(row for row in demo.table(out / "timing.csv"))
+                jobs = {job["stage"]: job for job in demo.table(out / "jobs.csv")}
+                demo.expect(sorted(jobs) == ["adapter", "speed"] and all(job["status"] == "succeeded" for job in jobs.values()), f"{jobs}")
+                demo.expect(int(jobs["speed"]["started"]) >= int(jobs["adapter"]["ended"]), f"measured before it was trained: {jobs}")
+                row = next(row for row in demo.table(out / "timing.csv") if row["stage"] == "speed")
                 demo.expect(row["param.benchmark.members_init"] == "trained" and float(row["seconds"]) > 0, f"{row}")
 
             def the_table_is_printed():
