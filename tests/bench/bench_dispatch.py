@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Jobs a second through coordinator and worker, with a trainer that answers at once (tests/bench/noop_trainer).
 
-  bench_dispatch.py [--load noop|dag] [--jobs 5000] [--slots 64] [--devices 2] [--rounds 5] [--files]
+  bench_dispatch.py [--load noop|dag|process] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--files]
 
-noop: adapters that need nothing. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
+noop: adapters that need nothing. process: the same, each of them a process (/bin/true) that its trainer starts and waits for, beside the rate of
+as many programs as there are devices that do nothing else. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
 Makespan from the begin of the submit to the end of the last job. Every job is leased, starts, reports and ends with a result;
-everything is durable before it is acknowledged. --files: each also sends metric points and log text, and uploads a result file."""
+everything is durable before it is acknowledged. --epochs: reports of a job. --hogs: so many programs that only compute run beside.
+--files: each also sends metric points and log text, and uploads a result file."""
 import argparse
 import os
 import pathlib
+import subprocess
+import sys
 import time
 
-from control import Cluster, Usage, cpu_seconds, grid, publish, wait_for_end
+from control import BIN, Cluster, Usage, cpu_seconds, grid, publish, wait_for_end
 
 DAG = """version: 1
 name: dag
@@ -40,36 +44,57 @@ def worker_cpu(cluster):
     return cpu_seconds(worker), sum(cpu_seconds(child) for child in children(worker))
 
 
+def raw_spawns(devices, count):
+    """Processes a second that so many programs start and wait for, one after the other each."""
+    command = [str(BIN / "noop_trainer"), "--measure-spawns", str(count // devices)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(devices)]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
 def one_round(arguments, number):
+    raw = {"raw_spawns_per_s": raw_spawns(arguments.devices, 2000)} if arguments.load == "process" else {}
     text = dag() if arguments.load == "dag" else grid("noop", arguments.jobs)
+    text = text.replace("epochs: 1", f"epochs: {arguments.epochs}")
     with Cluster(devices=",".join(["cpu:1"] * arguments.devices), slots=arguments.slots, lease_ms=15000, heartbeat_ms=3000) as cluster:
         cluster.start_coordinator()
         cluster.start_worker()
         time.sleep(1.5)  # the worker has joined and its trainers are there
         usage = Usage(cluster)
         worker, trainers = worker_cpu(cluster)
-        begin = time.monotonic()
-        made = cluster.submit(text, f"round-{number}")
-        accepted = time.monotonic() - begin
-        makespan = wait_for_end(cluster, made["id"]) - begin
+        hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.hogs)]
+        try:
+            begin = time.monotonic()
+            made = cluster.submit(text, f"round-{number}")
+            accepted = time.monotonic() - begin
+            makespan = wait_for_end(cluster, made["id"]) - begin
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
         worker, trainers = (now - before for now, before in zip(worker_cpu(cluster), (worker, trainers)))
         return {"jobs": made["jobs"], "worker_cpu_us_per_job": 1e6 * worker / made["jobs"],
+                **raw, **({"share_of_raw": made["jobs"] / makespan / raw["raw_spawns_per_s"]} if raw else {}),
                 "trainer_cpu_us_per_job": 1e6 * trainers / made["jobs"], "submit_s": accepted, "makespan_s": makespan, "jobs_per_s": made["jobs"] / makespan,
+                "reports_per_s": made["jobs"] * arguments.epochs / makespan,
                 **usage.since(made["jobs"])}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=("noop", "dag"), default="noop")
+    parser.add_argument("--load", choices=("noop", "dag", "process"), default="noop")
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--devices", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--hogs", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", action="store_true")
     arguments = parser.parse_args()
+    if arguments.load == "process":
+        os.environ["FATHOM_NOOP_SPAWN"] = "1"
     os.environ["FATHOM_NOOP_QUIET"] = "0" if arguments.files else "1"
     publish("dispatch", [one_round(arguments, n) for n in range(arguments.rounds)], load=arguments.load, slots=arguments.slots,
-            devices=arguments.devices, files=arguments.files)
+            devices=arguments.devices, epochs=arguments.epochs, hogs=arguments.hogs, files=arguments.files)
 
 
 if __name__ == "__main__":

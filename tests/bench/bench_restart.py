@@ -3,11 +3,12 @@
 
   bench_restart.py [--jobs 100000] [--rounds 5] [--queries 200]
 
-Jobs are open ones of one sweep. The snapshot is the coordinator's own (configs/coordinator.yaml, snapshot_every)."""
+Queries go over one kept connection. Jobs are open ones of one sweep. The snapshot is the coordinator's own (configs/coordinator.yaml, snapshot_every)."""
 import argparse
 import time
 
 from control import Cluster, cpu_seconds, grid, memory_mib, percentile, publish
+from kept import Kept
 
 
 def timed(call):
@@ -21,8 +22,9 @@ def one_round(arguments):
         cluster.start_coordinator()
         name = cluster.submit(grid("large", arguments.jobs), "large")["id"]
         time.sleep(3)
-        counts = [timed(lambda: cluster.api("GET", f"/api/v1/sweeps/{name}")) for _ in range(arguments.queries)]
-        pages = [timed(lambda: cluster.api("GET", f"/api/v1/sweeps/{name}/jobs?limit=100&state=ready&sort=seed")) for _ in range(arguments.queries)]
+        client = Kept(cluster)
+        counts = [timed(lambda: client.get(f"/api/v1/sweeps/{name}")) for _ in range(arguments.queries)]
+        pages = [timed(lambda: client.get(f"/api/v1/sweeps/{name}/jobs?limit=100&state=ready&sort=seed")) for _ in range(arguments.queries)]
         cluster.kill("coordinator")
         begin = time.monotonic()
         cluster.start_coordinator()

@@ -6,9 +6,13 @@
 //   FATHOM_NOOP_EFFECTS=FILE     a line "start|finish job generation attempt" for each job begun and finished
 //   FATHOM_NOOP_MS=N             milliseconds of work an epoch
 //   FATHOM_NOOP_CHECKPOINTS=1    a small resumable checkpoint after each epoch
+//   FATHOM_NOOP_POINTS=N         so many more metric points an epoch
+//   FATHOM_NOOP_SPAWN=1          each job is a process: /bin/true, started and waited for
 //   FATHOM_NOOP_QUIET=1          no files beside results, no metric points, no log text: the bare way of a job
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -33,6 +37,7 @@ using Json = nlohmann::json;
 using Steady = std::chrono::steady_clock;
 constexpr std::uint64_t kStepsPerEpoch = 16;
 constexpr int kAtOnce = 512;  // messages taken between answers
+constexpr int kPointsInFrame = 1000;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -42,6 +47,16 @@ std::string environment(const char* name) {
 // In (0, 1), the same on every machine: from the first 13 hex digits of a hash.
 double number_from(const std::string& text) {
   return static_cast<double>(std::stoull(sha256_hex(text).substr(0, 13), nullptr, 16)) / 4503599627370496.0;
+}
+
+// What a process job costs whoever starts it. False: it did not end well.
+bool run_true() {
+  char name[] = "true";
+  char* const arguments[] = {name, nullptr};
+  pid_t child = 0;
+  int status = 0;
+  if (::posix_spawn(&child, "/bin/true", nullptr, nullptr, arguments, environ) != 0) return false;
+  return ::waitpid(child, &status, 0) == child && status == 0;
 }
 
 struct Job {
@@ -63,6 +78,9 @@ class NoopTrainer {
     if (!work.empty()) epoch_time_ = Millis(std::atoi(work.c_str()));
     checkpoints_ = environment("FATHOM_NOOP_CHECKPOINTS") == "1";
     quiet_ = environment("FATHOM_NOOP_QUIET") == "1";
+    spawns_ = environment("FATHOM_NOOP_SPAWN") == "1";
+    const std::string points = environment("FATHOM_NOOP_POINTS");
+    if (!points.empty()) points_ = std::stoul(points);
   }
 
   // Until the worker closes the channel or says Shutdown.
@@ -155,6 +173,7 @@ class NoopTrainer {
         job.best = job.epoch;
       }
       if (!quiet_) send_metrics(job, objective);
+      if (points_ != 0) send_points(job);
       if (checkpoints_) send_checkpoint(job, better);
       wire::Item item = item_of(job);
       item.mutable_report()->set_epoch(job.epoch);
@@ -171,6 +190,11 @@ class NoopTrainer {
   void finish(const Job& job) {
     wire::Item item = item_of(job);
     const std::string result = result_of(job);
+    if (spawns_ && !run_true()) {
+      item.mutable_failed()->set_error_class("engine");
+      item.mutable_failed()->set_message("/bin/true did not end well");
+      return send(std::move(item));
+    }
     if (auto written = write_final(job, result); !written) {
       item.mutable_failed()->set_error_class("disk");
       item.mutable_failed()->set_message(written.error().message);
@@ -260,6 +284,24 @@ class NoopTrainer {
     push(log);
   }
 
+  void send_points(const Job& job) {
+    const auto wall = SystemClock().wall().time_since_epoch().count();
+    for (std::uint64_t sent = 0; sent < points_;) {
+      wire::Envelope envelope;
+      wire::MetricBatch& batch = *envelope.mutable_metrics();
+      *batch.mutable_fence() = job.order.assign().fence();
+      for (int i = 0; i < kPointsInFrame && sent < points_; ++i, ++sent) {
+        wire::MetricPoint& point = *batch.add_points();
+        point.set_name("bench/value");
+        point.set_step((job.epoch - 1) * points_ + sent);
+        point.set_value(static_cast<double>(sent));
+        point.set_wall_ms(wall);
+        point.set_depth(-1);
+      }
+      push(envelope);
+    }
+  }
+
   void report_alive() {
     if (Steady::now() - alive_ < std::chrono::milliseconds(500)) return;
     alive_ = Steady::now();
@@ -305,6 +347,8 @@ class NoopTrainer {
   Millis epoch_time_{0};
   bool checkpoints_ = false;
   bool quiet_ = false;
+  bool spawns_ = false;
+  std::uint64_t points_ = 0;
   bool ending_ = false;
   std::map<Fence, Job> jobs_;
   std::uint64_t epochs_done_ = 0;
@@ -314,6 +358,17 @@ class NoopTrainer {
 }  // namespace
 }  // namespace fathom
 
+// What the process jobs of a trainer are measured against: so many of these processes one after the other, a second.
+int measure_spawns(int count) {
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < count; ++i) {
+    if (!fathom::run_true()) return 1;
+  }
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
+  fmt::print("{}\n", count / taken.count());
+  return 0;
+}
+
 int main(int argc, char** argv) {
   CLI::App app("A trainer that trains nothing, for tests and measurements.", "noop_trainer");
   int fd = -1;
@@ -321,7 +376,9 @@ int main(int argc, char** argv) {
   int threads = 1;
   std::string root, engine;
   std::vector<std::string> links;
-  app.add_option("--fd", fd, "descriptor of the socket to the worker")->required();
+  int spawns = 0;
+  app.add_option("--measure-spawns", spawns, "start so many processes, print how many a second, end");
+  app.add_option("--fd", fd, "descriptor of the socket to the worker");
   app.add_option("--device", device, "named in what it reports");
   app.add_option("--threads", threads, "taken for compatibility");
   app.add_option("--root", root, "taken for compatibility");
@@ -331,6 +388,8 @@ int main(int argc, char** argv) {
   app.add_option("--prefix-store", prefix_store, "taken for compatibility");
   app.add_option("--prefix-limit", prefix_limit, "taken for compatibility");
   CLI11_PARSE(app, argc, argv);
+  if (spawns > 0) return measure_spawns(spawns);
+  if (fd < 0) return 2;
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fathom::NoopTrainer(fd, device).run();
 }
