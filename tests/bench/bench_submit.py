@@ -5,14 +5,13 @@ fsync; the rate of a raw 200-byte append with fdatasync on the same disk in the 
   bench_submit.py [--jobs 100000] [--small 1000] [--clients 16] [--rounds 5]"""
 import argparse
 import concurrent.futures
-import http.client
 import json
 import os
-import ssl
 import time
 import uuid
 
 from control import Cluster, Usage, grid, percentile, publish
+from kept import Kept
 
 
 def raw_appends(folder, count):
@@ -26,19 +25,11 @@ def raw_appends(folder, count):
     return count / (time.monotonic() - begin)
 
 
-class Client:
-    """One kept connection."""
-
-    def __init__(self, cluster):
-        context = ssl.create_default_context(cafile=cluster.state / "coordinator" / "tls" / "ca.pem")
-        self.token = (cluster.state / "token").read_text().strip()
-        self.connection = http.client.HTTPSConnection("127.0.0.1", cluster.port, timeout=60, context=context)
-
+class Client(Kept):
     def submit(self, text, name):
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", "Idempotency-Key": uuid.uuid4().hex}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": uuid.uuid4().hex}
         begin = time.monotonic()
-        self.connection.request("POST", "/api/v1/sweeps", json.dumps({"yaml": text, "name": name}), headers)
-        answer = self.connection.getresponse()
+        answer = self.ask("POST", "/api/v1/sweeps", json.dumps({"yaml": text, "name": name}), headers)
         body = answer.read()
         if answer.status != 201:
             raise RuntimeError(f"{answer.status} {body[:300]}")
