@@ -1,6 +1,7 @@
 // benchmark stages: devices x shapes x measures x subjects x (adapter | members) x depths. What is compared with each
 // other is measured next to each other, so that a machine that gets slower meanwhile does least harm.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "sweeps/expand/builder.hpp"
@@ -18,6 +19,13 @@ struct Conditions {
   json device, batch, length, measure;
 };
 
+// As jobs that train an adapter have it.
+json as_in_settings(json adapter) {
+  fill_adapter(adapter);
+  if (adapter.value("share", "none") == "none") adapter.erase("share");
+  return adapter;
+}
+
 // `members_init: trained`: of each task, in the order of the file, the best adapter of the stages in `from` that has
 // the asked configuration, and weights wherever the measured depth has some.
 class TrainedMembers {
@@ -26,9 +34,22 @@ class TrainedMembers {
 
   // Of the first `count` tasks that have one; nothing after reporting that there are fewer.
   std::optional<std::vector<Need>> needs(const json& adapter, std::uint32_t depth, std::size_t count) {
+    const auto [known, is_new] = known_.try_emplace({adapter.dump(), depth});
+    if (is_new) known->second = all(adapter, depth);
+    const std::vector<Need>& found = known->second;
+    if (found.size() >= count)
+      return std::vector<Need>(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count));
+    builder_.problem("from: " + std::to_string(count) + " trained " + (count == 1 ? "member" : "members") + " with " +
+                     adapter.dump() + " at depth " + std::to_string(depth) + " are measured, but only " +
+                     std::to_string(found.size()) + " of the tasks have such an adapter that meets `where`");
+    return std::nullopt;
+  }
+
+ private:
+  // One for each task that has such an adapter.
+  [[nodiscard]] std::vector<Need> all(const json& adapter, std::uint32_t depth) const {
     std::vector<Need> out;
     for (const json& task : builder_.sweep.at("tasks")) {
-      if (out.size() == count) break;
       Need need;
       need.name = task.at("name");
       need.contenders = contenders(need.name, adapter, depth);
@@ -36,15 +57,11 @@ class TrainedMembers {
       need.goal = builder_.plan().goal;
       if (!need.contenders.empty()) out.push_back(std::move(need));
     }
-    if (out.size() == count) return out;
-    builder_.problem("from: " + std::to_string(count) + " trained " + (count == 1 ? "member" : "members") + " with " +
-                     adapter.dump() + " at depth " + std::to_string(depth) + " are measured, but only " +
-                     std::to_string(out.size()) + " of the tasks have such an adapter that meets `where`");
-    return std::nullopt;
+    return out;
   }
 
- private:
-  std::vector<Contender> contenders(const std::string& task, const json& adapter, std::uint32_t depth) const {
+  [[nodiscard]] std::vector<Contender> contenders(const std::string& task, const json& adapter,
+                                                  std::uint32_t depth) const {
     std::vector<Contender> out;
     for (const json& from : source_.at("from")) {
       std::optional<std::uint32_t> setting;
@@ -71,13 +88,12 @@ class TrainedMembers {
     for (const auto& [name, value] : job.parameters) {
       if (name.starts_with("adapter.")) adapter[name.substr(8)] = value;
     }
-    fill_adapter(adapter);
-    if (adapter.value("share", "none") == "none") adapter.erase("share");
-    return adapter;
+    return as_in_settings(std::move(adapter));
   }
 
   Builder& builder_;
   const json& source_;
+  std::map<std::pair<std::string, std::uint32_t>, std::vector<Need>> known_;  // every shape and measure asks again
 };
 
 class BenchmarkStage {
@@ -146,8 +162,7 @@ class BenchmarkStage {
     if (!members.is_null()) own["members"] = members;
     if (trained_ && subject != "finetune") own["members_init"] = "trained";
     if (!adapter.is_null()) {
-      fill_adapter(adapter);
-      if (adapter.value("share", "none") == "none") adapter.erase("share");  // as jobs that train an adapter
+      adapter = as_in_settings(std::move(adapter));
     }
     // A baseline may be a subject as well.
     if (!made_.insert(json::array({at.device, own, adapter}).dump()).second) return true;
