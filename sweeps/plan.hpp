@@ -25,6 +25,7 @@ enum class Kind { adapter, fusion, prune, evaluate, finetune, benchmark };
 const char* name_of(Kind kind);
 
 enum class Goal { maximize, minimize };
+enum class Precision { fp32, bf16, tf32 };
 enum class OnMissing { skip, fail, wait };
 
 // The jobs of one setting, one per seed, that compete in a Need together as a mean over seeds.
@@ -187,10 +188,10 @@ struct Plan {
   Limits limits;
   Retry retry;
   Cache cache;
-  std::uint32_t priority = 50;  // 0..100, higher runs first
-  std::uint32_t weight = 1;     // 1..1000, of its share beside sweeps of its priority
-  std::uint32_t ranks = 1;      // processes that train a job together
-  bool bf16 = false;            // precision of all jobs: only devices that have it run them
+  std::uint32_t priority = 50;            // 0..100, higher runs first
+  std::uint32_t weight = 1;               // 1..1000, of its share beside sweeps of its priority
+  std::uint32_t ranks = 1;                // processes that train a job together
+  Precision precision = Precision::fp32;  // of all jobs: only devices that have it run them
   std::vector<Hook> notify;
   std::string extends;             // id of a sweep whose jobs of fewer epochs jobs of this one go on from; empty: none
   std::vector<std::string> notes;  // warnings for a person: groups smaller than eta, prunes that make no job, …

@@ -54,8 +54,12 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
   return "Its inputs are about to be chosen.";
 }
 
-const std::string kNoBf16 =
-    "precision: bf16: no worker that is connected has a device for it, which is a GPU or a CPU with avx512_bf16.";
+std::string no_device_for(sweeps::Precision precision) {
+  const bool bf16 = precision == sweeps::Precision::bf16;
+  return "precision: " + std::string(bf16 ? "bf16" : "tf32") +
+         ": no worker that is connected has a device for it, which is a GPU" +
+         (bf16 ? " or a CPU with avx512_bf16." : ".");
+}
 
 // There are devices, and none computes what the sweep asks for.
 bool lacks_precision(const State& state, const Sweep& sweep) {
@@ -133,7 +137,7 @@ std::string explain_slot(const State& state, const Job& job) {
   if (limit != 0 && sweep.active.size() >= limit) {
     return "limits.concurrency: " + plural(limit, "job") + " of its sweep may run at once." + queue;
   }
-  if (lacks_precision(state, sweep)) return kNoBf16 + queue;
+  if (lacks_precision(state, sweep)) return no_device_for(sweep.plan->precision) + queue;
   if (const std::uint32_t ranks = ranks_of(state, job); ranks > 1) {
     const std::string devices = std::to_string(ranks) + " devices of one kind on one worker";
     if (gang_places(state, sweep, ranks).empty()) {

@@ -68,7 +68,17 @@ std::uint32_t busy(const std::vector<FreeDevice>& places) {
 
 }  // namespace
 
-bool computes(const Sweep& sweep, const DeviceState& device) { return !sweep.plan->bf16 || device.device.bf16; }
+bool computes(const Sweep& sweep, const DeviceState& device) {
+  switch (sweep.plan->precision) {
+    case sweeps::Precision::fp32:
+      break;
+    case sweeps::Precision::bf16:
+      return device.device.bf16;
+    case sweeps::Precision::tf32:
+      return device.device.kind != "cpu";
+  }
+  return true;
+}
 
 std::vector<FreeDevice> gang_places(const State& state, const Sweep& sweep, std::uint32_t ranks) {
   std::vector<FreeDevice> best;

@@ -7,6 +7,11 @@ namespace {
 
 using nlohmann::json;
 
+Precision precision_of(const std::string& name) {
+  if (name == "bf16") return Precision::bf16;
+  return name == "tf32" ? Precision::tf32 : Precision::fp32;
+}
+
 Kind kind_of(const std::string& name) {
   for (const Kind kind : {Kind::adapter, Kind::fusion, Kind::prune, Kind::evaluate, Kind::finetune}) {
     if (name == name_of(kind)) return kind;
@@ -62,7 +67,7 @@ void read_header(Plan& plan, const json& sweep) {
   plan.priority = sweep.at("priority");
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
-  plan.bf16 = sweep.at("common").at("precision") == "bf16";
+  plan.precision = precision_of(sweep.at("common").at("precision"));
   plan.extends = sweep.value("extends", "");
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
   for (const json& hook : sweep.value("notify", json::array()))

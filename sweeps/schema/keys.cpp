@@ -17,7 +17,7 @@ constexpr Key kRoot[] = {
     {.name = "include", .doc = "a file or a list of files that this one is laid over: maps merge key by key, lists and scalars are replaced; relative to the file it stands in"},
     {.name = "model", .type = Type::section, .required = true, .identity = true, .doc = "the frozen base"},
     {.name = "recipe", .type = Type::word, .fallback = "\"fast\"", .identity = true, .words = "fast|hf", .doc = "`hf`: dropout stays active in the frozen base; `fast`: not below the first trainable part"},
-    {.name = "precision", .type = Type::word, .fallback = "\"fp32\"", .identity = true, .words = "fp32|bf16|!tf32: CPUs, which jobs may run on, have no such products", .doc = "asked for, never taken from the device. `bf16`: where rows meet a matrix of the base, both are rounded to bfloat16 and summed in float32; everything else stays float32. Only devices that have it run such jobs"},
+    {.name = "precision", .type = Type::word, .fallback = "\"fp32\"", .identity = true, .words = "fp32|bf16|tf32", .doc = "asked for, never taken from the device. `bf16`: where rows meet a matrix of the base, both are rounded to bfloat16 and summed in float32; everything else stays float32. `tf32`: products of float32 on a GPU's tensor cores, factors with 10 bits of mantissa. Only devices that have it run such jobs: `bf16` GPUs and CPUs with avx512_bf16, `tf32` GPUs"},
     {.name = "objective", .type = Type::section, .identity = true, .doc = "what stopping and choosing compare"},
     {.name = "tasks", .required = true, .identity = true, .doc = "name: {…}, in the order of the file"},
     {.name = "adapter", .type = Type::section, .identity = true, .doc = "the adapter's shape"},

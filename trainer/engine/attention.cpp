@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "trainer/engine/tensor_cores.hpp"
+
 namespace fathom::trainer {
 namespace {
 
@@ -38,6 +40,7 @@ void AttentionPass::measure(const std::vector<std::uint32_t>& chosen) {
   options.drop_depth = depth_;
   options.fusion_attention = true;
   options.precision = network_.precision;
+  const TensorCores products(network_.precision);
   const auto result = forward(*network_.base, batch.input, network_.setup, options);
   means_.add(result.fusion_attention, mask_padding_ ? batch.input.attention_mask : at::Tensor());
 }

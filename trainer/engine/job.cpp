@@ -5,6 +5,7 @@
 #include "trainer/engine/benchmark_job.hpp"
 #include "trainer/engine/errors.hpp"
 #include "trainer/engine/measure_job.hpp"
+#include "trainer/engine/tensor_cores.hpp"
 #include "trainer/engine/train_job.hpp"
 
 namespace fathom::trainer {
@@ -25,10 +26,12 @@ std::unique_ptr<Job> make_job(const JobRequest& request, Resources& resources, J
   const auto inputs = request.inputs.empty() ? nlohmann::json::object() : parse(request.inputs, "inputs");
   if (settings.is_object() && settings.value("kind", nlohmann::json()) == "benchmark") {
     auto spec = parse_benchmark(settings);
+    require_precision(spec.precision, resources.device());
     auto members = spec.trained ? parse_members(spec.members, inputs) : std::vector<Input>();
     return std::make_unique<BenchmarkJob>(std::move(spec), std::move(members), request.folder, resources, events);
   }
   auto spec = parse_spec(settings);
+  require_precision(spec.precision, resources.device());
   auto used = parse_inputs(spec, inputs);
   spec.rungs = parse_rungs(inputs);
   spec.explored = parse_explored(inputs);

@@ -5,6 +5,7 @@
 #include "trainer/adapters/drop.hpp"
 #include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/tensor_cores.hpp"
 #include "trainer/packed/packed_engine.hpp"
 
 namespace fathom::trainer {
@@ -29,6 +30,7 @@ class ReferenceEngine final : public Engine {
   double learn(const Network& network, const LabelledBatch& rows, double share, const ForwardOptions& options,
                const std::function<void()>& forwarded) override {
     const at::AutoGradMode with_gradients(true);
+    const TensorCores products(network.precision);
     ForwardOptions own = options;
     own.precision = network.precision;
     const auto hidden = forward(*network.base, rows.input, network.setup, own).last_hidden_state;
@@ -45,6 +47,7 @@ class ReferenceEngine final : public Engine {
 
   std::vector<at::Tensor> logits(const std::vector<Branch>& branches, const Batch& batch) override {
     const auto& first = *branches.front().network;
+    const TensorCores products(first.precision);
     const bool one =
         std::all_of(branches.begin(), branches.end(), [&](const Branch& branch) { return branch.network == &first; });
     return one ? of_depths(first, branches, batch) : of_networks(*first.base, branches, batch);

@@ -104,7 +104,9 @@ Drop parse_drop(const json& value, const std::string& where) {
 
 Precision precision_of(const json& settings) {
   const SettingsObject root(settings, "");
-  return root.word("precision", "fp32", {"fp32", "bf16"}) == "bf16" ? Precision::bf16 : Precision::fp32;
+  const auto word = root.word("precision", "fp32", {"fp32", "bf16", "tf32"});
+  if (word == "bf16") return Precision::bf16;
+  return word == "tf32" ? Precision::tf32 : Precision::fp32;
 }
 
 json to_json(const Drop& drop) {

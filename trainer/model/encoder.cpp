@@ -165,7 +165,7 @@ at::Tensor rounded(const at::Tensor& x) {
 
 // A matrix of the encoder; in bf16 both factors are rounded, and in backward the gradient that comes in.
 at::Tensor Pass::product(const Linear& linear, const at::Tensor& x) const {
-  if (options_.precision == Precision::fp32) return linear(x);
+  if (options_.precision != Precision::bf16) return linear(x);
   const at::Tensor y = Linear{rounded(linear.weight), linear.bias}(rounded(x));
   if (y.requires_grad()) y.register_hook([](const at::Tensor& gradient) { return rounded(gradient); });
   return y;

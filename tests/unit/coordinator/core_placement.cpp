@@ -212,7 +212,7 @@ TEST(CorePlacement, ABenchmarkOfTheCpuKeepsItsHostOverARestartAndARejoin) {
 }
 
 sweeps::Plan in_bf16(sweeps::Plan plan) {
-  plan.bf16 = true;
+  plan.precision = sweeps::Precision::bf16;
   return plan;
 }
 
@@ -233,6 +233,28 @@ TEST(CorePlacement, OnlyDevicesOfThePrecisionRunAJob) {
   EXPECT_NE(explain(rig.state(), rig.job(0)).find("slots are taken"), std::string::npos);
   rig.submit(of_tasks({"d"}));
   EXPECT_EQ(old.held.size(), 1u);
+}
+
+TEST(CorePlacement, JobsOfTf32AreForGpus) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {2});
+  for (auto& device : worker.devices) device.bf16 = true;
+  worker.join(/*restarted=*/true);
+  sweeps::Plan plan = of_tasks({"a", "b", "c"});
+  plan.precision = sweeps::Precision::tf32;
+  rig.submit(plan);
+  EXPECT_TRUE(worker.held.empty());
+  EXPECT_EQ(explain(rig.state(), rig.job(0))
+                .find("precision: tf32: no worker that is connected has a device for it, "
+                      "which is a GPU."),
+            0u)
+      << explain(rig.state(), rig.job(0));
+  worker.devices.push_back({"cuda:0", "cuda", 1, 1, "test", 1 << 30});
+  worker.join(/*restarted=*/true);
+  ASSERT_EQ(worker.held.size(), 1u);
+  EXPECT_EQ(rig.state().workers.front().devices[0].running, 0u);
+  EXPECT_EQ(rig.state().workers.front().devices[1].running, 1u);
+  EXPECT_NE(explain(rig.state(), rig.job(1)).find("All 1 slot"), std::string::npos) << explain(rig.state(), rig.job(1));
 }
 
 TEST(CorePlacement, GangsAndBenchmarksAskForThePrecision) {

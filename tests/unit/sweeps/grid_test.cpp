@@ -155,9 +155,10 @@ TEST(Identity, WhatIsTrainedChangesTheId) {
     return planned(file_with(lines + "stages:\n  adapter: {}\n")).jobs.at(0).id;
   };
   const std::string plain = id("");
-  for (const char* lines : {"recipe: hf\n", "seeds: 2\n", "train: {lr: 2}\n", "train: {schedule: constant}\n",
-                            "train: {patience: 2}\n", "adapter: {reduction: 8}\n", "adapter: {non_linearity: gelu}\n",
-                            "objective: {depth: 1}\n", "objective: {goal: minimize}\n", "objective: {metric: f1}\n"}) {
+  for (const char* lines :
+       {"recipe: hf\n", "seeds: 2\n", "train: {lr: 2}\n", "train: {schedule: constant}\n", "train: {patience: 2}\n",
+        "adapter: {reduction: 8}\n", "adapter: {non_linearity: gelu}\n", "objective: {depth: 1}\n",
+        "objective: {goal: minimize}\n", "objective: {metric: f1}\n", "precision: bf16\n", "precision: tf32\n"}) {
     EXPECT_NE(id(lines), plain) << lines;
   }
 }

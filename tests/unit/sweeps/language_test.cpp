@@ -46,6 +46,15 @@ TEST(Values, TheCacheIsOnUnlessToldAndMayHaveAnAge) {
   EXPECT_EQ(ids_with("cache: {ttl: 2h}\n"), ids_with(""));
 }
 
+TEST(Values, ThePrecisionIsThePlansAndTheJobs) {
+  EXPECT_EQ(planned(file_with("stages:\n  adapter: {}\n")).precision, Precision::fp32);
+  for (const auto& [word, precision] : {std::pair{"bf16", Precision::bf16}, {"tf32", Precision::tf32}}) {
+    const Plan plan = planned(file_with("precision: " + std::string(word) + "\nstages:\n  adapter: {}\n"));
+    EXPECT_EQ(plan.precision, precision);
+    EXPECT_EQ(plan.jobs.at(0).settings.whole().at("precision"), word);
+  }
+}
+
 TEST(Values, TextStaysText) {
   const std::string yaml =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, text: 2024, label: no, labels: [yes, no, null, "

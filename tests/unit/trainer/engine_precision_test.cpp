@@ -1,4 +1,5 @@
 // Jobs of precision bf16, from their settings to what is measured and predicted with their trees.
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,7 +7,9 @@
 
 #include "common/files.hpp"
 #include "tests/unit/trainer/engine_fixture.hpp"
+#include "trainer/engine/engine.hpp"
 #include "trainer/engine/errors.hpp"
+#include "trainer/engine/network.hpp"
 #include "trainer/engine/predict.hpp"
 
 namespace fathom::trainer::testing_support {
@@ -45,9 +48,45 @@ TEST_F(EnginePrecision, IsAskedForByTheJob) {
   ASSERT_TRUE(exact->finished() && rough->finished()) << rough->message;
   EXPECT_NE(weights("exact"), weights("rough"));
   EXPECT_EQ(rough->result["rows"].size(), exact->result["rows"].size());
-  const auto refused = run("other", settings("tf32"));
+  const auto refused = run("other", settings("tf16"));
   EXPECT_EQ(refused->error_class, "config");
   EXPECT_NE(refused->message.find("precision"), std::string::npos) << refused->message;
+}
+
+// Tensor cores are a GPU's: a CPU would make a result of another identity than it says.
+TEST_F(EnginePrecision, CpusDoNotTrainInTf32) {
+  auto whole = settings("tf32");
+  whole["kind"] = "finetune";
+  whole.erase("adapter");
+  whole.erase("drop");
+  for (const auto& asked : {settings("tf32"), whole}) {
+    const auto refused = run("refused", asked);
+    EXPECT_EQ(refused->error_class, "config");
+    EXPECT_NE(refused->message.find("precision is tf32, which cpu does not have"), std::string::npos)
+        << refused->message;
+  }
+}
+
+// The switch is the process's: it is on for the pass that asks for it, backward too, and for no neighbour.
+TEST_F(EnginePrecision, Tf32IsOnForItsOwnPass) {
+  const auto spec = parse_spec(settings("fp32"));
+  const auto model = resources_->model(spec.model);
+  const auto task = resources_->task(spec.model, spec.task, data::Split::eval, spec.train.max_length);
+  auto network = make_adapter_network(spec, model->base, *task);
+  const std::vector<std::uint32_t> rows = {0, 1, 2};
+  const auto batch = make_batch(task->rows, rows);
+  auto& engine = reference_engine();
+  const auto on = [&] {
+    bool seen = false;
+    engine.learn(network, batch, 1.0, {}, [&] { seen = at::globalContext().allowTF32CuBLAS(); });
+    return seen;
+  };
+  EXPECT_FALSE(on());
+  network.precision = Precision::tf32;
+  EXPECT_TRUE(on());
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
+  network.precision = Precision::fp32;
+  EXPECT_FALSE(on());
 }
 
 TEST_F(EnginePrecision, HoldsForEvaluationsAndPredictions) {
@@ -72,6 +111,10 @@ TEST_F(EnginePrecision, HoldsForEvaluationsAndPredictions) {
   value_or_fail(write_file_atomic((tree / "fathom.json").string(), card.dump()), ErrorClass::disk);
   const auto exact_logits = logits(tree);
   EXPECT_NE(exact_logits, rough_logits);
+  // What a GPU trained on its tensor cores is read by CPUs in float32.
+  card["settings"]["precision"] = "tf32";
+  value_or_fail(write_file_atomic((tree / "fathom.json").string(), card.dump()), ErrorClass::disk);
+  EXPECT_EQ(logits(tree), exact_logits);
   for (std::size_t i = 0; i < exact_logits.size(); ++i) EXPECT_NEAR(exact_logits[i], rough_logits[i], 0.05);
 }
 

@@ -94,5 +94,26 @@ TEST_F(Gpu, TrainingIsTheCpus) {
   expect_equal(*run_on("cpu", settings), *run_on("cuda:0", settings));
 }
 
+// Tensor cores round factors to 10 bits: near the CPU's float32, and not its neighbours' bits.
+TEST_F(Gpu, Tf32IsNearFloat32AndLeavesNeighboursAlone) {
+  SKIP_WITHOUT_GPU();
+  auto settings = adapter_settings();
+  const auto exact = run_on("cuda:0", settings);
+  settings["precision"] = "tf32";
+  const auto rough = run_on("cuda:0", settings);
+  ASSERT_TRUE(exact->finished() && rough->finished()) << rough->message;
+  settings["precision"] = "fp32";
+  const auto again = run_on("cuda:0", settings);
+  ASSERT_EQ(exact->metrics.size(), rough->metrics.size());
+  bool differs = false;
+  for (std::size_t i = 0; i < exact->metrics.size(); ++i) {
+    EXPECT_EQ(exact->metrics[i].value, again->metrics[i].value);
+    if (exact->metrics[i].name.find("loss") == std::string::npos) continue;
+    EXPECT_NEAR(exact->metrics[i].value, rough->metrics[i].value, 0.02);
+    differs = differs || exact->metrics[i].value != rough->metrics[i].value;
+  }
+  EXPECT_TRUE(differs);
+}
+
 }  // namespace
 }  // namespace fathom::trainer
