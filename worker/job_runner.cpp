@@ -238,6 +238,7 @@ void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) 
   if (late) return abandon(fence);
   crash_point("item.acknowledged");
   attempt->outbox.ack_items(sequence);
+  if (TrainerHost* host = host_of(attempt->device)) host->acknowledged(attempt->fence, sequence);
   if (attempt->outbox.stale_bytes() > (attempt->outbox.empty() ? kForgetAt : kCompactAt)) {
     spooler_->rewrite(attempt->fence, attempt->outbox.compact());
   }

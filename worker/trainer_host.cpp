@@ -115,6 +115,17 @@ void TrainerHost::stop(const Fence& fence, const std::string& cause) {
   send(envelope);
 }
 
+void TrainerHost::acknowledged(const Fence& fence, std::uint64_t sequence) {
+  if (state_ != State::up || !verdicts_ || jobs_.count(attempt_key(fence)) == 0) return;
+  wire::Envelope envelope;
+  wire::ItemAck& ack = *envelope.mutable_item_ack();
+  ack.set_job(fence.job.value());
+  ack.set_generation(fence.generation);
+  ack.set_attempt(fence.attempt);
+  ack.set_sequence(sequence);
+  send(envelope);
+}
+
 void TrainerHost::drain() {
   waiting_.clear();
   if (state_ == State::down) {
@@ -143,7 +154,7 @@ void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
   heard_ = loop_.now();
   switch (envelope.body_case()) {
     case wire::Envelope::kTrainerHello:
-      return hello();
+      return hello(envelope.trainer_hello());
     case wire::Envelope::kItems:
       for (wire::Item& item : *envelope.mutable_items()->mutable_items()) {
         progressed_ = heard_;
@@ -165,9 +176,10 @@ void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
   }
 }
 
-void TrainerHost::hello() {
+void TrainerHost::hello(const wire::TrainerHello& hello) {
   if (state_ != State::starting) return;
   state_ = State::up;
+  verdicts_ = hello.verdicts();
   failed_starts_ = 0;
   progressed_ = heard_;
   auto jobs = std::exchange(waiting_, {});

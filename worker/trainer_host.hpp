@@ -22,6 +22,7 @@ namespace fathom::wire {
 class Envelope;
 class Item;
 class MetricBatch;
+class TrainerHello;
 class TrainerJob;
 class TrainerLog;
 }  // namespace fathom::wire
@@ -56,6 +57,9 @@ class TrainerHost {
   void run(const wire::TrainerJob& job);
   // Asks for the end of a job; its Stopped, Finished or Failed follows.
   void stop(const Fence& fence, const std::string& cause);
+  // Everything up to this item of a job is durable at the coordinator, and what it led to has come: told to a trainer
+  // that asked for it (TrainerHello.verdicts).
+  void acknowledged(const Fence& fence, std::uint64_t sequence);
   // Checkpoint, then end. Nothing is started any more.
   void drain();
   void kill(const std::string& why);
@@ -69,7 +73,7 @@ class TrainerHost {
   void spawn();
   void spawn_later();
   void receive(std::uint64_t life, wire::Envelope& envelope);
-  void hello();
+  void hello(const wire::TrainerHello& hello);
   void exited(std::uint64_t life, int wait_status);
   void crash(std::vector<Fence> jobs, const std::string& what);
   void start_failed(const std::string& why);
@@ -85,7 +89,8 @@ class TrainerHost {
   const Callbacks callbacks_;
 
   State state_ = State::down;
-  bool again_ = false;  // leaving, and to be started anew
+  bool again_ = false;     // leaving, and to be started anew
+  bool verdicts_ = false;  // it wants acknowledgements
   std::unique_ptr<Trainer> process_;
   std::uint64_t life_ = 0;  // number of the process; late news of an older one is dropped
   std::set<Fence> jobs_;    // given to the trainer, or waiting, without their last item

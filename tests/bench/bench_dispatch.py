@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 """Jobs a second through coordinator and worker, with a trainer that answers at once (tests/bench/noop_trainer).
 
-  bench_dispatch.py [--load noop|dag|process] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--files]
+  bench_dispatch.py [--load noop|dag|process|asha|reports] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--files]
 
 noop: adapters that need nothing. process: the same, each of them a process (/bin/true) that its trainer starts and waits for, beside the rate of
 as many programs as there are devices that do nothing else. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
+asha: each report waits for the verdict on the one before, rungs 1 and 4 of 10 epochs; the log is then held to the published rule, written
+down once more in this file. reports: the same without stopping. HyperQueue's and Ray's rows have neither.
 Makespan from the begin of the submit to the end of the last job. Every job is leased, starts, reports and ends with a result;
 everything is durable before it is acknowledged. --epochs: reports of a job. --hogs: so many programs that only compute run beside.
 --files: each also sends metric points and log text, and uploads a result file."""
 import argparse
+import bisect
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
 
-from control import BIN, Cluster, Usage, cpu_seconds, grid, publish, wait_for_end
+from control import BIN, Cluster, Usage, cpu_seconds, expect, grid, publish, wait_for_end
 
 DAG = """version: 1
 name: dag
@@ -32,6 +36,28 @@ stages:
 def dag():
     tasks = [f"  t{i}: {{data: {{train: t{i}/train.tsv, eval: t{i}/dev.tsv}}, text: text, label: label, metric: accuracy}}" for i in range(10)]
     return DAG % "\n".join(tasks)
+
+
+def asha_differs(cluster, eta, rungs):
+    """The stopping rule once more: of n values at a rung, this one's among them, max(1, n // eta) go on, and so does
+    who equals the last of them. From an export of the whole log: reports, those at rungs, jobs stopped, jobs of another verdict than the rule's."""
+    file = cluster.folder / "log.export"
+    subprocess.run([BIN / "fathom", "--state", cluster.state, "export", file], check=True, stdout=subprocess.DEVNULL)
+    behind, stopped, values, judged, reports = set(), set(), {rung: [] for rung in rungs}, 0, 0
+    for line in open(file):
+        event = json.loads(line)
+        if report := event.get("report_recorded"):
+            epoch, reports = report["epoch"], reports + 1
+            if epoch not in values:
+                continue
+            judged += 1
+            bisect.insort(values[epoch], -report["objective"])
+            keep = max(1, len(values[epoch]) // eta)
+            if -report["objective"] > values[epoch][keep - 1]:
+                behind.add(report["fence"]["job"])
+        elif (wish := event.get("stop_wished")) and wish["cause"] == "search":
+            stopped.add(wish["fence"]["job"])
+    return reports, judged, len(stopped), len(behind ^ stopped)
 
 
 def children(pid):
@@ -53,7 +79,8 @@ def raw_spawns(devices, count):
 
 def one_round(arguments, number):
     raw = {"raw_spawns_per_s": raw_spawns(arguments.devices, 2000)} if arguments.load == "process" else {}
-    text = dag() if arguments.load == "dag" else grid("noop", arguments.jobs)
+    stages = "  adapter: {stop: {method: asha, eta: 4}}\n" if arguments.load == "asha" else "  adapter: {}\n"
+    text = dag() if arguments.load == "dag" else grid("noop", arguments.jobs, stages)
     text = text.replace("epochs: 1", f"epochs: {arguments.epochs}")
     with Cluster(devices=",".join(["cpu:1"] * arguments.devices), slots=arguments.slots, lease_ms=15000, heartbeat_ms=3000) as cluster:
         cluster.start_coordinator()
@@ -72,16 +99,21 @@ def one_round(arguments, number):
                 hog.kill()
                 hog.wait()
         worker, trainers = (now - before for now, before in zip(worker_cpu(cluster), (worker, trainers)))
-        return {"jobs": made["jobs"], "worker_cpu_us_per_job": 1e6 * worker / made["jobs"],
+        more, reports = {}, made["jobs"] * arguments.epochs
+        if arguments.load == "asha":
+            reports, judged, stopped, differ = asha_differs(cluster, 4, (1, 4))
+            expect(differ == 0, f"{differ} of {judged} verdicts are not the rule's")
+            more = {"judged": judged, "stopped": stopped}
+        return {"jobs": made["jobs"], **more, "worker_cpu_us_per_job": 1e6 * worker / made["jobs"],
                 **raw, **({"share_of_raw": made["jobs"] / makespan / raw["raw_spawns_per_s"]} if raw else {}),
                 "trainer_cpu_us_per_job": 1e6 * trainers / made["jobs"], "submit_s": accepted, "makespan_s": makespan, "jobs_per_s": made["jobs"] / makespan,
-                "reports_per_s": made["jobs"] * arguments.epochs / makespan,
+                "reports_per_s": reports / makespan,
                 **usage.since(made["jobs"])}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=("noop", "dag", "process"), default="noop")
+    parser.add_argument("--load", choices=("noop", "dag", "process", "asha", "reports"), default="noop")
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--devices", type=int, default=2)
@@ -90,6 +122,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", action="store_true")
     arguments = parser.parse_args()
+    if arguments.load in ("asha", "reports"):
+        arguments.epochs = 10
+        os.environ["FATHOM_NOOP_VERDICTS"] = "1"
     if arguments.load == "process":
         os.environ["FATHOM_NOOP_SPAWN"] = "1"
     os.environ["FATHOM_NOOP_QUIET"] = "0" if arguments.files else "1"

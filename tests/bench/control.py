@@ -10,7 +10,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from harness import BIN, Cluster, wait_until  # noqa: E402
+from harness import BIN, Cluster, expect, wait_until  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 

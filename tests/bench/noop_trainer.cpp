@@ -8,6 +8,7 @@
 //   FATHOM_NOOP_CHECKPOINTS=1    a small resumable checkpoint after each epoch
 //   FATHOM_NOOP_POINTS=N         so many more metric points an epoch
 //   FATHOM_NOOP_SPAWN=1          each job is a process: /bin/true, started and waited for
+//   FATHOM_NOOP_VERDICTS=1       a report leaves after the verdict on the one before (without checkpoints)
 //   FATHOM_NOOP_QUIET=1          no files beside results, no metric points, no log text: the bare way of a job
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -65,9 +66,12 @@ struct Job {
   std::uint32_t epoch = 0;  // finished
   std::uint32_t epochs = 1;
   std::uint32_t best = 0;
-  double objective = -1;   // of the best epoch
-  std::string stop;        // cause
-  Steady::time_point due;  // when the present epoch is done
+  double objective = -1;           // of the best epoch
+  std::uint64_t items = 0;         // sent; the worker numbers them alike
+  std::uint64_t judged = 0;        // number of the newest report
+  std::uint64_t acknowledged = 0;  // all up to this one are durable, and their verdicts have come
+  std::string stop;                // cause
+  Steady::time_point due;          // when the present epoch is done
 };
 
 class NoopTrainer {
@@ -78,6 +82,7 @@ class NoopTrainer {
     if (!work.empty()) epoch_time_ = Millis(std::atoi(work.c_str()));
     checkpoints_ = environment("FATHOM_NOOP_CHECKPOINTS") == "1";
     quiet_ = environment("FATHOM_NOOP_QUIET") == "1";
+    verdicts_ = environment("FATHOM_NOOP_VERDICTS") == "1" && !checkpoints_;
     spawns_ = environment("FATHOM_NOOP_SPAWN") == "1";
     const std::string points = environment("FATHOM_NOOP_POINTS");
     if (!points.empty()) points_ = std::stoul(points);
@@ -89,6 +94,7 @@ class NoopTrainer {
     hello.mutable_trainer_hello()->set_protocol(kProtocolVersion);
     hello.mutable_trainer_hello()->set_version(FATHOM_VERSION);
     hello.mutable_trainer_hello()->set_device(device_);
+    hello.mutable_trainer_hello()->set_verdicts(verdicts_);
     if (!channel_.send(hello)) return 1;
     while (!ending_) {
       auto message = channel_.receive(wait());
@@ -110,13 +116,20 @@ class NoopTrainer {
  private:
   [[nodiscard]] Millis wait() const {
     Steady::time_point next = alive_ + std::chrono::milliseconds(500);
-    for (const auto& [fence, job] : jobs_) next = std::min(next, job.due);
+    for (const auto& [fence, job] : jobs_) {
+      if (!waits(job)) next = std::min(next, job.due);
+    }
     return std::max(std::chrono::duration_cast<Millis>(next - Steady::now()), Millis(0));
   }
 
   void handle(const wire::Envelope& envelope) {
     if (envelope.has_trainer_job()) begin(envelope.trainer_job());
     if (envelope.has_shutdown()) ending_ = true;
+    if (envelope.has_item_ack()) {
+      const wire::ItemAck& ack = envelope.item_ack();
+      const auto job = jobs_.lower_bound({JobNumber(ack.job()), ack.generation(), ack.attempt(), LeaseId()});
+      if (job != jobs_.end() && job->first.job.value() == ack.job()) job->second.acknowledged = ack.sequence();
+    }
     if (envelope.has_stop()) {
       const auto job = jobs_.find(from_wire(envelope.stop().fence()));
       if (job != jobs_.end()) job->second.stop = envelope.stop().cause();
@@ -137,7 +150,7 @@ class NoopTrainer {
     item.mutable_started()->set_base_sha256(base_sha256_);
     item.mutable_started()->set_data_sha256(data_sha256_);
     item.mutable_started()->set_resumed_epoch(job.epoch);
-    send(std::move(item));
+    send(job, std::move(item));
     job.due = Steady::now() + epoch_time_;
     jobs_.emplace(from_wire(order.assign().fence()), std::move(job));
   }
@@ -152,11 +165,16 @@ class NoopTrainer {
     job.objective = saved.value("objective", -1.0);
   }
 
+  // Its newest report has no verdict yet.
+  [[nodiscard]] bool waits(const Job& job) const {
+    return verdicts_ && job.stop.empty() && job.acknowledged < job.judged;
+  }
+
   void work() {
     const auto now = Steady::now();
     for (auto entry = jobs_.begin(); entry != jobs_.end();) {
       Job& job = entry->second;
-      const bool ended = !job.stop.empty() ? stopped(job) : (job.due <= now && finish_epoch(job));
+      const bool ended = !job.stop.empty() ? stopped(job) : (job.due <= now && !waits(job) && finish_epoch(job));
       entry = ended ? jobs_.erase(entry) : std::next(entry);
     }
   }
@@ -179,21 +197,22 @@ class NoopTrainer {
       item.mutable_report()->set_epoch(job.epoch);
       item.mutable_report()->set_step(job.epoch * kStepsPerEpoch);
       item.mutable_report()->set_objective(objective);
-      send(std::move(item));
+      send(job, std::move(item));
+      job.judged = job.items;
     }
     job.due = Steady::now() + epoch_time_;
-    if (job.epoch < job.epochs) return false;
+    if (job.epoch < job.epochs || waits(job)) return false;
     finish(job);
     return true;
   }
 
-  void finish(const Job& job) {
+  void finish(Job& job) {
     wire::Item item = item_of(job);
     const std::string result = result_of(job);
     if (spawns_ && !run_true()) {
       item.mutable_failed()->set_error_class("engine");
       item.mutable_failed()->set_message("/bin/true did not end well");
-      return send(std::move(item));
+      return send(job, std::move(item));
     }
     if (auto written = write_final(job, result); !written) {
       item.mutable_failed()->set_error_class("disk");
@@ -203,10 +222,10 @@ class NoopTrainer {
       item.mutable_finished()->set_result(result);
       note("finish", job.order.assign().fence());
     }
-    send(std::move(item));
+    send(job, std::move(item));
   }
 
-  bool stopped(const Job& job) {
+  bool stopped(Job& job) {
     wire::Item item = item_of(job);
     wire::Stopped& message = *item.mutable_stopped();
     message.set_epoch(job.epoch);
@@ -215,7 +234,7 @@ class NoopTrainer {
       message.set_result(result_of(job));
       if (!write_final(job, message.result())) message.clear_result();
     }
-    send(std::move(item));
+    send(job, std::move(item));
     return true;
   }
 
@@ -227,7 +246,7 @@ class NoopTrainer {
     return write_file_atomic(folder + "/fathom.json", file.dump(1) + "\n");
   }
 
-  void send_checkpoint(const Job& job, bool best) {
+  void send_checkpoint(Job& job, bool best) {
     const std::string path = fmt::format("checkpoints/epoch-{}.ckpt", job.epoch);
     if (!make_folders(job.order.folder() + "/checkpoints")) return;
     const Json saved = {
@@ -240,7 +259,7 @@ class NoopTrainer {
     message.set_path(path);
     message.set_objective(job.objective);
     message.set_best(best);
-    send(std::move(item));
+    send(job, std::move(item));
   }
 
   [[nodiscard]] std::string result_of(const Job& job) const {
@@ -317,7 +336,10 @@ class NoopTrainer {
     return item;
   }
 
-  void send(wire::Item item) { *answers_.mutable_items()->add_items() = std::move(item); }
+  void send(Job& job, wire::Item item) {
+    ++job.items;
+    *answers_.mutable_items()->add_items() = std::move(item);
+  }
 
   void flush() {
     if (answers_.items().items_size() == 0) return;
@@ -348,6 +370,7 @@ class NoopTrainer {
   bool checkpoints_ = false;
   bool quiet_ = false;
   bool spawns_ = false;
+  bool verdicts_ = false;
   std::uint64_t points_ = 0;
   bool ending_ = false;
   std::map<Fence, Job> jobs_;

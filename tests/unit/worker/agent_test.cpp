@@ -50,6 +50,7 @@ class AgentTest : public testing::Test {
   void SetUp() override {
     ::setenv("FATHOM_NOOP_MS", "0", 1);
     ::setenv("FATHOM_NOOP_CHECKPOINTS", "0", 1);
+    ::setenv("FATHOM_NOOP_VERDICTS", "0", 1);
   }
   void TearDown() override {
     stop();
@@ -280,6 +281,43 @@ TEST_F(AgentTest, StopEndsARunningJobWithItsResult) {
   EXPECT_GE(last.stopped().epoch(), 1u);
   EXPECT_FALSE(last.stopped().result().empty());
   EXPECT_EQ(last.stopped().files_size(), 1);
+}
+
+// A trainer that asks for acknowledgements knows when a report has had its verdict: the next one, or the end, follows.
+TEST_F(AgentTest, ATrainerThatAsksHearsWhenAReportIsJudged) {
+  ::setenv("FATHOM_NOOP_VERDICTS", "1", 1);
+  coordinator_.answer(true, false);
+  start();
+  coordinator_.send(assignment(7, 1, 1000));
+  const auto report = [&](std::uint32_t epoch) {
+    return coordinator_.wait_item(
+        [epoch](const wire::Item& item) { return item.has_report() && item.report().epoch() == epoch; });
+  };
+  const auto acknowledge = [&](const wire::Item& item) {
+    wire::Envelope envelope;
+    wire::ItemAck& ack = *envelope.mutable_item_ack();
+    ack.set_job(7), ack.set_generation(1), ack.set_attempt(1);
+    ack.set_sequence(item.sequence());
+    coordinator_.send(envelope);
+  };
+  const wire::Item first = report(1);
+  ASSERT_EQ(first.sequence(), 2u) << "behind Started";
+  // Time goes by, and nothing more is said.
+  const std::size_t before = coordinator_.items().size();
+  ASSERT_TRUE(wait_held(1));
+  ASSERT_TRUE(wait_held(1));
+  EXPECT_TRUE(coordinator_.items().empty());
+  EXPECT_EQ(before, 2u);
+  acknowledge(first);
+  const wire::Item second = report(2);
+  ASSERT_TRUE(second.has_report());
+  // A verdict that ends it comes before its acknowledgement: there is no third report.
+  wire::Envelope stop;
+  *stop.mutable_stop()->mutable_fence() = first.fence();
+  stop.mutable_stop()->set_cause("search");
+  coordinator_.send(stop);
+  acknowledge(second);
+  EXPECT_EQ(last_of(7).stopped().epoch(), 2u);
 }
 
 TEST_F(AgentTest, InputsAndResumeAreLaidAndCheckpointsAreStored) {
