@@ -12,8 +12,6 @@
 //   FATHOM_NOOP_QUIET=1          no files beside results, no metric points, no log text: the bare way of a job
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -29,6 +27,7 @@
 #include "common/protocol/fences.hpp"
 #include "common/protocol/wire.pb.h"
 #include "common/sha256.hpp"
+#include "tests/bench/spawn_true.hpp"
 
 namespace fathom {
 namespace {
@@ -48,16 +47,6 @@ std::string environment(const char* name) {
 // In (0, 1), the same on every machine: from the first 13 hex digits of a hash.
 double number_from(const std::string& text) {
   return static_cast<double>(std::stoull(sha256_hex(text).substr(0, 13), nullptr, 16)) / 4503599627370496.0;
-}
-
-// What a process job costs whoever starts it. False: it did not end well.
-bool run_true() {
-  char name[] = "true";
-  char* const arguments[] = {name, nullptr};
-  pid_t child = 0;
-  int status = 0;
-  if (::posix_spawn(&child, "/bin/true", nullptr, nullptr, arguments, environ) != 0) return false;
-  return ::waitpid(child, &status, 0) == child && status == 0;
 }
 
 struct Job {
@@ -381,17 +370,6 @@ class NoopTrainer {
 }  // namespace
 }  // namespace fathom
 
-// What the process jobs of a trainer are measured against: so many of these processes one after the other, a second.
-int measure_spawns(int count) {
-  const auto begin = std::chrono::steady_clock::now();
-  for (int i = 0; i < count; ++i) {
-    if (!fathom::run_true()) return 1;
-  }
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
-  fmt::print("{}\n", count / taken.count());
-  return 0;
-}
-
 int main(int argc, char** argv) {
   CLI::App app("A trainer that trains nothing, for tests and measurements.", "noop_trainer");
   int fd = -1;
@@ -411,7 +389,7 @@ int main(int argc, char** argv) {
   app.add_option("--prefix-store", prefix_store, "taken for compatibility");
   app.add_option("--prefix-limit", prefix_limit, "taken for compatibility");
   CLI11_PARSE(app, argc, argv);
-  if (spawns > 0) return measure_spawns(spawns);
+  if (spawns > 0) return fathom::measure_spawns(spawns);
   if (fd < 0) return 2;
   ::fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fathom::NoopTrainer(fd, device).run();
