@@ -80,12 +80,12 @@ FATHOM_INLINE void with_rows(std::int64_t rows, const Body& body) {
   if constexpr (R > 1) with_rows<R - 1>(rows, body);
 }
 
-// The tiles [first, last) of rows, block by block and panel by panel: body(tile, panel's first column).
+// The tiles [first, last) of rows, in blocks of as many as fit into `space` with `each`, and panel by panel: body(tile,
+// panel's first column, place of the tile in its block).
 template <class Begin, class Body>
-FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t rows, std::int64_t first, std::int64_t last,
-                              const Begin& begin, const Body& body) {
-  std::int64_t block = kBlockFloats / (rows * p.k);
-  block = block < 1 ? 1 : block;
+FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t space, std::int64_t each, std::int64_t first,
+                              std::int64_t last, const Begin& begin, const Body& body) {
+  const std::int64_t block = space < each ? 1 : space / each;
   for (std::int64_t at = first; at < last; at += block) {
     const std::int64_t end = at + block < last ? at + block : last;
     begin(at, end);
@@ -97,7 +97,7 @@ FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t rows, std::int6
 
 void product(const ProductArgs& p, float* /*scratch*/, std::int64_t first, std::int64_t last) {
   over_tiles(
-      p, kTileRows, first, last, [](auto, auto) {},
+      p, kBlockFloats, kTileRows * p.k, first, last, [](auto, auto) {},
       [&](std::int64_t t, std::int64_t j, std::int64_t) {
         const std::int64_t row = t * kTileRows, columns = p.n - j < kPanel ? p.n - j : kPanel;
         const std::int64_t rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;

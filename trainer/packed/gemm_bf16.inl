@@ -1,18 +1,9 @@
 // The same products with both factors rounded to bfloat16 and sums in float32 (vdpbf16ps). A panel is [k / 2, kPanel]
 // pairs of neighbours in k; rows are rounded and brought into the same order, [k / 2, rows of a tile], block by block.
-// The one place with intrinsics: the compiler's vectors know no such product.
 
 constexpr int kPairRows = 14;
 
 std::int64_t packed_floats_bf16(std::int64_t n, std::int64_t k) { return packed_floats(n, (k + 1) / 2); }
-
-// To the nearest, ties to even; NaN stays NaN.
-std::uint32_t rounded(float x) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  if (x != x) return (bits >> 16) | 0x40U;
-  return (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
-}
 
 void pack_bf16(float* to, const float* b, std::int64_t n, std::int64_t k, std::int64_t n_stride,
                std::int64_t k_stride) {
@@ -26,12 +17,6 @@ void pack_bf16(float* to, const float* b, std::int64_t n, std::int64_t k, std::i
       }
     }
   }
-}
-
-// The first n of 16 floats, the others zero.
-FATHOM_INLINE __m512 load_some(const float* p, std::int64_t n) {
-  if (n >= 16) return _mm512_loadu_ps(p);
-  return n <= 0 ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1U), p);
 }
 
 // One tile of rows, rounded: [k / 2, kPairRows] pairs. Writes two words beyond the end.
@@ -78,7 +63,7 @@ void product_bf16(const ProductArgs& p, float* scratch, std::int64_t first, std:
     return p.rows - t * kPairRows < kPairRows ? p.rows - t * kPairRows : kPairRows;
   };
   over_tiles(
-      p, kPairRows, first, last,
+      p, kBlockFloats, kPairRows * p.k, first, last,
       [&](std::int64_t at, std::int64_t end) {
         for (std::int64_t t = at; t < end; ++t)
           pair_rows(paired + (t - at) * size, p.a + t * kPairRows * p.a_stride, p.a_stride, rows_of(t), p.k);

@@ -28,7 +28,12 @@ struct Count {
 #include "trainer/packed/rows.inl"
 // After the activations, which it ends in.
 #include "trainer/packed/gemm.inl"
-#ifdef FATHOM_BF16
+#if defined(FATHOM_AMX)
+#include "trainer/packed/bf16.inl"
+#include "trainer/packed/gemm_amx.inl"
+constexpr Products kBf16 = {kStrip, packed_floats_amx, pack_amx, product_scratch_amx, product_amx};
+#elif defined(FATHOM_BF16)
+#include "trainer/packed/bf16.inl"
 #include "trainer/packed/gemm_bf16.inl"
 constexpr Products kBf16 = {kPairRows, packed_floats_bf16, pack_bf16, product_scratch_bf16, product_bf16};
 #else

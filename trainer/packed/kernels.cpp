@@ -1,5 +1,11 @@
 #include "trainer/packed/kernels.hpp"
 
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <cstdlib>
 #include <cstring>
 
@@ -10,12 +16,22 @@ extern const Kernels kernels_plain;
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
 extern const Kernels kernels_avx512bf16;
+extern const Kernels kernels_amx;
 #endif
 
 namespace {
 
+#if defined(__x86_64__)
+// Linux keeps the tiles of a thread only in processes that have asked for it, once for all threads.
+bool tiles_granted() {
+  constexpr int kTileData = 18;  // number of the tiles' state in the processor
+  return __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") &&
+         ::syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, kTileData) == 0;
+}
+#endif
+
 struct Present {
-  const Kernels* list[4] = {};
+  const Kernels* list[5] = {};
   int count = 0;
   Present() {
     list[count++] = &kernels_plain;
@@ -24,7 +40,10 @@ struct Present {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl")) {
       list[count++] = &kernels_avx512;
-      if (__builtin_cpu_supports("avx512bf16")) list[count++] = &kernels_avx512bf16;
+      if (__builtin_cpu_supports("avx512bf16")) {
+        list[count++] = &kernels_avx512bf16;
+        if (tiles_granted()) list[count++] = &kernels_amx;
+      }
     }
 #endif
   }

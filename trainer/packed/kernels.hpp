@@ -185,7 +185,7 @@ struct Kernels {
   void (*adamw)(const AdamWArgs&, std::int64_t first, std::int64_t last);                            // elements
 };
 
-// The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16 takes a narrower one, for comparison.
+// The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16|amx takes a narrower one, for comparison.
 const Kernels& kernels();
 inline const Products& products_of(Precision precision) {
   return precision == Precision::bf16 ? kernels().bf16 : kernels().fp32;
