@@ -4,7 +4,7 @@
   bench_memory.py [--task rte] [--jobs 8] [--rows 512] [--no-peer]
 
 Ours is the high-water mark of the trainer's resident set in a sweep that a coordinator gives to one device with so many slots; the
-base alone is a trainer that has opened it and run one job of one row."""
+base alone is a trainer that has opened it and run one job of eight rows."""
 import argparse
 import json
 import pathlib
@@ -69,7 +69,8 @@ def main():
         folder = pathlib.Path(name)
         folder.chmod(0o755)
         bench.prepare(folder, options.task, "fp32", options.rows, 64)
-        bench.prepare(folder, options.task, "fp32", 2, 2, suffix="-warm", seed=7)
+        # So few that both labels are among them.
+        bench.prepare(folder, options.task, "fp32", 8, 8, suffix="-warm", seed=7)
         found = {"base": ours(folder, options.task, 1, "-warm"), "one": ours(folder, options.task, 1), "jobs": ours(folder, options.task, options.jobs)}
         if not options.no_peer:
             found["peer"] = peer(folder, options.task)

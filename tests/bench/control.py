@@ -80,8 +80,8 @@ def ended(cluster, sweep):
     return cluster.api("GET", f"/api/v1/sweeps/{sweep}")["state"] in ("succeeded", "failed", "cancelled")
 
 
-def wait_for_end(cluster, sweep, seconds=600):
-    wait_until(f"{sweep} ends", lambda: ended(cluster, sweep), seconds, 0.02)
+def wait_for_end(cluster, sweep, seconds=600, every=0.02):
+    wait_until(f"{sweep} ends", lambda: ended(cluster, sweep), seconds, every)
     state = cluster.api("GET", f"/api/v1/sweeps/{sweep}")
     if state["state"] != "succeeded":
         raise RuntimeError(f"{sweep} {state['state']}: {state['counts']}")
