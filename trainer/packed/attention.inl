@@ -93,7 +93,11 @@ void take_head(float* to, std::int64_t deep, const float* from, std::int64_t str
                std::int64_t count, std::int64_t head) {
   for (std::int64_t i = 0; i < count; ++i, to += deep, from += stride) {
     std::int64_t j = 0;
-    for (; j + kLanes <= head; j += kLanes) take_some(to + j, from + j, bias ? bias + j : bias, scale, kLanes);
+    for (; j + kLanes <= head; j += kLanes) {
+      // The next head's, which comes next.
+      __builtin_prefetch(from + head + j);
+      take_some(to + j, from + j, bias ? bias + j : bias, scale, kLanes);
+    }
     if (j < head) take_some(to + j, from + j, bias ? bias + j : bias, scale, head - j);
   }
 }
@@ -122,7 +126,7 @@ void transpose(float* to, std::int64_t wide, const float* from, std::int64_t dee
 struct Unit {
   std::int64_t head, sequence, queries, keys;
   std::int64_t q_at, k_at, column;  // first rows, first column
-  Unit(const AttentionArgs& a, std::int64_t unit) : head(unit / a.sequences), sequence(unit % a.sequences) {
+  Unit(const AttentionArgs& a, std::int64_t unit) : head(unit % a.heads), sequence(unit / a.heads) {
     q_at = a.q_offsets[sequence];
     k_at = a.k_offsets[sequence];
     queries = a.q_offsets[sequence + 1] - q_at;

@@ -48,60 +48,74 @@ FATHOM_INLINE void round_rows(std::uint32_t* to, const float* a, std::int64_t st
   }
 }
 
-// sums [32, 32] = rows · panel, or their first 16 rows only.
-FATHOM_INLINE void sum_tiles(float* sums, const std::uint32_t* a, const std::uint32_t* b, std::int64_t steps,
-                             bool both) {
+// Where one unit's sums go: to c, or onto what stands there, and on into an activation.
+struct UnitEnd {
+  const float* sums = nullptr;  // [32, 32]
+  float *c = nullptr, *y = nullptr;
+  std::int64_t j = 0, columns = 0, rows = 0;
+  std::int64_t next = 0;  // row
+
+  void take(const ProductArgs& p, std::int64_t count) {
+    const std::int64_t end = next + count < rows ? next + count : rows;
+    if (next >= end) return;
+    for (std::int64_t r = next; r < end; ++r) put_line(p, sums + r * kPanel, c + r * p.c_stride);
+    if (y) finish_tile(p, c + next * p.c_stride, y + next * p.y_stride, j, columns, end - next);
+    next = end;
+  }
+
+ private:
+  void put_line(const ProductArgs& p, const float* from, float* to) const {
+    if (columns >= kPanel) {
+      const Vec left = load(from), right = load(from + kLanes);
+      store(to, p.add ? load(to) + left : left);
+      store(to + kLanes, p.add ? load(to + kLanes) + right : right);
+      return;
+    }
+    for (std::int64_t v = 0; v < columns; v += kLanes) {
+      const Vec x = load(from + v);
+      store(to + v, p.add ? load(to + v, columns - v) + x : x, columns - v);
+    }
+  }
+};
+
+// sums [32, 32] = rows · panel, or their first 16 rows only. The tiles work beside the processor's other units: what is
+// left to do for the unit before is done meanwhile, some lines a step.
+template <bool both>
+FATHOM_INLINE void sum_tiles(const ProductArgs& p, float* sums, const std::uint32_t* a, const std::uint32_t* b,
+                             std::int64_t steps, UnitEnd& before) {
   constexpr std::int64_t kLine = 4 * kSide, kSumLine = 4 * kPanel;  // bytes
+  const std::int64_t lines = (before.rows + steps - 1) / steps;
   _tile_zero(0);
   _tile_zero(1);
-  if (!both) {
-    for (std::int64_t step = 0; step < steps; ++step, a += 2 * kTileWords, b += 2 * kTileWords) {
-      _tile_loadd(4, a, kLine);
-      _tile_loadd(6, b, kLine);
-      _tile_loadd(7, b + kTileWords, kLine);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
-    }
-  } else {
+  if (both) {
     _tile_zero(2);
     _tile_zero(3);
-    for (std::int64_t step = 0; step < steps; ++step, a += 2 * kTileWords, b += 2 * kTileWords) {
-      _tile_loadd(4, a, kLine);
-      _tile_loadd(6, b, kLine);
-      _tile_loadd(7, b + kTileWords, kLine);
-      _tile_loadd(5, a + kTileWords, kLine);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
+  }
+  for (std::int64_t step = 0; step < steps; ++step, a += 2 * kTileWords, b += 2 * kTileWords) {
+    // Rows pass by once a panel; the panel is to stay in the first cache.
+    _tile_stream_loadd(4, a, kLine);
+    _tile_loadd(6, b, kLine);
+    _tile_loadd(7, b + kTileWords, kLine);
+    if (both) _tile_stream_loadd(5, a + kTileWords, kLine);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    if (both) {
       _tile_dpbf16ps(2, 5, 6);
       _tile_dpbf16ps(3, 5, 7);
     }
-    _tile_stored(2, sums + kSide * kPanel, kSumLine);
-    _tile_stored(3, sums + kSide * kPanel + kSide, kSumLine);
+    before.take(p, lines);
   }
   _tile_stored(0, sums, kSumLine);
   _tile_stored(1, sums + kSide, kSumLine);
-}
-
-// The sums to where they belong, or onto what stands there.
-FATHOM_INLINE void put_unit(const ProductArgs& p, const float* sums, float* c, std::int64_t columns,
-                            std::int64_t rows) {
-  for (std::int64_t r = 0; r < rows; ++r, c += p.c_stride, sums += kPanel) {
-    if (columns >= kPanel) {
-      const Vec left = load(sums), right = load(sums + kLanes);
-      store(c, p.add ? load(c) + left : left);
-      store(c + kLanes, p.add ? load(c + kLanes) + right : right);
-      continue;
-    }
-    for (std::int64_t v = 0; v < columns; v += kLanes) {
-      const Vec x = load(sums + v);
-      store(c + v, p.add ? load(c + v, columns - v) + x : x, columns - v);
-    }
+  if (both) {
+    _tile_stored(2, sums + kSide * kPanel, kSumLine);
+    _tile_stored(3, sums + kSide * kPanel + kSide, kSumLine);
   }
 }
 
 std::int64_t product_scratch_amx(std::int64_t k) {
   const std::int64_t unit = tiles_of(k) * 2 * kTileWords;
-  return kStrip * kPanel + (unit > kBlockPairs ? unit : kBlockPairs);
+  return 2 * kStrip * kPanel + (unit > kBlockPairs ? unit : kBlockPairs);
 }
 
 // Of all eight tiles: 16 rows of 64 bytes. The processor's format: palette, row to start at, bytes a row, rows.
@@ -115,10 +129,11 @@ constexpr TileConfig kTileConfig;
 void product_amx(const ProductArgs& p, float* scratch, std::int64_t first, std::int64_t last) {
   // LibTorch's own products use tiles, too: each leaves none behind.
   _tile_loadconfig(&kTileConfig);
-  float* sums = scratch;
-  auto* rounded_rows = reinterpret_cast<std::uint32_t*>(scratch + kStrip * kPanel);
+  auto* rounded_rows = reinterpret_cast<std::uint32_t*>(scratch + 2 * kStrip * kPanel);
   const std::int64_t steps = tiles_of(p.k), size = steps * 2 * kTileWords;
   const auto rows_of = [&](std::int64_t t) { return p.rows - t * kStrip < kStrip ? p.rows - t * kStrip : kStrip; };
+  float* sums[2] = {scratch, scratch + kStrip * kPanel};  // of this unit and of the one before
+  UnitEnd before;
   over_tiles(
       p, kBlockPairs, size, first, last,
       [&](std::int64_t at, std::int64_t end) {
@@ -130,12 +145,17 @@ void product_amx(const ProductArgs& p, float* scratch, std::int64_t first, std::
       [&](std::int64_t t, std::int64_t j, std::int64_t slot) {
         const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel, rows = rows_of(t);
         float* c = p.c + t * kStrip * p.c_stride + j;
-        want(c, p.c_stride, rows);
-        if (p.y && p.y != p.c) want(p.y + t * kStrip * p.y_stride + j, p.y_stride, rows);
-        sum_tiles(sums, rounded_rows + slot * size, static_cast<const std::uint32_t*>(p.b) + j * steps * kSide, steps,
-                  rows > kSide);
-        put_unit(p, sums, c, columns, rows);
-        if (p.y) finish_tile(p, c, p.y + t * kStrip * p.y_stride + j, j, columns, rows);
+        float* y = p.y ? p.y + t * kStrip * p.y_stride + j : nullptr;
+        // An activation takes so long that its lines come in time.
+        if (!y) want(c, p.c_stride, rows);
+        const std::uint32_t* a = rounded_rows + slot * size;
+        const auto* b = static_cast<const std::uint32_t*>(p.b) + j * steps * kSide;
+        rows > kSide ? sum_tiles<true>(p, sums[0], a, b, steps, before)
+                     : sum_tiles<false>(p, sums[0], a, b, steps, before);
+        before = {sums[0], c, y, j, columns, rows};
+        sums[0] = sums[1];
+        sums[1] = const_cast<float*>(before.sums);
       });
+  before.take(p, before.rows);
   _tile_release();
 }

@@ -2,7 +2,7 @@
 // unit and chosen at start. No Torch in here, so that they compile in seconds.
 //
 // Rows are tokens without padding, one after the other, sequence by sequence. Every function works on the half-open
-// range [first, last) of its unit (tokens, elements, or pairs of head and sequence), so that threads share the work;
+// range [first, last) of its unit (tokens, elements, or pairs of sequence and head), so that threads share the work;
 // what a unit's result is does not depend on the range it is computed in. Buffers belong to the caller and may not
 // overlap unless a comment says so. Nothing throws.
 #pragma once
@@ -85,7 +85,8 @@ struct ActivateArgs {
 
 // Attention of every head within every sequence. Sequence s has its queries in rows q_ends[s-1] … q_ends[s]-1 of q (all
 // of its tokens, or only the first) and its keys and values in rows k_ends[s-1] … of k and v. Units are pairs: unit =
-// head * sequences + sequence. out = mask(softmax(q kᵀ / sqrt(head))) v, rows as q's.
+// sequence * heads + head, so that all heads of a row are read while it is in the cache. out = mask(softmax(q kᵀ /
+// sqrt(head))) v, rows as q's.
 struct AttentionArgs {
   std::int64_t sequences = 0, heads = 0, head = 0;                // head: width of one head
   const std::int64_t *q_offsets = nullptr, *k_offsets = nullptr;  // [sequences + 1]

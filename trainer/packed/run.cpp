@@ -79,14 +79,21 @@ void Run::attend(const AttentionArgs& args, std::int64_t longest, bool backward)
   const auto start = arena.mark();
   const std::int64_t each = kernels().attention_scratch(longest, args.head);
   float* scratch = arena.take(each * at::get_num_threads());
-  // Pairs are ordered by head first: an equal share of pairs is then an equal share of every length.
-  at::parallel_for(0, args.heads * args.sequences, 8, [&](auto first, auto last) {
+  const auto some = [&](auto first, auto last) {
     float* own = scratch + each * at::get_thread_num();
-    if (backward)
-      kernels().attend_back(args, own, first, last);
-    else
-      kernels().attend(args, own, first, last);
-  });
+    (backward ? kernels().attend_back : kernels().attend)(args, own, first, last);
+  };
+  const std::int64_t threads = at::get_num_threads(), all = args.heads * args.sequences;
+  if (args.sequences < 2 * threads) {
+    at::parallel_for(0, all, 8, some);
+  } else {
+    // Sequences stand in the order of their lengths: dealt out in turns they are an equal share of every length.
+    at::parallel_for(0, threads, 1, [&](auto first, auto last) {
+      for (auto turn = first; turn < last; ++turn) {
+        for (auto s = turn; s < args.sequences; s += threads) some(s * args.heads, (s + 1) * args.heads);
+      }
+    });
+  }
   arena.rewind(start);
 }
 
