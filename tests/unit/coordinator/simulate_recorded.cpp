@@ -1,9 +1,11 @@
 // ASHA on learning curves of real training (tests/golden/search, recorded by tests/quality/curves.py): 2 tasks × 2
-// drops × 12 learning rates, each seed a sweep of its own.
+// drops × 12 learning rates, each of ten seeds a sweep of its own. The bar: at least half of the jobs are stopped, and
+// in nine of ten seeds the best setting of every group is kept.
 #include <fstream>
 #include <iostream>
 #include <set>
 #include <sstream>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -24,6 +26,11 @@ std::string golden(const std::string& name) {
   return text.str();
 }
 
+struct Found {
+  std::vector<int> stopped;  // by seed, of 48 jobs
+  int whole = 0;             // seeds that keep the best setting of all groups
+};
+
 struct Recorded : ::testing::Test {
   Recorded() : file(golden("asha-curves.json")), curves(Curves::read(file).value()) {
     const json parsed = json::parse(file);
@@ -41,25 +48,46 @@ struct Recorded : ::testing::Test {
     return compare(*plan, run(plan, curves, 4).value(),
                    run(std::make_shared<const sweeps::Plan>(std::move(whole)), curves, 4).value());
   }
+  Found found(const std::string& stop) const {
+    Found out;
+    for (const int seed : seeds) {
+      const auto comparison = compared(seed, stop);
+      EXPECT_EQ(comparison["jobs"], 48);
+      EXPECT_EQ(comparison["groups"].size(), 4u);
+      EXPECT_NE(text_of(comparison).find("% saved"), std::string::npos);
+      std::cout << "[     seed ] " << seed << ": " << text_of(comparison);
+      out.stopped.push_back(comparison["run"]["states"].value("stopped", 0));
+      out.whole += comparison["groups_kept"] == 4 ? 1 : 0;
+    }
+    return out;
+  }
   std::string file;
   Curves curves;
   std::set<int> seeds;
 };
 
-TEST_F(Recorded, AshaStopsHalfOfTheJobsAndKeepsTheBestSettingOfEveryGroupInNineOfTenSeeds) {
-  ASSERT_FALSE(seeds.empty());
-  std::size_t whole = 0;
-  for (const int seed : seeds) {
-    const auto comparison = compared(seed);
-    EXPECT_EQ(comparison["jobs"], 48);
-    EXPECT_EQ(comparison["groups"].size(), 4u);
-    EXPECT_GE(comparison["run"]["states"].value("stopped", 0), 24) << "seed " << seed;
-    EXPECT_GE(comparison["saved"].get<double>(), 0.25) << "seed " << seed;
-    EXPECT_NE(text_of(comparison).find("% saved"), std::string::npos);
-    std::cout << "[     seed ] " << seed << ": " << text_of(comparison);
-    whole += comparison["groups_kept"] == 4 ? 1 : 0;
-  }
-  EXPECT_GE(10 * whole, 9 * seeds.size());
+struct RecordedBar : Recorded, ::testing::WithParamInterface<const char*> {};
+
+TEST_P(RecordedBar, StopsHalfOfTheJobsAndKeepsTheBestSettingOfEveryGroupInNineOfTenSeeds) {
+  ASSERT_EQ(seeds.size(), 10u);
+  const Found met = found(GetParam());
+  for (const int stopped : met.stopped) EXPECT_GE(stopped, 24);
+  EXPECT_GE(met.whole, 9);
+}
+
+// "": as tests/golden/search/asha.yaml says, which promotes.
+INSTANTIATE_TEST_SUITE_P(Asha, RecordedBar,
+                         ::testing::Values("", "{method: asha, eta: 3, min: 2, ties: first}",
+                                           "{method: asha, eta: 4, min: 2, ties: first}",
+                                           "{method: halving, eta: 3, min: 2}"));
+
+// What docs/sweeps.md says does not meet the bar. Dev scores of 200 rows are often equal, and `ties: continue` lets
+// every equal one go on; rungs from epoch 1 come before the scores tell the settings apart.
+TEST_F(Recorded, PlainStoppingOfEqualScoresOrFromTheFirstEpochFallsShort) {
+  const Found equal = found("{method: asha, eta: 3, min: 2}");
+  for (const int stopped : equal.stopped) EXPECT_LT(stopped, 24);
+  EXPECT_EQ(equal.whole, 10);
+  EXPECT_LT(found("{method: asha, eta: 3, min: 1}").whole, 9);
 }
 
 }  // namespace
