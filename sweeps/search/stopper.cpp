@@ -54,6 +54,20 @@ bool Stopper::in_top(const Track& own, std::uint32_t rung, double value) const {
   return among_best(values_[own.bracket][rung], value, goal_, rule_.eta, rule_.ties_continue);
 }
 
+// …of an entry that is there already: others came before it and after it.
+bool Stopper::in_top_of_all(std::size_t place) const {
+  const Entry& entry = entries_[place];
+  const std::uint32_t bracket = track(entry.job).bracket;
+  const auto& there = values_[bracket][entry.rung];
+  std::size_t ahead = count_better(there, entry.value, goal_);
+  for (std::size_t i = 0; i < place && !rule_.ties_continue; ++i) {
+    const Entry& other = entries_[i];
+    const bool equal = other.rung == entry.rung && other.value == entry.value;
+    ahead += equal && track(other.job).bracket == bracket ? 1 : 0;
+  }
+  return ahead < std::max<std::size_t>(1, there.size() / std::max(rule_.eta, 1U));
+}
+
 double Stopper::average(const Track& track, std::uint32_t rung) const {
   const std::size_t last = std::min<std::size_t>(rung, track.values.size() - 1);
   if (rule_.window == 0 || rule_.window > last) return track.sums[last] / static_cast<double>(last + 1);
@@ -65,7 +79,7 @@ double Stopper::average(const Track& track, std::uint32_t rung) const {
 bool Stopper::beats_median(JobIndex setting, const Track& own, std::uint32_t rung, double value) const {
   std::vector<double> averages;
   for (const auto& [other, track] : tracks_) {
-    if (other == setting || track.values.empty()) continue;
+    if (other == setting || track.withdrawn || track.values.empty()) continue;
     if (track.completed || (rule_.among_all && track.values.size() > rung)) averages.push_back(average(track, rung));
   }
   if (averages.empty() || averages.size() < rule_.startup) return true;
@@ -78,7 +92,7 @@ bool Stopper::beats_median(JobIndex setting, const Track& own, std::uint32_t run
 bool Stopper::beats_percentile(JobIndex setting, const Track& own, std::uint32_t rung, double value) const {
   std::vector<double> there;
   for (const auto& [other, track] : tracks_) {
-    if (other == setting || track.values.size() <= rung) continue;
+    if (other == setting || track.withdrawn || track.values.size() <= rung) continue;
     if (track.completed || rule_.among_all) there.push_back(track.values[rung]);
   }
   if (there.empty() || there.size() < rule_.startup) return true;
@@ -125,17 +139,15 @@ std::vector<Stopper::Entry> Stopper::overdue() const {
   if (pauses()) return rule_.promote ? promotions() : halved();
   std::vector<Entry> out;
   if (rule_.bootstrap == 0) return out;
-  for (const Entry& entry : entries_) {
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_[i];
     if (!entry.held) continue;
     const Track& own = track(entry.job);
-    std::vector<double> others = values_[own.bracket][entry.rung];
-    if (others.size() < rule_.bootstrap) continue;
-    others.erase(std::lower_bound(others.begin(), others.end(), entry.value));
+    if (values_[own.bracket][entry.rung].size() < rule_.bootstrap) continue;
     Entry given = entry;
     given.held = false;
     // What was stopped at a later rung meanwhile, or has ended, keeps that.
-    given.keep_going =
-        own.stopped || own.completed || among_best(others, entry.value, goal_, rule_.eta, rule_.ties_continue);
+    given.keep_going = own.stopped || own.completed || in_top_of_all(i);
     out.push_back(given);
   }
   return out;

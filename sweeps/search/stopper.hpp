@@ -49,7 +49,8 @@ class Stopper {
   void complete(JobIndex setting);
 
   // A seed of it Failed, Diverged or was cancelled: it enters no rung any more. Where it has entered it counts as the
-  // worst, so that another one may go on in its place. readmit(): it was opened again.
+  // worst for methods that pause, so that another one may go on in its place; median and percentile do not compare with
+  // it; at rungs that do not pause its values stay. readmit(): it was opened again.
   void withdraw(JobIndex setting);
   void readmit(JobIndex setting);
   [[nodiscard]] bool withdrawn(JobIndex setting) const { return track(setting).withdrawn; }
@@ -94,6 +95,7 @@ class Stopper {
 
   [[nodiscard]] const Track& track(JobIndex setting) const;
   [[nodiscard]] bool in_top(const Track& own, std::uint32_t rung, double value) const;
+  [[nodiscard]] bool in_top_of_all(std::size_t place) const;
   [[nodiscard]] bool beats_median(JobIndex setting, const Track& own, std::uint32_t rung, double value) const;
   [[nodiscard]] bool beats_percentile(JobIndex setting, const Track& own, std::uint32_t rung, double value) const;
   [[nodiscard]] bool goes_on(JobIndex setting, std::uint32_t rung, double value) const;

@@ -7,11 +7,14 @@ namespace fathom::sweeps {
 
 bool among_best(const std::vector<double>& others, double value, Goal goal, std::uint32_t eta, bool ties_continue) {
   const std::uint64_t keep = std::max<std::uint64_t>(1, (others.size() + 1) / std::max(eta, 1U));
-  const auto lower = std::lower_bound(others.begin(), others.end(), value);
-  const auto upper = std::upper_bound(lower, others.end(), value);
-  const auto better_ones = goal == Goal::maximize ? others.end() - upper : lower - others.begin();
-  const auto ahead = better_ones + (ties_continue ? 0 : upper - lower);
-  return static_cast<std::uint64_t>(ahead) < keep;
+  const auto [lower, upper] = std::equal_range(others.begin(), others.end(), value);
+  const auto equal = ties_continue ? 0 : static_cast<std::size_t>(upper - lower);
+  return count_better(others, value, goal) + equal < keep;
+}
+
+std::size_t count_better(const std::vector<double>& sorted, double value, Goal goal) {
+  const auto [lower, upper] = std::equal_range(sorted.begin(), sorted.end(), value);
+  return static_cast<std::size_t>(goal == Goal::maximize ? sorted.end() - upper : lower - sorted.begin());
 }
 
 double median(std::vector<double> values) { return percentile(std::move(values), 50); }

@@ -16,6 +16,9 @@ inline bool better(Goal goal, double a, double b) { return goal == Goal::maximiz
 // last kept one goes on too, else the earlier arrivals keep their places.
 bool among_best(const std::vector<double>& others, double value, Goal goal, std::uint32_t eta, bool ties_continue);
 
+// How many of these, sorted ascending, are better.
+std::size_t count_better(const std::vector<double>& sorted, double value, Goal goal);
+
 // The middle value, of an even count the mean of both. Not of nothing.
 double median(std::vector<double> values);
 // Linear interpolation between order statistics, `percent` of 0..100 from the bottom (numpy's default). Not of nothing.

@@ -1,42 +1,85 @@
 // Which checkpoints of a job stay (`checkpoint.keep`): the newest, the one before it for when the newest turns out to
 // be damaged, and the best one.
+#include <algorithm>
+#include <iterator>
+
 #include "tests/unit/coordinator/core_rig.hpp"
 
 namespace fathom::core::test {
 namespace {
 
 using sweeps::Kind;
+using Names = std::set<std::string>;
 
 // The reference's vector: smaller is better, T1 has checkpoints 1-5 with values -, -, .6, .5, .4, T2 has 6-10 with -,
-// .2, .3, -, -. Ours is its row (0, 1, 1), 10, 7, 5, and of each trial the one before the newest: 9 and 4. Rows that
-// count over a whole sweep have no counterpart.
-TEST(CoreCheckpoints, Vector22TrialBestAndLatest) {
-  Rig rig;
-  Planner make;
-  make.stage("adapter", Kind::adapter);
-  make.adapter("mr", 0.1), make.adapter("mr", 0.2);
-  FakeWorker& worker = rig.worker("w", {2});
-  rig.submit(make.plan);
-  for (const std::uint32_t trial : {0U, 1U}) {
-    worker.started(rig.number(trial));
-    for (std::uint32_t i = 1; i <= 5; ++i) {
-      const std::uint32_t number = 5 * trial + i;
-      const bool best = number == 3 || number == 4 || number == 5 || number == 7;
-      worker.checkpoint(rig.number(trial), i, std::to_string(number), best);
+// .2, .3, -, -.
+struct CoreCheckpoints : ::testing::Test {
+  CoreCheckpoints() {
+    Planner make;
+    make.plan.goal = sweeps::Goal::minimize;
+    make.stage("adapter", Kind::adapter);
+    make.adapter("mr", 0.1), make.adapter("mr", 0.2);
+    worker = &rig.worker("w", {2});
+    rig.submit(make.plan);
+    for (const std::uint32_t trial : {0U, 1U}) {
+      worker->started(rig.number(trial));
+      for (std::uint32_t i = 1; i <= 5; ++i) {
+        const std::uint32_t number = 5 * trial + i;
+        const bool best = number == 3 || number == 4 || number == 5 || number == 7;
+        worker->checkpoint(rig.number(trial), i, std::to_string(number), best);
+      }
     }
   }
-  const auto kept = [&](std::uint32_t trial) {
-    std::set<std::string> out;
-    const Job& job = rig.job(trial);
-    for (const auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint}) {
-      if (*slot) out.insert((*slot)->file.sha256);
+  // What both jobs have in a slot, or in several.
+  Names in(const std::vector<std::optional<Checkpoint> Job::*>& slots) const {
+    Names out;
+    for (const std::uint32_t trial : {0U, 1U}) {
+      for (const auto slot : slots) {
+        if (const auto& one = rig.job(trial).*slot) out.insert(one->file.sha256);
+      }
     }
     return out;
+  }
+  Rig rig;
+  FakeWorker* worker = nullptr;
+};
+
+// Rows (best of the experiment, best of each trial, latest of each). Ours is fixed: the best, the newest and the one
+// before it of each job, whatever other jobs have.
+TEST_F(CoreCheckpoints, Vector22RowsThatCountByJob) {
+  EXPECT_EQ(in({&Job::best_checkpoint}), (Names{"7", "5"}));                                 // (0, 1, 0)
+  EXPECT_EQ(in({&Job::latest_checkpoint}), (Names{"10", "5"}));                              // (0, 0, 1)
+  EXPECT_EQ(in({&Job::best_checkpoint, &Job::latest_checkpoint}), (Names{"10", "7", "5"}));  // (0, 1, 1)
+  EXPECT_EQ(in({&Job::latest_checkpoint, &Job::older_checkpoint}), (Names{"10", "9", "5", "4"}));
+  EXPECT_EQ(Names(rig.released.begin(), rig.released.end()), (Names{"1", "2", "3", "6", "8"}));
+}
+
+// The others: what ours lacks of what Determined keeps, and has beside it.
+TEST_F(CoreCheckpoints, Vector22RowsThatCountOtherwise) {
+  const Names ours = in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint});
+  EXPECT_EQ(ours, (Names{"10", "9", "7", "5", "4"}));
+  struct Row {
+    Names determined, lacking, beside;
   };
-  EXPECT_EQ(kept(0), (std::set<std::string>{"4", "5"}));
-  EXPECT_EQ(kept(1), (std::set<std::string>{"7", "9", "10"}));
-  EXPECT_EQ(std::set<std::string>(rig.released.begin(), rig.released.end()),
-            (std::set<std::string>{"1", "2", "3", "6", "8"}));
+  for (const Row& row : {Row{{}, {}, {"10", "9", "7", "5", "4"}},                  // (0, 0, 0)
+                         Row{{"8", "7"}, {"8"}, {"10", "9", "5", "4"}},            // (2, 0, 0)
+                         Row{{"10", "9", "8", "5", "4", "3"}, {"8", "3"}, {"7"}},  // (0, 0, 3)
+                         Row{{"8", "7", "5"}, {"8"}, {"10", "9", "4"}},            // (2, 1, 0)
+                         Row{{"10", "8", "7", "5"}, {"8"}, {"9", "4"}}}) {         // (2, 1, 1)
+    Names lacking, beside;
+    std::ranges::set_difference(row.determined, ours, std::inserter(lacking, lacking.end()));
+    std::ranges::set_difference(ours, row.determined, std::inserter(beside, beside.end()));
+    EXPECT_EQ(lacking, row.lacking);
+    EXPECT_EQ(beside, row.beside);
+  }
+}
+
+// Ended jobs keep theirs: the newest serves `fathom extend`.
+TEST_F(CoreCheckpoints, StayWhenTheJobsHaveEnded) {
+  const Names before = in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint});
+  for (const std::uint32_t trial : {0U, 1U}) worker->finish(rig.number(trial), 0.4);
+  EXPECT_EQ(in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint}), before);
+  EXPECT_EQ(rig.released.size(), 5u);
 }
 
 }  // namespace
