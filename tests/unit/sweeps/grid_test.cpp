@@ -137,17 +137,30 @@ TEST(Identity, SpecializedZeroIsStandard) {
   EXPECT_EQ(zero.jobs[0].drop, "standard");
 }
 
+// Each line differs from the default, alone and with all others.
 TEST(Identity, NamesAndExecutionChangeNoId) {
-  const Plan plain = planned(file_with("parameters: {lr: [1, 2]}\nstages:\n  adapter: {}\n"));
-  const Plan other = planned(
-      "version: 1\nname: other\nnotes: hello\nmodel: {path: models/m}\ntasks:\n  a: {path: data/a}\n  b: {path: "
-      "data/b}\n"
-      "parameters: {lr: [1, 2]}\nlimits: {concurrency: 1, wall: 1h}\nretry: {max: 0}\ncache: false\npriority: "
-      "1\nweight: 9\n"
-      "checkpoint: {keep: {latest: 1}}\nresources: {ranks: 1}\nstages:\n  first: {kind: adapter, stop: {method: asha, "
-      "eta: 2}}\n");
-  ASSERT_EQ(plain.jobs.size(), other.jobs.size());
-  for (std::size_t i = 0; i < plain.jobs.size(); ++i) EXPECT_EQ(plain.jobs[i].id, other.jobs[i].id);
+  const std::string stage = "stages:\n  adapter: {}\n";
+  const Plan plain = planned(file_with("parameters: {lr: [1, 2]}\n" + stage));
+  const auto expect_same_ids = [&](const std::string& text) {
+    const Plan other = planned(text);
+    ASSERT_EQ(plain.jobs.size(), other.jobs.size()) << text;
+    for (std::size_t i = 0; i < plain.jobs.size(); ++i) EXPECT_EQ(plain.jobs[i].id, other.jobs[i].id) << text;
+  };
+  const std::string defaults = parsed(file_with("parameters: {lr: [1, 2]}\n" + stage)).resolved.dump();
+  std::string all;
+  for (const std::string line :
+       {"notes: hello\n", "limits: {concurrency: 1, wall: 1h, job_wall: 1m, failed: 2}\n",
+        "retry: {max: 0, not_on: [oom]}\n", "cache: {use: false, ttl: 1h}\n", "priority: 1\n", "weight: 9\n",
+        "resources: {ranks: 2}\n", "notify: [{on: [cancelled], webhook: 'https://example.org/h'}]\n"}) {
+    const std::string text = file_with("parameters: {lr: [1, 2]}\n" + line + stage);
+    EXPECT_NE(parsed(text).resolved.dump(), defaults) << line;  // it says something
+    expect_same_ids(text);
+    all += line;
+  }
+  std::string renamed = file_with("parameters: {lr: [1, 2]}\n" + all +
+                                  "stages:\n  first: {kind: adapter, stop: {method: asha, eta: 2}}\n");
+  renamed.replace(renamed.find("name: t\n"), 7, "name: other");
+  expect_same_ids(renamed);
 }
 
 TEST(Identity, WhatIsTrainedChangesTheId) {
