@@ -53,6 +53,20 @@ std::string digest_of(FILE* pipe) {
   return at == std::string::npos ? out : out.substr(at + 7, 64);
 }
 
+bool has_line(const std::string& text, const std::string& parts) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream wanted(parts);
+    std::size_t at = 0;
+    for (std::string part; at != std::string::npos && std::getline(wanted, part, '|');) {
+      at = line.find(part, at);
+      if (at != std::string::npos) at += part.size();
+    }
+    if (at != std::string::npos) return true;
+  }
+  return false;
+}
+
 TEST(RandomFilesGolden, HaveTheSameIdsInTwoProcesses) {
   const bool is_other = std::getenv(kVariable) != nullptr;
   FILE* other = is_other ? nullptr : another_process();
@@ -66,15 +80,60 @@ TEST(RandomFilesGolden, HaveTheSameIdsInTwoProcesses) {
   EXPECT_EQ(digest_of(other), own);
 }
 
-// The generator reaches what it is there for.
+// The generator reaches what it is there for: `|` separates what has to stand in one line, in this order.
 TEST(RandomFiles, UseEveryPartOfTheLanguage) {
   std::string all;
-  for (std::uint64_t number = 0; number < 300; ++number) all += RandomFile(number).text();
-  for (const char* part :
-       {"sobol", "hyperband", "subsets", "leave_one_out", "robust: true",
-        "when:", "exclude:", "prune:", "evaluate:", "bootstrap", "preset:", "goal: minimize", "sweep:old",
-        "{b: adapters/b}", "stat: median", "unit: step", "on_missing: wait", "depths: all", "init: random"})
-    EXPECT_NE(all.find(part), std::string::npos) << part;
+  for (std::uint64_t number = 0; number < 1000; ++number) all += RandomFile(number).text();
+  for (const char* part : {"recipe: hf",
+                           "precision: bf16",
+                           "precision: tf32",
+                           "goal: minimize",
+                           "init: random",
+                           "preset:",
+                           "split: 0.1",
+                           "path: |train: {max_length",
+                           "data: |train: {schedule",
+                           "    train: {weight_decay",
+                           "    parameters: {clip",
+                           "    seeds: [4, 5]",
+                           "sampler: random",
+                           "sampler: sobol",
+                           "sampler: tpe",
+                           "startup: 3",
+                           "zip:",
+                           "when:",
+                           "exclude:",
+                           "specialized:",
+                           "robust: true",
+                           "hyperband",
+                           "bootstrap",
+                           "ties: first",
+                           "variant: promote",
+                           "method: halving",
+                           "method: median",
+                           "among: all",
+                           "method: threshold",
+                           "method: patience",
+                           "method: pbt",
+                           "unit: step",
+                           "kind: finetune",
+                           "subsets",
+                           "leave_one_out",
+                           "greedy",
+                           "sweep:old",
+                           "{b: adapters/b}",
+                           "stat: median",
+                           "on_missing: wait",
+                           "prune:|keep: [1]",
+                           "prune:|threshold: 0.2",
+                           "prune:|keep:|threshold: [",
+                           "prune:|best: 1, per: [task, set]",
+                           "evaluate:|depths: all",
+                           "evaluate:|best: 1, per: [task, drop]",
+                           "kind: benchmark|members_init: random",
+                           "kind: benchmark|members_init: trained"}) {
+    EXPECT_TRUE(has_line(all, part)) << part;
+  }
 }
 
 }  // namespace
