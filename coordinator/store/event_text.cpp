@@ -130,6 +130,10 @@ std::string text_of(const event::Event& event, const EventNames& names) {
   switch (event.payload_case()) {
     case E::kJobCancelRequested:
       return event.job_cancel_requested().cause();
+    case E::kSweepCancelRequested:
+      return event.sweep_cancel_requested().cause();
+    case E::kJobsReopened:
+      return event.jobs_reopened().cause();
     case E::kNeedsResolved:
       return resolved(event.needs_resolved(), names);
     case E::kNeedsBound:

@@ -1,5 +1,5 @@
-// Rows of jobs and attempts between a read model's batches: read once, changed in memory by each event, written once by
-// flush(). A job that goes through all its states within one batch costs one UPDATE. Thread: the read model's.
+// Rows of jobs between a read model's batches: read once, changed in memory by each event, written once by flush(). A
+// job that goes through all its states within one batch costs one UPDATE. Thread: the read model's.
 #pragma once
 
 #include <cstdint>
@@ -19,21 +19,14 @@ struct JobRow {
   std::int64_t sweep = 0;
   std::string stage;
   std::string state, cause, device;
+  std::string stored;  // the state that the table has
   std::int64_t generation = 1, attempt = 0, attempts = 0, epoch = 0, step = 0, pinned = 0, changed = 0;
   std::optional<double> objective;
   std::optional<std::int64_t> worker, started, ended, source;
   std::optional<std::string> stats;  // none: it never had a result
-  std::int64_t result_generation = 0, result_attempt = 0, result_seq = 0;
+  std::int64_t result_generation = 0, result_attempt = 0, result_seq = 0, result_rows = 0;
   std::string sha256;
-};
-
-struct AttemptRow {
-  std::int64_t worker = 0;
-  std::string device;
-  std::optional<std::int64_t> granted, started, ended;
-  std::string outcome, text;
-  std::int64_t resumed_epoch = 0, epoch = 0;
-  std::optional<std::string> data_sha256, base_sha256;
+  std::string history;  // job_history.hpp
 };
 
 class JobRows {
@@ -43,16 +36,8 @@ class JobRows {
 
   // The row, to be changed; valid until flush() or clear(). nullptr: there is no such job.
   Result<JobRow*> job(std::int64_t number);
-  // nullptr: no such attempt.
-  Result<AttemptRow*> attempt(std::int64_t job, std::int64_t generation, std::int64_t attempt);
-  AttemptRow& new_attempt(std::int64_t job, std::int64_t generation, std::int64_t attempt);
-  // Of the counts by state. `state`: a job's word.
-  void count(const JobRow& job, const std::string& state, std::int64_t change);
   // The sweep's row changed at this event.
   void touch(std::int64_t sweep, std::int64_t seq) { touched_[sweep] = seq; }
-
-  // One more entry of a job's history. `type`: a name without characters that JSON escapes.
-  void tell(std::int64_t job, std::int64_t seq, std::int64_t wall_ms, const std::string& type, const std::string& text);
 
   // Writes everything and forgets it: before statements that look at these tables, and at the end of a transaction.
   Status flush();
@@ -60,21 +45,12 @@ class JobRows {
   void clear();
 
  private:
-  using AttemptKey = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
-  Status write_job(std::int64_t number, const JobRow& row);
-  Status write_attempt(const AttemptKey& key, const AttemptRow& row);
+  Status write_job(std::int64_t number, JobRow& row);
+  void count(const JobRow& job, const std::string& state, std::int64_t change);
   Status write_counts();
-  Status write_history();
-
-  struct History {
-    std::int64_t seq = 0;  // of the first
-    std::string entries;   // as in job_events, without the closing bracket
-  };
 
   Database& database_;
   std::unordered_map<std::int64_t, JobRow> jobs_;
-  std::map<std::int64_t, History> history_;  // by job
-  std::map<AttemptKey, AttemptRow> attempts_;
   std::map<std::tuple<std::int64_t, std::string, std::string>, std::int64_t> counts_;
   std::map<std::int64_t, std::int64_t> touched_;
 };

@@ -7,6 +7,7 @@
 
 #include "coordinator/core/event.pb.h"
 #include "coordinator/core/transitions.hpp"
+#include "coordinator/store/job_history.hpp"
 
 namespace fathom::store {
 namespace {
@@ -25,14 +26,7 @@ bool is_terminal(const event::Event& event) {
 }  // namespace
 
 Projector::Projector(Database& database, PlanOf plans)
-    : database_(database), plans_(std::move(plans)), rows_(database) {
-  names_.worker = [this](std::uint32_t number) {
-    std::string& name = worker_names_[number];
-    if (name.empty()) name = one_text("SELECT name FROM workers WHERE number = ?", number);
-    return name.empty() ? fmt::format("worker {}", number) : name;
-  };
-  names_.job = [this](std::uint64_t number) { return one_text("SELECT id FROM jobs WHERE number = ?", sql(number)); };
-}
+    : database_(database), plans_(std::move(plans)), rows_(database) {}
 
 std::string Projector::one_text(const char* text, I key) {
   auto statement = database_.cached(text);
@@ -102,17 +96,15 @@ Status Projector::cancel_sweep(const event::Event& event) {
   const I sweep = e.sweep();
   const I seq = sql(event.seq());
   FATHOM_TRY(
-      run("UPDATE jobs SET state = 'cancelled', cause = ?, ended = ?, changed = ? WHERE sweep = ? AND state IN "
-          "('blocked', 'ready', 'backoff', 'paused')",
+      run("UPDATE jobs SET state = 'cancelled', cause = ?1, ended = ?2, changed = ?3, history = history || 'o' || ?3 "
+          "WHERE number >= (SELECT first_job FROM sweeps WHERE number = ?4) AND number < (SELECT first_job + jobs "
+          "FROM sweeps WHERE number = ?4) AND state IN ('blocked', 'ready', 'backoff', 'paused')",
           e.cause(), I{event.wall_ms()}, seq, sweep));
   FATHOM_TRY(
-      run("UPDATE jobs SET state = 'stopping', cause = ?, changed = ? WHERE sweep = ? AND state IN "
+      run("UPDATE jobs SET state = 'stopping', cause = ?1, changed = ?2, history = history || 'o' || ?2 "
+          "WHERE sweep = ?3 AND state NOT IN ('blocked', 'ready', 'succeeded') AND state IN "
           "('leased', 'running', 'stopping')",
           e.cause(), seq, sweep));
-  FATHOM_TRY(
-      run("INSERT INTO job_events SELECT number, ?1, json_array(json_array(?1, ?2, 'sweep_cancel_requested', ?3)) "
-          "FROM jobs WHERE sweep = ?4 AND changed = ?1",
-          seq, I{event.wall_ms()}, e.cause(), sweep));
   FATHOM_TRY(count_again(sweep));
   return run("UPDATE sweeps SET cause = ?, changed = ? WHERE number = ?", e.cause(), seq, sweep);
 }
@@ -131,7 +123,6 @@ Status Projector::apply_worker(const event::Event& event, Changes& changes) {
                std::string_view(draining ? "draining" : "gone"), seq, worker);
   }
   const auto& e = event.worker_joined();
-  worker_names_.erase(e.worker());
   nlohmann::json devices = nlohmann::json::array();
   for (const auto& device : e.devices()) {
     devices.push_back({{"name", device.name()},
@@ -162,7 +153,7 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
     case E::kLeaseGranted:
     case E::kLeaseExpired:
     case E::kLeaseReleased:
-      FATHOM_TRY(apply_lease(event, *job));
+      apply_lease(event, *job);
       break;
     case E::kJobFinished:
     case E::kJobFailed:
@@ -176,7 +167,8 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
       FATHOM_TRY(apply_progress(event, *job));
       break;
   }
-  return remember(event);
+  add_to_history(job->history, {step_of(event), event.seq()});
+  return success();
 }
 
 Status Projector::move_job(const event::Event& event, JobRow& job, Changes& changes) {
@@ -184,8 +176,6 @@ Status Projector::move_job(const event::Event& event, JobRow& job, Changes& chan
   job.changed = sql(event.seq());
   const std::string after = event.phase() == event::UNKNOWN ? job.state : state_of(event);
   if (after == job.state) return success();
-  rows_.count(job, job.state, -1);
-  rows_.count(job, after, 1);
   job.state = after;
   rows_.touch(job.sweep, sql(event.seq()));
   if (is_terminal(event)) job.ended = event.wall_ms();
@@ -195,42 +185,33 @@ Status Projector::move_job(const event::Event& event, JobRow& job, Changes& chan
   return success();
 }
 
-Status Projector::apply_lease(const event::Event& event, JobRow& job) {
-  if (event.has_lease_granted()) return granted(event, job);
-  const bool expired = event.has_lease_expired();
-  const std::string why = expired ? "its worker was not heard of in time" : event.lease_released().why();
-  if (event.phase() == event::BACKOFF) job.cause = why;
-  return end_attempt(event, job, expired ? "expired" : "released", why);
-}
-
-Status Projector::granted(const event::Event& event, JobRow& job) {
-  const auto& e = event.lease_granted();
-  job.generation = e.fence().generation();
-  job.attempt = e.fence().attempt();
-  ++job.attempts;
-  job.worker = e.worker();
-  job.device = e.device();
-  job.cause.clear();
-  AttemptRow& attempt = rows_.new_attempt(sql(event.job()), job.generation, job.attempt);
-  attempt.worker = e.worker();
-  attempt.device = e.device();
-  attempt.granted = event.wall_ms();
-  attempt.outcome = "leased";
-  return success();
+void Projector::apply_lease(const event::Event& event, JobRow& job) {
+  if (event.has_lease_granted()) {
+    const auto& e = event.lease_granted();
+    job.generation = e.fence().generation();
+    job.attempt = e.fence().attempt();
+    ++job.attempts;
+    job.worker = e.worker();
+    job.device = e.device();
+    job.cause.clear();
+  } else if (event.phase() == event::BACKOFF) {
+    job.cause =
+        event.has_lease_expired() ? "its worker was not heard of in time" : std::string(event.lease_released().why());
+  }
 }
 
 Status Projector::apply_progress(const event::Event& event, JobRow& job) {
   const I number = sql(event.job());
   switch (event.payload_case()) {
     case E::kJobStarted:
-      return started(event, job);
+      if (!job.started) job.started = event.wall_ms();
+      job.epoch = event.job_started().resumed_epoch();
+      return success();
     case E::kReportRecorded: {
       const auto& e = event.report_recorded();
       job.epoch = e.epoch();
       job.step = sql(e.step());
       job.objective = e.objective();
-      FATHOM_ASSIGN(AttemptRow * attempt, rows_.attempt(number, I{e.fence().generation()}, I{e.fence().attempt()}));
-      if (attempt != nullptr) attempt->epoch = e.epoch();
       return success();
     }
     case E::kStopWished:
@@ -266,58 +247,30 @@ Status Projector::apply_progress(const event::Event& event, JobRow& job) {
   }
 }
 
-Status Projector::started(const event::Event& event, JobRow& job) {
-  const auto& e = event.job_started();
-  if (!job.started) job.started = event.wall_ms();
-  job.epoch = e.resumed_epoch();
-  FATHOM_ASSIGN(AttemptRow * attempt,
-                rows_.attempt(sql(event.job()), I{e.fence().generation()}, I{e.fence().attempt()}));
-  if (attempt == nullptr) return success();
-  attempt->started = event.wall_ms();
-  attempt->outcome = "running";
-  attempt->resumed_epoch = e.resumed_epoch();
-  attempt->data_sha256 = e.data_sha256();
-  attempt->base_sha256 = e.base_sha256();
-  return success();
-}
-
 Status Projector::apply_end(const event::Event& event, JobRow& job) {
   switch (event.payload_case()) {
     case E::kJobSkipped:
       job.cause = event.job_skipped().why();
       return success();
     case E::kJobFinished:
-      return finished(event, job);
+      finished(event, job);
+      return success();
     case E::kJobReused:
       return reused(event, job);
     case E::kJobStopped:
-      return stopped(event, job);
+      stopped(event, job);
+      return success();
     case E::kJobFailed: {
       const auto& e = event.job_failed();
       job.cause = fmt::format("{}: {}", e.error_class(), e.message());
-      return end_attempt(event, job, "failed", job.cause);
+      return success();
     }
     default: {
       const auto& e = event.job_backed_off();
       job.cause = fmt::format("{}: {}", e.error_class(), e.message());
-      return end_attempt(event, job, "failed", job.cause);
+      return success();
     }
   }
-}
-
-// The newest attempt is the only one that can be open.
-Status Projector::end_attempt(const event::Event& event, JobRow& job, const char* outcome, const std::string& text) {
-  FATHOM_ASSIGN(AttemptRow * attempt, rows_.attempt(sql(event.job()), job.generation, job.attempt));
-  if (attempt == nullptr || attempt->ended) return success();
-  attempt->ended = event.wall_ms();
-  attempt->outcome = outcome;
-  attempt->text = text;
-  return success();
-}
-
-Status Projector::remember(const event::Event& event) {
-  rows_.tell(sql(event.job()), sql(event.seq()), I{event.wall_ms()}, type_of(event), text_of(event, names_));
-  return success();
 }
 
 }  // namespace fathom::store

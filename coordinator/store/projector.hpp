@@ -12,10 +12,13 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "common/result.hpp"
-#include "coordinator/store/event_text.hpp"
 #include "coordinator/store/job_rows.hpp"
 #include "coordinator/store/read_model.hpp"
 #include "coordinator/store/sqlite.hpp"
+
+namespace fathom::event {
+class Event;
+}
 
 namespace fathom::store {
 
@@ -41,7 +44,7 @@ class Projector {
   Status apply_sweep(const event::Event& event, Changes& changes);
   Status apply_worker(const event::Event& event, Changes& changes);
   Status apply_job(const event::Event& event, Changes& changes);
-  Status apply_lease(const event::Event& event, JobRow& job);
+  static void apply_lease(const event::Event& event, JobRow& job);
   Status apply_progress(const event::Event& event, JobRow& job);
   Status apply_end(const event::Event& event, JobRow& job);
 
@@ -58,19 +61,15 @@ class Projector {
   Status take_parameters(const event::Event& event);
   Status reopen(const event::Event& event);
   Status count_again(std::int64_t sweep);
-  Status granted(const event::Event& event, JobRow& job);
-  Status started(const event::Event& event, JobRow& job);
-  Status finished(const event::Event& event, JobRow& job);
-  Status stopped(const event::Event& event, JobRow& job);
+  static void finished(const event::Event& event, JobRow& job);
+  static void stopped(const event::Event& event, JobRow& job);
   Status reused(const event::Event& event, JobRow& job);
   struct Origin {
     std::int64_t generation = 0, attempt = 0;
   };
-  Status store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& result,
-                      const std::string& weights);
-  Status end_attempt(const event::Event& event, JobRow& job, const char* outcome, const std::string& text);
+  static void store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& result,
+                           std::string weights);
   Status move_job(const event::Event& event, JobRow& job, Changes& changes);
-  Status remember(const event::Event& event);
   Result<std::string> sweep_id(std::int64_t sweep);
   std::string one_text(const char* sql, std::int64_t key);
 
@@ -83,9 +82,7 @@ class Projector {
   Database& database_;
   const PlanOf plans_;
   JobRows rows_;
-  EventNames names_;
   std::map<std::int64_t, std::string> sweep_ids_;  // they never change
-  std::map<std::uint32_t, std::string> worker_names_;
 };
 
 }  // namespace fathom::store

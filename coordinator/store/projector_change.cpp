@@ -35,9 +35,9 @@ Status Projector::reopen(const event::Event& event) {
         run("UPDATE jobs SET state = coalesce((SELECT CASE WHEN needs = '[]' OR chosen IS NOT NULL THEN 'ready' ELSE "
             "'blocked' END FROM job_settings s WHERE s.number = jobs.number), 'ready'), generation = generation + 1, "
             "attempt = 0, "
-            "cause = '', started = NULL, ended = NULL, worker = NULL, device = '', changed = ? WHERE number = ?",
+            "cause = '', started = NULL, ended = NULL, worker = NULL, device = '', changed = ?1, "
+            "history = history || 'o' || ?1 WHERE number = ?2",
             seq, job));
-    rows_.tell(job, seq, I{event.wall_ms()}, "jobs_reopened", e.cause());
   }
   FATHOM_TRY(count_again(e.sweep()));
   // One that has not ended may be paused, and stays so.
@@ -48,8 +48,11 @@ Status Projector::reopen(const event::Event& event) {
 // After an event that moved many jobs at once.
 Status Projector::count_again(std::int64_t sweep) {
   FATHOM_TRY(run("DELETE FROM counts WHERE sweep = ?", sweep));
-  return run("INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE sweep = ? GROUP BY stage, state",
-             sweep);
+  return run(
+      "INSERT INTO counts SELECT sweep, stage, state, count(*) FROM jobs WHERE number >= "
+      "(SELECT first_job FROM sweeps WHERE number = ?1) AND number < (SELECT first_job + jobs FROM sweeps "
+      "WHERE number = ?1) GROUP BY stage, state",
+      sweep);
 }
 
 }  // namespace fathom::store

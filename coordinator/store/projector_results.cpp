@@ -1,5 +1,6 @@
-// What a job ended with: its result, the rows of its table, its files.
-#include <cmath>
+// What a job ended with: its result and its files. Only what lists show is taken; the rest is read from the log.
+
+#include <algorithm>
 
 #include <nlohmann/json.hpp>
 
@@ -26,16 +27,64 @@ std::string weights_of(const Files& files) {
   return fusion;
 }
 
-// What a list shows of a result: its plain numbers and hashes.
-std::string stats_of(const nlohmann::json& result) {
-  std::string stats;
-  for (const auto& [key, value] : result.items()) {
-    if (!value.is_number() && !value.is_string()) continue;
-    stats += stats.empty() ? '{' : ',';
-    ((stats += nlohmann::json(key).dump()) += ':') += value.dump();
-  }
-  return stats.empty() ? "{}" : stats + '}';
+// As JSON. Most texts stand for themselves.
+std::string json_text(const std::string& text) {
+  const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  return std::ranges::all_of(text, plain) ? '"' + text + '"' : nlohmann::json(text).dump();
 }
+
+// What a list shows of a result: its plain numbers and hashes; and how many rows its table has.
+class SummaryReader final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool is_object = false;
+  std::string stats;
+  I rows = 0;
+
+  bool null() override { return plain({}); }
+  bool boolean(bool) override { return plain({}); }
+  bool number_integer(number_integer_t value) override { return plain(std::to_string(value)); }
+  bool number_unsigned(number_unsigned_t value) override { return plain(std::to_string(value)); }
+  bool number_float(number_float_t, const string_t& text) override { return plain(text); }
+  bool string(string_t& value) override { return plain(depth_ == 1 ? json_text(value) : std::string()); }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override {
+    if (depth_ == 0) is_object = true;
+    return enter();
+  }
+  bool start_array(std::size_t) override {
+    enter();
+    if (depth_ == 2 && key_ == "rows") rows = 0, in_rows_ = true;
+    return true;
+  }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+  bool key(string_t& name) override {
+    if (depth_ == 1) key_ = name;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
+
+ private:
+  bool enter() {
+    if (in_rows_ && depth_ == 2) ++rows;
+    ++depth_;
+    return true;
+  }
+  bool leave() {
+    if (--depth_ == 1) in_rows_ = false;
+    return true;
+  }
+  bool plain(const std::string& text) {
+    if (depth_ != 1 || text.empty()) return true;
+    stats += stats.empty() ? '{' : ',';
+    ((stats += json_text(key_)) += ':') += text;
+    return true;
+  }
+
+  int depth_ = 0;
+  bool in_rows_ = false;
+  std::string key_;  // at depth 1
+};
 
 }  // namespace
 
@@ -52,13 +101,11 @@ void show_result(const event::Event& event, nlohmann::json& job) {
   if (event.has_job_reused()) show(event.job_reused());
 }
 
-Status Projector::finished(const event::Event& event, JobRow& job) {
+void Projector::finished(const event::Event& event, JobRow& job) {
   const auto& e = event.job_finished();
-  FATHOM_TRY(
-      store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(), weights_of(e.files())));
+  store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(), weights_of(e.files()));
   if (e.has_objective()) job.objective = e.objective();
   job.cause.clear();
-  return end_attempt(event, job, "succeeded", "");
 }
 
 // The result is kept whole with the job that took it: what it came from is in `source` (never a job that took one).
@@ -66,8 +113,8 @@ Status Projector::reused(const event::Event& event, JobRow& job) {
   const auto& e = event.job_reused();
   const I source = sql(e.source());
   FATHOM_ASSIGN(const JobRow* from, rows_.job(source));
-  FATHOM_TRY(store_result(event, job, {I{e.source_generation()}, from == nullptr ? 0 : from->result_attempt},
-                          e.result(), weights_of(e.files())));
+  store_result(event, job, {I{e.source_generation()}, from == nullptr ? 0 : from->result_attempt}, e.result(),
+               weights_of(e.files()));
   if (from != nullptr) {
     job.source = source;
     job.objective = from->objective;
@@ -78,41 +125,27 @@ Status Projector::reused(const event::Event& event, JobRow& job) {
   return run("UPDATE sweeps SET reused = reused + 1 WHERE number = ?", job.sweep);
 }
 
-Status Projector::stopped(const event::Event& event, JobRow& job) {
+void Projector::stopped(const event::Event& event, JobRow& job) {
   const auto& e = event.job_stopped();
   job.epoch = e.epoch();
   job.step = sql(e.step());
   if (!e.result().empty())
-    FATHOM_TRY(store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(),
-                            weights_of(e.files())));
+    store_result(event, job, {I{e.fence().generation()}, I{e.fence().attempt()}}, e.result(), weights_of(e.files()));
   if (e.has_objective()) job.objective = e.objective();
-  return end_attempt(event, job, "stopped", "");
 }
 
 // A new result of a job (another generation) replaces the old one whole.
-Status Projector::store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& text,
-                               const std::string& weights) {
-  const I number = sql(event.job());
-  const auto result = nlohmann::json::parse(text, nullptr, false);
+void Projector::store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& text,
+                             std::string weights) {
   job.result_generation = origin.generation;
   job.result_attempt = origin.attempt;
   job.result_seq = sql(event.seq());
-  job.sha256 = weights;
-  if (job.stats) FATHOM_TRY(run("DELETE FROM result_rows WHERE job = ?", number));
-  if (!result.is_object()) return success();
-  job.stats = stats_of(result);
-  I place = 0;
-  try {
-    for (const auto& row : result.value("rows", nlohmann::json::array())) {
-      const auto value = row.contains("value") && row["value"].is_number() ? row["value"].get<double>() : std::nan("");
-      FATHOM_TRY(run("INSERT INTO result_rows VALUES(?, ?, ?, ?, ?, ?, ?, ?)", number, place++,
-                     row.value("epoch", I{0}), row.value("depth", I{0}), row.value("split", std::string{}),
-                     row.value("metric", std::string{}), value, I{row.value("primary", false) ? 1 : 0}));
-    }
-  } catch (const nlohmann::json::exception&) {
-    // A row of another shape comes from a worker of another version; the result itself is kept as it came.
-  }
-  return success();
+  job.result_rows = 0;
+  job.sha256 = std::move(weights);
+  SummaryReader summary;
+  if (!nlohmann::json::sax_parse(text, &summary) || !summary.is_object) return;
+  job.result_rows = summary.rows;
+  job.stats = summary.stats.empty() ? "{}" : summary.stats + '}';
 }
 
 }  // namespace fathom::store

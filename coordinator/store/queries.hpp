@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,10 +13,20 @@
 #include "coordinator/store/read_model.hpp"
 #include "coordinator/store/sqlite.hpp"
 
+namespace fathom::event {
+class Event;
+}
+
 namespace fathom::store::queries {
+
+// Gives the events with these numbers from the log, in their order; those that cannot be read are left out.
+using ReadEvents =
+    std::function<Status(const std::vector<std::uint64_t>&, const std::function<void(const event::Event&)>&)>;
+ReadEvents from_log(EventStore& log);  // `log` outlives it
 
 // A WHERE clause in the making: text with '?' and what goes there, in order.
 struct Filter {
+  std::string from = "jobs j";
   std::string where;
   std::vector<std::variant<std::int64_t, std::string>> values;
   void also(const std::string& condition);
@@ -49,7 +60,7 @@ struct JobDetail {
   nlohmann::json job;
   std::uint64_t result_seq = 0;  // of the event that has "result" and "files"; 0: there is none
 };
-Result<JobDetail> job_detail(Database& database, std::int64_t number);
+Result<JobDetail> job_detail(Database& database, const ReadEvents& read, std::int64_t number);
 // From what a sweep's plan is made: the event that submitted it, its first job, its resolved text.
 struct Origin {
   std::uint64_t submitted = 0;
@@ -57,8 +68,9 @@ struct Origin {
   std::string resolved;
 };
 Result<Origin> origin(Database& database, const std::string& sweep);
-Result<nlohmann::json> job_events(Database& database, std::int64_t number, const Page& page);
-Result<nlohmann::json> results(Database& database, const std::string& sweep, const Page& page);
+Result<nlohmann::json> attempts(Database& database, const ReadEvents& read, std::int64_t number);
+Result<nlohmann::json> job_events(Database& database, const ReadEvents& read, std::int64_t number, const Page& page);
+Result<nlohmann::json> results(Database& database, const ReadEvents& read, const std::string& sweep, const Page& page);
 Result<nlohmann::json> workers(Database& database);
 Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& sweep, const JobsQuery& filter,
                                          std::uint32_t limit);

@@ -11,34 +11,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxContenders = 100;  // named in an answer; a selector over thousands is only counted
 
-Result<json> attempts_of(Database& database, std::int64_t number) {
-  FATHOM_ASSIGN(
-      Statement select,
-      database.prepare("SELECT generation, attempt, (SELECT name FROM workers w WHERE w.number = a.worker), device, "
-                       "granted, started, ended, outcome, text, resumed_epoch, epoch, data_sha256, base_sha256 "
-                       "FROM attempts a WHERE job = ? ORDER BY generation, attempt"));
-  select.bind(1, number);
-  const auto time = [&](int column) { return select.is_null(column) ? json() : json(select.integer(column)); };
-  json attempts = json::array();
-  while (true) {
-    FATHOM_ASSIGN(const bool row, select.step());
-    if (!row) return attempts;
-    attempts.push_back({{"generation", select.integer(0)},
-                        {"attempt", select.integer(1)},
-                        {"worker", select.text(2)},
-                        {"device", select.text(3)},
-                        {"granted", time(4)},
-                        {"started", time(5)},
-                        {"ended", time(6)},
-                        {"outcome", select.text(7)},
-                        {"text", select.text(8)},
-                        {"resumed_epoch", select.integer(9)},
-                        {"epoch", select.integer(10)},
-                        {"data_sha256", select.text(11)},
-                        {"base_sha256", select.text(12)}});
-  }
-}
-
 struct JobBrief {
   std::string id;
   std::string state;
@@ -116,7 +88,7 @@ Result<std::string> explain(Database& database, const json& job, std::int64_t op
 
 }  // namespace
 
-Result<JobDetail> job_detail(Database& database, std::int64_t number) {
+Result<JobDetail> job_detail(Database& database, const ReadEvents& read, std::int64_t number) {
   FATHOM_ASSIGN(json job, job_by_number(database, number));
   FATHOM_ASSIGN(Statement select,
                 database.prepare("SELECT settings, needs, chosen FROM job_settings WHERE number = ?"));
@@ -126,7 +98,7 @@ Result<JobDetail> job_detail(Database& database, std::int64_t number) {
   const json chosen = row ? parse_or(select.text(2), "[]") : json::array();
   std::int64_t open = 0;
   FATHOM_ASSIGN(job["needs"], needs_of(database, needs, chosen, open));
-  FATHOM_ASSIGN(job["attempts"], attempts_of(database, number));
+  FATHOM_ASSIGN(job["attempts"], attempts(database, read, number));
   FATHOM_ASSIGN(const std::int64_t seq,
                 database.integer(fmt::format("SELECT result_seq FROM jobs WHERE number = {}", number)));
   FATHOM_ASSIGN(job["explain"], explain(database, job, open));
@@ -138,34 +110,6 @@ Result<Origin> origin(Database& database, const std::string& sweep) {
   FATHOM_ASSIGN(const bool row, select.bind(1, sweep).step());
   if (!row) return Error{Errc::not_found, fmt::format("there is no sweep \"{}\"", sweep)};
   return Origin{static_cast<std::uint64_t>(select.integer(0)), select.integer(1), select.text(2)};
-}
-
-Result<json> job_events(Database& database, std::int64_t number, const Page& page) {
-  std::int64_t after = 0;
-  if (!page.cursor.empty()) {
-    FATHOM_ASSIGN(const auto cursor, read_cursor(page.cursor, 'n', 1));
-    after = cursor[0];
-  }
-  const std::size_t limit = static_cast<std::size_t>(clamp_limit(page.limit));
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT entries FROM job_events WHERE job = ? ORDER BY seq"));
-  select.bind(1, number);
-  json items = json::array();
-  json next;
-  std::int64_t total = 0;
-  while (true) {
-    FATHOM_ASSIGN(const bool row, select.step());
-    if (!row) break;
-    for (const json& entry : parse_or(select.text(0), "[]")) {
-      ++total;
-      if (entry.at(0).get<std::int64_t>() <= after) continue;
-      if (items.size() < limit) {
-        items.push_back({{"seq", entry.at(0)}, {"time", entry.at(1)}, {"type", entry.at(2)}, {"text", entry.at(3)}});
-      } else if (next.is_null()) {
-        next = fmt::format("n{}", items.back()["seq"].get<std::int64_t>());
-      }
-    }
-  }
-  return json{{"items", std::move(items)}, {"total", total}, {"next", next}};
 }
 
 }  // namespace fathom::store::queries

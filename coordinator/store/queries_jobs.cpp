@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -29,6 +30,13 @@ std::vector<std::string> split(const std::string& list) {
     if (!part.empty()) parts.push_back(part);
   }
   return parts;
+}
+
+// Of these only few jobs are at a time, or none: they have an index.
+bool is_rare(const std::string& state) {
+  static const std::set<std::string> rare = {"leased", "running",  "stopping", "backoff",   "failed",
+                                             "paused", "diverged", "stopped",  "cancelled", "skipped"};
+  return rare.contains(state);
 }
 
 void one_of(Filter& filter, const std::string& column, const std::string& list) {
@@ -62,16 +70,15 @@ Result<Order> order_of(const JobsQuery& query) {
   if (known != sort_columns().end()) {
     if (query.sort == "number") return Order{fmt::format(" ORDER BY j.number {}", direction), true};
     // Jobs without a value come last either way; the job's number makes the order total.
-    return Order{fmt::format(" ORDER BY {0} IS NULL, {0} {1}, j.number", known->second, direction), false};
+    return Order{fmt::format(" ORDER BY {} {} NULLS LAST, j.number", known->second, direction), false};
   }
   // A sampled parameter, by its full name.
   const bool plain = !query.sort.empty() && query.sort.size() < 64 &&
                      query.sort.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos;
   if (plain && query.sort.find('.') != std::string::npos) {
-    return Order{fmt::format(" ORDER BY json_extract(j.parameters, '$.\"{0}\"') IS NULL, json_extract(j.parameters, "
-                             "'$.\"{0}\"') {1}, j.number",
-                             query.sort, direction),
-                 false};
+    return Order{
+        fmt::format(" ORDER BY json_extract(j.parameters, '$.\"{}\"') {} NULLS LAST, j.number", query.sort, direction),
+        false};
   }
   std::vector<std::string> names;
   for (const auto& [name, column] : sort_columns()) names.push_back(name);
@@ -81,11 +88,37 @@ Result<Order> order_of(const JobsQuery& query) {
                            query.sort.substr(0, 60), fmt::join(names, ", "))};
 }
 
-Result<std::int64_t> count_jobs(Database& database, const Filter& filter) {
-  FATHOM_ASSIGN(Statement count, database.prepare("SELECT count(*) FROM jobs j WHERE " + filter.where));
-  filter.bind(count);
+// How many jobs the filter lets through. By state and stage they are counted already.
+Result<std::int64_t> total_of(Database& database, const SweepKey& sweep, const JobsQuery& query, const Filter& filter) {
+  if (query.state.empty() && query.stage.empty() && query.task.empty() && query.drop.empty() && query.q.empty())
+    return sweep.jobs;
+  std::string sql = fmt::format("SELECT count(*) FROM {} WHERE {}", filter.from, filter.where);
+  Filter counted = filter;
+  if (query.task.empty() && query.drop.empty() && query.q.empty()) {
+    counted = Filter{};
+    counted.also("j.sweep = ?");
+    counted.values.emplace_back(sweep.number);
+    one_of(counted, "j.state", query.state);
+    one_of(counted, "j.stage", query.stage);
+    sql = "SELECT sum(n) FROM counts j WHERE " + counted.where;
+  }
+  FATHOM_ASSIGN(Statement count, database.prepare(sql));
+  counted.bind(count);
   FATHOM_TRY(count.step());
   return count.integer(0);
+}
+
+// The jobs of a page, and one more where there is one. Only what is compared is read of all others.
+Result<std::vector<std::int64_t>> numbers_of(Database& database, const Filter& filter, const std::string& rest) {
+  FATHOM_ASSIGN(Statement select,
+                database.prepare(fmt::format("SELECT j.number FROM {} WHERE {}{}", filter.from, filter.where, rest)));
+  filter.bind(select);
+  std::vector<std::int64_t> numbers;
+  while (true) {
+    FATHOM_ASSIGN(const bool row, select.step());
+    if (!row) return numbers;
+    numbers.push_back(select.integer(0));
+  }
 }
 
 // "mr standard lr=0.001 seed 1": what tells a curve from its neighbours.
@@ -103,8 +136,15 @@ std::string label_of(const nlohmann::json& job) {
 
 Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query) {
   Filter filter;
-  filter.also("j.sweep = ?");
-  filter.values.emplace_back(sweep.number);
+  filter.also("j.number >= ? AND j.number < ?");
+  filter.values.emplace_back(sweep.first_job);
+  filter.values.emplace_back(sweep.first_job + sweep.jobs);
+  const auto states = split(query.state);
+  if (!states.empty() && std::ranges::all_of(states, is_rare)) {
+    filter.from = "jobs j INDEXED BY jobs_rare";
+    filter.also("j.state NOT IN ('blocked', 'ready', 'succeeded') AND j.sweep = ?");
+    filter.values.emplace_back(sweep.number);
+  }
   one_of(filter, "j.state", query.state);
   one_of(filter, "j.stage", query.stage);
   one_of(filter, "j.task", query.task);
@@ -123,11 +163,7 @@ Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const 
   FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
   FATHOM_ASSIGN(Filter filter, filter_jobs(key, query));
   FATHOM_ASSIGN(const Order order, order_of(query));
-  // One filter (the sweep) means every job: no need to count.
-  std::int64_t total = key.jobs;
-  if (filter.values.size() > 1) {
-    FATHOM_ASSIGN(total, count_jobs(database, filter));
-  }
+  FATHOM_ASSIGN(const std::int64_t total, total_of(database, key, query, filter));
   const std::int64_t limit = clamp_limit(query.page.limit);
   std::int64_t offset = 0;
   // By number a page goes on after a job, whatever changed meanwhile; by another column it goes on at a place.
@@ -140,20 +176,19 @@ Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const 
       offset = cursor[0];
     }
   }
-  FATHOM_ASSIGN(Statement select, database.prepare(fmt::format("{} WHERE {}{} LIMIT {} OFFSET {}", kSelectJob,
-                                                               filter.where, order.sql, limit + 1, offset)));
-  filter.bind(select);
-  nlohmann::json items = nlohmann::json::array();
+  FATHOM_ASSIGN(auto numbers,
+                numbers_of(database, filter, fmt::format("{} LIMIT {} OFFSET {}", order.sql, limit + 1, offset)));
   nlohmann::json next;
-  while (true) {
-    FATHOM_ASSIGN(const bool row, select.step());
-    if (!row) break;
-    if (static_cast<std::int64_t>(items.size()) == limit) {
-      const std::int64_t last = items.back()["number"];
-      next = order.by_number ? fmt::format("n{}", last) : fmt::format("o{}", offset + limit);
-      break;
-    }
-    items.push_back(job_object(select));
+  if (static_cast<std::int64_t>(numbers.size()) > limit) {
+    numbers.pop_back();
+    next = order.by_number ? fmt::format("n{}", numbers.back()) : fmt::format("o{}", offset + limit);
+  }
+  FATHOM_ASSIGN(Statement select, database.prepare(std::string(kSelectJob) + " WHERE j.number = ?"));
+  nlohmann::json items = nlohmann::json::array();
+  for (const std::int64_t number : numbers) {
+    FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
+    if (row) items.push_back(job_object(select));
+    select.reset();
   }
   return nlohmann::json{{"items", std::move(items)}, {"total", total}, {"next", next}};
 }

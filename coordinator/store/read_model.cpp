@@ -21,7 +21,7 @@
 namespace fathom::store {
 namespace {
 
-constexpr std::size_t kBatch = 4096;  // events of one transaction: what a reader sees at once
+constexpr std::size_t kBatch = 16384;  // events of one transaction: what a reader sees at once
 // Between batches while much happens and nobody waits: a job's events then mostly share one.
 constexpr std::size_t kBusy = 32;
 constexpr Millis kPace{200};
@@ -77,7 +77,7 @@ class SqliteReadModel final : public ReadModel {
   Result<nlohmann::json> job(const std::string& id, const std::string& job) override {
     FATHOM_ASSIGN(queries::JobDetail detail, ask<queries::JobDetail>([&](Database& db) -> Result<queries::JobDetail> {
                     FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, id, job));
-                    return queries::job_detail(db, number);
+                    return queries::job_detail(db, queries::from_log(events_), number);
                   }));
     FATHOM_TRY(add_result(detail));
     if (!detail.job["settings"].is_null()) return std::move(detail.job);
@@ -85,10 +85,13 @@ class SqliteReadModel final : public ReadModel {
     return std::move(detail.job);
   }
   Result<nlohmann::json> job_events(const std::string& id, const std::string& job, const Page& page) override {
-    return ask_job(id, job, [&](Database& db, std::int64_t number) { return queries::job_events(db, number, page); });
+    return ask_job(id, job, [&](Database& db, std::int64_t number) {
+      return queries::job_events(db, queries::from_log(events_), number, page);
+    });
   }
   Result<nlohmann::json> results(const std::string& id, const Page& page) override {
-    return ask<nlohmann::json>([&](Database& db) { return queries::results(db, id, page); });
+    return ask<nlohmann::json>(
+        [&](Database& db) { return queries::results(db, queries::from_log(events_), id, page); });
   }
   Result<nlohmann::json> workers() override {
     return ask<nlohmann::json>([](Database& db) { return queries::workers(db); });
@@ -104,8 +107,8 @@ class SqliteReadModel final : public ReadModel {
     return JobNumber(static_cast<std::uint64_t>(number));
   }
   Result<nlohmann::json> job_by_number(JobNumber number) override {
-    const auto value = static_cast<std::int64_t>(number.value());
-    return ask<nlohmann::json>([&](Database& db) { return queries::job_by_number(db, value); });
+    return ask<nlohmann::json>(
+        [&](Database& db) { return queries::job_by_number(db, static_cast<std::int64_t>(number.value())); });
   }
   Result<std::vector<CurveJob>> curve_jobs(const std::string& id, const JobsQuery& filter,
                                            std::uint32_t limit) override {
@@ -247,10 +250,8 @@ Status SqliteReadModel::add_result(queries::JobDetail& detail) {
   detail.job["result"] = nullptr;
   detail.job["files"] = nlohmann::json::array();
   if (detail.result_seq == 0) return success();
-  return events_.read({detail.result_seq}, [&](const EventRecord& record) {
-    event::Event event;
-    if (event.ParseFromString(record.bytes)) show_result(event, detail.job);
-  });
+  return queries::from_log(events_)({detail.result_seq},
+                                    [&](const event::Event& event) { show_result(event, detail.job); });
 }
 
 // No connection is held while the plan is asked for.
