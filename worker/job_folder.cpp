@@ -93,8 +93,9 @@ Status lay_inputs(ArtifactClient& client, ArtifactCache& cache, wire::Assign& as
 Result<std::vector<LocalFile>> hash_tree(const fs::path& tree) {
   std::vector<LocalFile> files;
   std::error_code error;
-  if (!fs::exists(tree, error)) return files;
-  for (fs::recursive_directory_iterator entry(tree, error), end; !error && entry != end; entry.increment(error)) {
+  fs::recursive_directory_iterator entry(tree, error);
+  if (error == std::errc::no_such_file_or_directory) return files;
+  for (const fs::recursive_directory_iterator end; !error && entry != end; entry.increment(error)) {
     if (entry->is_directory() && !entry->is_symlink()) continue;
     FATHOM_ASSIGN(LocalFile file, hashed(entry->path().lexically_relative(tree).generic_string(), entry->path()));
     files.push_back(std::move(file));

@@ -159,8 +159,8 @@ void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
   auto made = transfers_.make_folder(attempt.fence);
   if (!made) return fail(attempt, class_of(made.error().code), made.error().message);
   attempt.folder = std::move(made).value();
-  spdlog::info("assigned attempt={} job={} device={} folder={}", describe(attempt.fence), attempt.job_id,
-               attempt.device, attempt.folder.filename().string());
+  spdlog::debug("assigned attempt={} job={} device={} folder={}", describe(attempt.fence), attempt.job_id,
+                attempt.device, attempt.folder.filename().string());
   if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
   transfers_.lay(
       assign, attempt.folder, attempt.cancelled,
