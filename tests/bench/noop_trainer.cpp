@@ -165,6 +165,8 @@ class NoopTrainer {
       Job& job = entry->second;
       const bool ended = !job.stop.empty() ? stopped(job) : (job.due <= now && !waits(job) && finish_epoch(job));
       entry = ended ? jobs_.erase(entry) : std::next(entry);
+      // Processes take their time: who waits for a slot hears of each that is free.
+      if (spawns_ && Steady::now() - flushed_ > std::chrono::milliseconds(2)) flush();
     }
   }
 
@@ -331,6 +333,7 @@ class NoopTrainer {
   }
 
   void flush() {
+    flushed_ = Steady::now();
     if (answers_.items().items_size() == 0) return;
     push(answers_);
     answers_.Clear();
@@ -364,6 +367,7 @@ class NoopTrainer {
   bool ending_ = false;
   std::map<Fence, Job> jobs_;
   std::uint64_t epochs_done_ = 0;
+  Steady::time_point flushed_{};
   Steady::time_point alive_{};
 };
 
