@@ -15,6 +15,7 @@ struct CheckedSweep {
   std::string yaml;                             // the file's text
   std::map<std::string, std::string> includes;  // texts of the included files by the name the parser asks for
   std::vector<sweeps::Diagnostic> errors;       // empty: `plan` is valid
+  std::vector<std::string> notes;               // what could not be checked here; also among those of `plan`
   sweeps::Plan plan;
 };
 

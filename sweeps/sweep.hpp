@@ -39,6 +39,9 @@ struct ParseOptions {
   // Reads a file named by `include:`, relative to the file it stands in. Absent: include is an error (the coordinator
   // never opens paths that a user names; the CLI merges before it submits).
   std::function<Result<std::string>(const std::string& path)> read_include;
+  // Layers of a model, {"path"} or {"config", "init"}, where it can be seen; 0: not known. Depths beyond it are errors
+  // at their places. Absent: expand() is told when the model is bound.
+  std::function<std::uint32_t(const nlohmann::json& model)> layers;
 };
 
 struct ParseResult {

@@ -72,9 +72,12 @@ void Builder::problem(std::string message) {
 }
 
 void Builder::check_depth(std::uint64_t n, const std::string& what) {
-  if (layers == 0 || n < layers) return;
-  problem(what + " " + std::to_string(n) + " is more than the model allows: it has " + std::to_string(layers) +
-          " layers, so depths go up to " + std::to_string(layers - 1));
+  if (layers > 0 && n >= layers) problem(beyond_model(what, n, layers));
+}
+
+std::string beyond_model(const std::string& what, std::uint64_t depth, std::uint32_t layers) {
+  return what + " " + std::to_string(depth) + " is more than the model allows: it has " + std::to_string(layers) +
+         " layers, so depths go up to " + std::to_string(layers - 1);
 }
 
 void Builder::check_drop(const json& drop) {

@@ -72,7 +72,7 @@ class Builder {
   std::vector<std::vector<Model>> models_;  // by stage
   std::unordered_map<std::string, JobIndex> by_id_;
   SettingsPool pool_;
-  std::size_t stage_ = 0;
+  std::size_t stage_ = kNoStage;
   std::size_t reused_ = 0;  // jobs of this stage that an earlier one has
 };
 

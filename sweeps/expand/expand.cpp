@@ -106,8 +106,9 @@ Result<Plan> expand(const Sweep& sweep, std::uint32_t layers) {
     if (out.problems.empty()) return std::move(out.plan);
     std::string message;
     for (const ExpandProblem& problem : out.problems) {
-      message +=
-          (message.empty() ? "" : "; ") + ("stage '" + out.plan.stages[problem.stage].name + "': " + problem.message);
+      if (!message.empty()) message += "; ";
+      if (problem.stage != kNoStage) message += "stage '" + out.plan.stages[problem.stage].name + "': ";
+      message += problem.message;
     }
     return Error{Errc::invalid_argument, message};
   } catch (const json::exception& error) {

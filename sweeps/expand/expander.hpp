@@ -14,9 +14,11 @@
 
 namespace fathom::sweeps {
 
+inline constexpr std::size_t kNoStage = static_cast<std::size_t>(-1);
+
 // What only shows when jobs are made: members that no job provides, depths beyond the model, too many jobs.
 struct ExpandProblem {
-  std::size_t stage = 0;
+  std::size_t stage = 0;  // kNoStage: of the whole sweep
   std::string message;
 };
 
@@ -33,6 +35,9 @@ Expansion expand_resolved(const nlohmann::json& resolved, std::uint32_t layers, 
 
 // A column of results.csv that is known from the plan alone; nothing where the job has none.
 std::optional<nlohmann::json> column_of(const Job& job, const std::string& stage, const std::string& column);
+
+// "drop depth 6 is more than the model allows: …"
+std::string beyond_model(const std::string& what, std::uint64_t depth, std::uint32_t layers);
 
 // "standard", "specialized-05", "robust-00-05", "robust-all" of a drop in settings form.
 std::string drop_label(const nlohmann::json& drop);

@@ -2,6 +2,7 @@
 
 #include "sweeps/expand/expander.hpp"
 #include "sweeps/file/merge.hpp"
+#include "sweeps/resolve/depths.hpp"
 #include "sweeps/resolve/notify.hpp"
 #include "sweeps/resolve/stages.hpp"
 
@@ -140,6 +141,9 @@ ParseResult parse(const std::string& yaml, const ParseOptions& options) {
   if (node && report.clean()) {
     try {
       Read read = read_sweep(*node, report);
+      const json& model = read.resolved.at("common").at("model");
+      if (const std::uint32_t layers = options.layers ? options.layers(model) : 0; layers > 0)
+        check_depths(*node, layers, report);
       if (report.clean()) check_expansion(read, report);
       result.sweep.resolved = std::move(read.resolved);
     } catch (const json::exception& error) {

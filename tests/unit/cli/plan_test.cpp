@@ -1,4 +1,5 @@
 // The dependency graph and the estimate of time that `fathom plan` shows.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -14,6 +15,7 @@ namespace fathom::cli {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::HasSubstr;
 
 sweeps::Plan planned(const std::string& rest) {
   const auto parsed =
@@ -77,13 +79,27 @@ TEST(CheckSweep, SeesTheLayersOfTheModelBelowTheRoot) {
     file.file = folder + "/sweep.yaml";
     file.root = root;
     const auto checked = check_sweep(file);
-    return checked.ok() ? std::string() : checked.error().message;
+    EXPECT_TRUE(checked.ok()) << checked.error().message;
+    std::string said;
+    for (const auto& error : checked->errors) said += sweeps::render(error).substr(folder.size() + 1) + "\n";
+    for (const auto& note : checked->notes) said += "note: " + note + "\n";
+    return said;
   };
   for (const char* model : {"{path: m}", "{config: m/config.json, init: random}"}) {
     EXPECT_EQ(check(model, 3, folder), "");
-    EXPECT_NE(check(model, 4, folder).find("drop depth 4 is more than the model allows"), std::string::npos) << model;
+    EXPECT_EQ(check(model, 4, folder),
+              "sweep.yaml:5:40: error: drop depth 4 is more than the model allows: it has 4 layers, so depths go up to "
+              "3\n  stages: {adapter: {drop: {specialized: 4}}}\n" +
+                  std::string(41, ' ') + "^\n")
+        << model;
     EXPECT_EQ(check(model, 4, ""), "");
+    // A root that cannot be looked into is no mistake of the file, but people are told.
+    EXPECT_THAT(check(model, 4, folder + "/nowhere"), HasSubstr("nowhere is no folder"));
   }
+  EXPECT_THAT(check("{path: absent}", 4, folder), HasSubstr("note: --root: depths were not checked"));
+  EXPECT_THAT(check("{path: absent}", 4, folder), HasSubstr("absent/config.json"));
+  std::ofstream(folder + "/m/config.json") << R"({"layers": 4})";
+  EXPECT_THAT(check("{path: m}", 4, folder), HasSubstr("does not say num_hidden_layers"));
   fs::remove_all(folder);
 }
 
