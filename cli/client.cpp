@@ -53,7 +53,7 @@ Errc code_of(int status) {
 }
 
 // The mistakes of a sweep file, rendered as `validate` does it.
-std::string mistakes(const json& errors) {
+std::string mistakes(const json& errors, const json& more) {
   std::string out;
   for (const json& error : errors) {
     if (!error.is_object()) continue;
@@ -66,6 +66,7 @@ std::string mistakes(const json& errors) {
     diagnostic.text = error.value("text", "");
     out += (out.empty() ? "" : "\n") + trimmed(sweeps::render(diagnostic));
   }
+  if (more.is_number_unsigned() && more > 0) out += "\n" + sweeps::more_mistakes(more.get<std::size_t>());
   return out;
 }
 
@@ -92,7 +93,8 @@ Error problem_of(const net::Response& response) {
   if (!body.is_object())
     return {code_of(response.status), "the coordinator answered with status " + std::to_string(response.status)};
   const json errors = body.value("errors", json::array());
-  if (errors.is_array() && !errors.empty()) return {code_of(response.status), mistakes(errors)};
+  if (errors.is_array() && !errors.empty())
+    return {code_of(response.status), mistakes(errors, body.value("more", json()))};
   const std::string detail = body.value("detail", "");
   return {code_of(response.status),
           detail.empty() ? body.value("title", "status " + std::to_string(response.status)) : detail};

@@ -131,13 +131,12 @@ int print_mistakes(const Context& context, const CheckedSweep& checked) {
                         {"message", d.message},
                         {"text", d.text}});
     }
-    fmt::print("{}\n", ordered_json{{"valid", false}, {"errors", errors}, {"notes", checked.notes}}.dump());
+    fmt::print(
+        "{}\n",
+        ordered_json{{"valid", false}, {"errors", errors}, {"more", checked.more}, {"notes", checked.notes}}.dump());
     return 1;
   }
-  for (const sweeps::Diagnostic& diagnostic : checked.errors) {
-    const std::string text = sweeps::render(diagnostic);
-    fmt::print(stderr, "{}{}", text, text.ends_with('\n') ? "" : "\n");
-  }
+  fmt::print(stderr, "{}", mistakes_text(checked.errors, checked.more));
   for (const std::string& note : checked.notes) fmt::print(stderr, "note: {}\n", note);
   return 1;
 }

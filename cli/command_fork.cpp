@@ -4,6 +4,7 @@
 
 #include "cli/client.hpp"
 #include "cli/commands.hpp"
+#include "cli/sweep_file.hpp"
 #include "common/net/secrets.hpp"
 #include "sweeps/sweep.hpp"
 
@@ -19,9 +20,9 @@ Status check(const std::string& yaml, const std::string& sweep, const std::vecto
   options.set = set;
   const sweeps::ParseResult parsed = sweeps::parse(yaml, options);
   if (parsed.errors.empty()) return success();
-  std::string all;
-  for (const sweeps::Diagnostic& diagnostic : parsed.errors) all += "\n" + sweeps::render(diagnostic);
-  return Error{Errc::invalid_argument, fmt::format("{} with these changes has mistakes{}", sweep, all)};
+  std::string all = mistakes_text(parsed.errors, parsed.more);
+  all.pop_back();
+  return Error{Errc::invalid_argument, fmt::format("{} with these changes has mistakes\n{}", sweep, all)};
 }
 
 }  // namespace

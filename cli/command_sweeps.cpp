@@ -139,10 +139,11 @@ Result<json> submit_file(const Context& context, const SweepFile& options) {
   // Mistakes are found here already, with the file's own path and its includes; the coordinator checks again.
   FATHOM_ASSIGN(const CheckedSweep checked, check_sweep(options));
   if (!checked.errors.empty()) {
-    std::string all;
-    for (const sweeps::Diagnostic& diagnostic : checked.errors) all += "\n" + sweeps::render(diagnostic);
-    return Error{Errc::invalid_argument, fmt::format("{} has {} mistake{}{}", options.file, checked.errors.size(),
-                                                     checked.errors.size() == 1 ? "" : "s", all)};
+    const std::size_t count = checked.errors.size() + checked.more;
+    std::string all = mistakes_text(checked.errors, checked.more);
+    all.pop_back();
+    return Error{Errc::invalid_argument,
+                 fmt::format("{} has {} mistake{}\n{}", options.file, count, count == 1 ? "" : "s", all)};
   }
   FATHOM_ASSIGN(Client client, Client::open(context));
   json body = {{"yaml", checked.yaml}, {"file", options.file}, {"set", options.set}};

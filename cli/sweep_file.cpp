@@ -41,6 +41,13 @@ std::uint32_t layers_of(const json& model, const std::string& root, std::vector<
 
 }  // namespace
 
+std::string mistakes_text(const std::vector<sweeps::Diagnostic>& errors, std::size_t more) {
+  std::string out;
+  for (const sweeps::Diagnostic& diagnostic : errors) out += sweeps::render(diagnostic) + "\n";
+  if (more > 0) out += sweeps::more_mistakes(more) + "\n";
+  return out;
+}
+
 Result<CheckedSweep> check_sweep(const SweepFile& options) {
   CheckedSweep out;
   FATHOM_ASSIGN(out.yaml, read_file(options.file, kMaxFile));
@@ -58,6 +65,7 @@ Result<CheckedSweep> check_sweep(const SweepFile& options) {
   parse.layers = [&](const json& model) { return layers = layers_of(model, options.root, out.notes); };
   sweeps::ParseResult parsed = sweeps::parse(out.yaml, parse);
   out.errors = std::move(parsed.errors);
+  out.more = parsed.more;
   if (!out.errors.empty()) return out;
   FATHOM_ASSIGN(out.plan, sweeps::expand(parsed.sweep, layers));
   out.plan.notes.insert(out.plan.notes.end(), out.notes.begin(), out.notes.end());

@@ -27,6 +27,8 @@ struct Diagnostic {
 };
 // file:line:column: error: message, then the line and carets under the offending part.
 std::string render(const Diagnostic& diagnostic);
+// "and 50 more mistakes"
+std::string more_mistakes(std::size_t count);
 
 // A checked sweep: canonical JSON with every default filled in and every sampled value spelled out.
 struct Sweep {
@@ -46,6 +48,7 @@ struct ParseOptions {
 
 struct ParseResult {
   std::vector<Diagnostic> errors;  // empty = sweep is valid
+  std::size_t more = 0;            // mistakes beyond the first hundred, which are in `errors`
   Sweep sweep;
 };
 ParseResult parse(const std::string& yaml, const ParseOptions& options);

@@ -78,7 +78,8 @@ Result<Submission> read_submission(const Request& request) {
 }
 
 // 422 with every mistake at its line, as the command line shows it.
-Answer mistakes(const std::vector<sweeps::Diagnostic>& errors) {
+Answer mistakes(const sweeps::ParseResult& parsed) {
+  const std::vector<sweeps::Diagnostic>& errors = parsed.errors;
   json list = json::array();
   for (const sweeps::Diagnostic& error : errors) {
     list.push_back({{"file", error.file},
@@ -88,10 +89,12 @@ Answer mistakes(const std::vector<sweeps::Diagnostic>& errors) {
                     {"message", error.message},
                     {"text", error.text}});
   }
-  const std::string count = errors.size() == 1 ? "1 mistake" : std::to_string(errors.size()) + " mistakes";
+  const std::size_t all = errors.size() + parsed.more;
+  const std::string count = all == 1 ? "1 mistake" : std::to_string(all) + " mistakes";
   Answer answer = problem(422, "the sweep file has " + count + "; the first: " + errors.front().message);
   json body = json::parse(answer.body);
   body["errors"] = std::move(list);
+  body["more"] = parsed.more;  // that the list does not have
   answer.body = json_answer(body).body;
   return answer;
 }
@@ -111,7 +114,7 @@ void submit(Services& services, const Request& request, Respond respond) {
   if (!key) return respond(problem(key.error()));
 
   auto parsed = sweeps::parse(submission->yaml, submission->options);
-  if (!parsed.errors.empty()) return respond(mistakes(parsed.errors));
+  if (!parsed.errors.empty()) return respond(mistakes(parsed));
   if (!submission->extends.empty()) parsed.sweep.resolved["extends"] = submission->extends;
   auto plan = sweeps::expand(parsed.sweep);
   if (!plan) return respond(problem(422, plan.error().message));

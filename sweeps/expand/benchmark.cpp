@@ -40,8 +40,9 @@ class TrainedMembers {
     if (found.size() >= count)
       return std::vector<Need>(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count));
     builder_.problem("from: " + std::to_string(count) + " trained " + (count == 1 ? "member" : "members") + " with " +
-                     adapter.dump() + " at depth " + std::to_string(depth) + " are measured, but only " +
-                     std::to_string(found.size()) + " of the tasks have such an adapter that meets `where`");
+                         adapter.dump() + " at depth " + std::to_string(depth) + " are measured, but only " +
+                         std::to_string(found.size()) + " of the tasks have such an adapter that meets `where`",
+                     "from");
     return std::nullopt;
   }
 

@@ -64,11 +64,11 @@ bool Builder::add(Job job, std::uint32_t setting) {
   return true;
 }
 
-void Builder::problem(std::string message) {
+void Builder::problem(std::string message, std::string key) {
   for (const ExpandProblem& known : out_.problems) {
     if (known.stage == stage_ && known.message == message) return;
   }
-  out_.problems.push_back({stage_, std::move(message)});
+  out_.problems.push_back({stage_, std::move(message), std::move(key)});
 }
 
 void Builder::check_depth(std::uint64_t n, const std::string& what) {

@@ -30,7 +30,7 @@ class Builder {
   void end_stage();
   // Adds a job to the current stage; false when the limit is reached (reported once).
   bool add(Job job, std::uint32_t setting);
-  void problem(std::string message);
+  void problem(std::string message, std::string key = "");
   void note(std::string message) { out_.plan.notes.push_back(std::move(message)); }
   void check_depth(std::uint64_t n, const std::string& what);
   // The deepest n of a drop in settings form, where it is a number.

@@ -20,6 +20,7 @@ inline constexpr std::size_t kNoStage = static_cast<std::size_t>(-1);
 struct ExpandProblem {
   std::size_t stage = 0;  // kNoStage: of the whole sweep
   std::string message;
+  std::string key;  // of the stage, "needs.where": what brought it about; empty: the stage as a whole
 };
 
 struct Expansion {

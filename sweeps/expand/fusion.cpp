@@ -104,7 +104,8 @@ class FusionStage {
       if (found.seeds.empty()) found.seeds = seeds;
       if (found.seeds != seeds)
         builder_.problem("needs: the adapters that compete for '" + member +
-                         "' have different seeds; take stages with the same seeds");
+                             "' have different seeds; take stages with the same seeds",
+                         "needs.from");
     }
   }
 
@@ -132,8 +133,10 @@ class FusionStage {
       } else if (mode == "all") {
         for (std::uint32_t i = 0; i < seeds.size(); ++i) out.emplace_back(seed, i);
       } else if (place == seeds.size()) {
-        builder_.problem("needs: the members have no seed " + std::to_string(seed) +
-                         "; seeds: best or all does not match seeds");
+        builder_.problem(
+            "needs: there are no members of seed " + std::to_string(seed) +
+                "; give their stage that seed, or take members of other seeds with needs.seeds: best or all",
+            "seeds");
       } else {
         out.emplace_back(seed, place);
       }
@@ -231,8 +234,10 @@ class FusionStage {
   bool all_members(const json& set, const std::string& drop) {
     for (const json& member : set) {
       if (from_folder(member) || from_elsewhere() || !members(member, drop, nullptr).contenders.empty()) continue;
-      builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() +
-                       "' that meets `where`" + (per("drop") ? " with drop " + drop : ""));
+      builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() + "'" +
+                           (needs_.at("where").empty() ? "" : " that meets `where`") +
+                           (per("drop") ? " with drop " + drop : ""),
+                       needs_.at("where").empty() ? "needs.from" : "needs.where");
       return false;
     }
     return true;

@@ -55,7 +55,11 @@ class SourcedStage {
         models.push_back(model);
     }
     if (models.empty()) {
-      builder_.problem("from: no job of stage '" + builder_.stage_name(from) + "' meets `where`");
+      if (builder_.models(from).empty()) {
+        builder_.problem("from: stage '" + builder_.stage_name(from) + "' makes no job", "from");
+      } else {
+        builder_.problem("from: no job of stage '" + builder_.stage_name(from) + "' meets `where`", "where");
+      }
       return;
     }
     if (!source_.at("best").is_null()) {

@@ -42,7 +42,8 @@ std::uint32_t Builder::begin_search() {
 bool Builder::can_draw(const Job& open) {
   bool modelled = false;
   if (!draw_point(out_.plan, open, {}, modelled).is_null()) return true;
-  problem("exclude: it leaves no point of `parameters` to draw for task '" + open.task + "', drop " + open.drop);
+  problem("exclude: it leaves no point of `parameters` to draw for task '" + open.task + "', drop " + open.drop,
+          "exclude");
   return false;
 }
 

@@ -1,6 +1,7 @@
 #include "sweeps/file/report.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <tuple>
 
 namespace fathom::sweeps {
@@ -11,7 +12,7 @@ std::uint32_t Report::add_source(std::string name, std::string text) {
 }
 
 void Report::error(const Mark& at, std::string message) {
-  if (errors_.size() >= kMaxErrors) return;
+  ++told_;
   // The same key read twice (root `train` is merged into several stages) is one mistake.
   for (const Located& known : errors_) {
     if (known.at.source == at.source && known.at.line == at.line && known.at.column == at.column &&
@@ -19,7 +20,12 @@ void Report::error(const Mark& at, std::string message) {
       return;
     }
   }
-  errors_.push_back({at, std::move(message)});
+  if (errors_.size() < kMaxErrors) {
+    errors_.push_back({at, std::move(message)});
+  } else {
+    further_.insert(std::hash<std::string>()(std::to_string(at.source) + ":" + std::to_string(at.line) + ":" +
+                                             std::to_string(at.column) + ":" + message));
+  }
 }
 
 std::string Report::line_text(const Mark& at) const {
@@ -62,6 +68,10 @@ std::string shown(const std::string& text, std::size_t& width) {
 }
 
 }  // namespace
+
+std::string more_mistakes(std::size_t count) {
+  return "and " + std::to_string(count) + (count == 1 ? " more mistake" : " more mistakes");
+}
 
 std::string render(const Diagnostic& diagnostic) {
   std::string out = diagnostic.file + ":" + std::to_string(diagnostic.line) + ":" + std::to_string(diagnostic.column) +

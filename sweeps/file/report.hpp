@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "sweeps/sweep.hpp"
@@ -25,10 +26,13 @@ class Report {
   std::uint32_t add_source(std::string name, std::string text);
   [[nodiscard]] const std::string& name(std::uint32_t source) const { return sources_[source].name; }
 
-  // Errors beyond kMaxErrors are dropped: nobody reads them, and a hostile file may hold millions.
+  // Errors beyond kMaxErrors are only counted: nobody reads them, and a hostile file may hold millions.
   void error(const Mark& at, std::string message);
   [[nodiscard]] bool clean() const { return errors_.empty(); }
-  [[nodiscard]] std::size_t count() const { return errors_.size(); }
+  // How often error() was called: a part of the file that is read twice and flawed tells its mistakes both times.
+  [[nodiscard]] std::size_t told() const { return told_; }
+  // Errors that take() does not give.
+  [[nodiscard]] std::size_t more() const { return further_.size(); }
   // In order of source, line and column.
   [[nodiscard]] std::vector<Diagnostic> take();
 
@@ -47,6 +51,8 @@ class Report {
 
   std::vector<Source> sources_;
   std::vector<Located> errors_;
+  std::unordered_set<std::size_t> further_;  // hashes of those beyond kMaxErrors
+  std::size_t told_ = 0;
 };
 
 }  // namespace fathom::sweeps

@@ -52,7 +52,7 @@ json parse_subjects(const Fields& stage, const json& adapter, Report& report) {
   json out = json::array();
   const Node* node = stage.node("subjects");
   if (node == nullptr) return out;
-  const std::size_t before = report.count();
+  const std::size_t before = report.told();
   const Fields fields(Section::subjects, node, report);
   if (const Node* whole = fields.node("finetune")) {
     if (!whole->is_map() || !whole->items.empty())
@@ -64,7 +64,7 @@ json parse_subjects(const Fields& stage, const json& adapter, Report& report) {
     out.push_back(parse_members(Section::subject_fusion, "fusion", *fusion, report));
   if (const Node* parallel = fields.node("parallel"))
     out.push_back(parse_members(Section::subject_parallel, "parallel", *parallel, report));
-  if (out.empty() && report.count() == before)
+  if (out.empty() && report.told() == before)
     report.error(node->mark, "subjects: expected at least one of finetune, adapter, fusion, parallel");
   return out;
 }

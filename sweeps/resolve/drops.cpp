@@ -51,15 +51,15 @@ std::optional<json> parse_set(const Node& node, const std::vector<Task>& tasks, 
   for (const Node& name : node.items) {
     if (!name.is_scalar()) {
       report.error(name.mark, what + ": expected a task, found " + describe(name));
-      return std::nullopt;
-    }
-    if (!find_task(tasks, name.text, what, name.mark, report)) return std::nullopt;
-    if (std::find(out.begin(), out.end(), json(name.text)) != out.end()) {
+    } else if (!find_task(tasks, name.text, what, name.mark, report)) {
+      continue;
+    } else if (std::find(out.begin(), out.end(), json(name.text)) != out.end()) {
       report.error(name.mark, what + ": task '" + name.text + "' stands twice");
-      return std::nullopt;
+    } else {
+      out.push_back(name.text);
     }
-    out.push_back(name.text);
   }
+  if (out.size() < node.items.size()) return std::nullopt;
   return out;
 }
 
@@ -132,23 +132,23 @@ std::vector<NamedSet> subsets(const Node& node, const std::vector<Task>& tasks, 
 // Chosen while the sweep runs, for each target by itself: {"greedy": k, "budget": epochs, "pool": [task, …]}.
 std::vector<NamedSet> greedy(const Node& node, const std::vector<Task>& tasks, Report& report) {
   const std::vector<std::string> known = {"greedy", "budget", "among"};
+  bool fine = true;
   for (const Node& key : node.keys) {
-    if (std::find(known.begin(), known.end(), key.text) == known.end()) {
-      report.error(key.mark, "sets: expected {greedy: k, budget: epochs, among: tasks}, found '" + key.text + "'" +
-                                 hint(key.text, known));
-      return {};
-    }
+    if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
+    report.error(key.mark, "sets: expected {greedy: k, budget: epochs, among: tasks}, found '" + key.text + "'" +
+                               hint(key.text, known));
+    fine = false;
   }
   const auto k = typed(counted("greedy", 2, static_cast<double>(tasks.size())), *node.find("greedy"), report);
   json budget = 1;
   if (const Node* given = node.find("budget")) {
     const auto epochs = typed(counted("budget", 1, 100'000), *given, report);
-    if (!epochs) return {};
-    budget = *epochs;
+    if (epochs) budget = *epochs;
+    fine = fine && epochs;
   }
   std::optional<json> pool = names_of(tasks);
   if (const Node* among = node.find("among")) pool = parse_set(*among, tasks, "among", report);
-  if (!k || !pool) return {};
+  if (!fine || !k || !pool) return {};
   return {{{{"greedy", *k}, {"budget", budget}, {"pool", *pool}}, *pool}};
 }
 
@@ -170,7 +170,7 @@ std::vector<NamedSet> sets_of(const Node& node, const std::vector<Task>& tasks, 
 
 json parse_drops(const Node* node, Report& report) {
   if (!node) return json::array({standard()});
-  const std::size_t before = report.count();
+  const std::size_t before = report.told();
   const Fields fields(Section::drop, node, report);
   std::set<std::uint64_t> depths;
   if (fields.value("standard") == true) depths.insert(0);
@@ -183,7 +183,7 @@ json parse_drops(const Node* node, Report& report) {
   }
   if (const Node* robust = fields.node("robust")) {
     if (auto range = robust_range(*robust, report)) out.push_back(*std::move(range));
-  } else if (out.empty() && report.count() == before) {
+  } else if (out.empty() && report.told() == before) {
     report.error(node->mark, "drop: expected one of standard: true, specialized: […], robust: lo..hi");
   }
   return out;
@@ -193,8 +193,9 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
   json sets = json::array();
   json targets = json::array();
   const Node* node = stage.node("sets");
-  if (!node) return {{"sets", sets}, {"targets", targets}};
   const Node* asked = stage.node("targets");
+  const auto named = asked ? parse_set(*asked, tasks, "targets", report) : std::nullopt;
+  if (!node) return {{"sets", sets}, {"targets", targets}};
   const auto check_choices = [&](const json& set, const json& target, const Mark& at) {
     const std::size_t choices = choices_for(set, target);
     if (set.at("greedy") > choices) {
@@ -207,7 +208,7 @@ json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& rep
       report.error(at, "sets: this set stands twice");
       return;
     }
-    const auto target = asked ? parse_set(*asked, tasks, "targets", report) : one.targets;
+    const auto& target = asked ? named : one.targets;
     if (!target) return;
     for (const json& name : *target) {
       if (one.members.is_object()) {

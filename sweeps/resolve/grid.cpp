@@ -28,25 +28,27 @@ const Parameter* find(const std::vector<Parameter>& parameters, const std::strin
 Axis zipped(const Node& list, const std::vector<Parameter>& parameters, Report& report) {
   Axis axis;
   const auto names = texts_of(list, "zip", report);
+  std::vector<std::string> known;
+  for (const Parameter& one : parameters) known.push_back(one.name);
+  bool fine = true;
   for (std::size_t i = 0; names && i < names->size(); ++i) {
     const Mark& at = list.is_list() ? list.items[i].mark : list.mark;
     const Parameter* parameter = find(parameters, (*names)[i]);
     if (!parameter) {
-      report.error(at, "zip: '" + (*names)[i] + "' is not one of the sampled parameters");
-      return {};
-    }
-    if (parameter->range) {
+      report.error(at, "zip: '" + (*names)[i] + "' is not one of the sampled parameters" + hint((*names)[i], known));
+      fine = false;
+    } else if (parameter->range) {
       report.error(at, "zip: '" + parameter->name + "' is a range; zipped parameters are lists of equal length");
-      return {};
-    }
-    if (!axis.empty() && axis.front()->values.size() != parameter->values.size()) {
+      fine = false;
+    } else if (!axis.empty() && axis.front()->values.size() != parameter->values.size()) {
       report.error(at, "zip: '" + axis.front()->name + "' has " + std::to_string(axis.front()->values.size()) +
                            " values and '" + parameter->name + "' has " + std::to_string(parameter->values.size()));
-      return {};
+      fine = false;
+    } else {
+      axis.push_back(parameter);
     }
-    axis.push_back(parameter);
   }
-  return axis;
+  return fine ? axis : Axis{};
 }
 
 std::vector<Axis> axes_of(const std::vector<Parameter>& parameters, const Node* zip, Report& report) {
@@ -191,10 +193,10 @@ void sort_by_name(std::vector<Parameter>& parameters) {
 }  // namespace
 
 Search read_search(const Node* node, Report& report) {
-  const std::size_t before = report.count();
+  const std::size_t before = report.told();
   const Fields fields(Section::search, node, report);
   Search out;
-  if (report.count() != before) return out;  // what else is missing depends on the sampler that was meant
+  if (report.told() != before) return out;  // what else is missing depends on the sampler that was meant
   out.sampler = fields.value("sampler");
   if (out.sampler == "grid") {
     for (const char* key : {"trials", "seed"}) {

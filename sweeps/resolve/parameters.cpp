@@ -60,9 +60,8 @@ std::vector<double> steps_between(double low, double high, double step) {
 
 // For samplers that draw; the grid refuses it (sample_points). Its ends are checked as if they stood in the file.
 void set_open_range(Parameter& parameter, const Fields& fields, Report& report) {
-  for (const char* end : {"min", "max"}) {
-    if (!typed(*parameter.key, *fields.node(end), report)) return;
-  }
+  const bool low = typed(*parameter.key, *fields.node("min"), report).has_value();
+  if (!typed(*parameter.key, *fields.node("max"), report) || !low) return;
   parameter.range = Range{fields.value("min"), fields.value("max"), fields.value("scale") == "log"};
 }
 

@@ -1,6 +1,5 @@
 #include <set>
 
-#include "sweeps/expand/expander.hpp"
 #include "sweeps/file/merge.hpp"
 #include "sweeps/resolve/depths.hpp"
 #include "sweeps/resolve/notify.hpp"
@@ -90,6 +89,9 @@ Read read_sweep(const Node& node, Report& report) {
   }
   Surroundings around;
   around.tasks = &tasks;
+  // Stages of fewer tasks than the file means would be told off for those that are not there.
+  around.sound = root.node("tasks") && tasks.size() == root.node("tasks")->items.size() && !tasks.empty();
+  const std::size_t told = report.told();
   around.train = Fields(Section::train, root.node("train"), report).settings();
   around.adapter = Fields(Section::adapter, root.node("adapter"), report).settings();
   around.parameters = parse_parameters(root.node("parameters"), report);
@@ -98,6 +100,7 @@ Read read_sweep(const Node& node, Report& report) {
   around.zip = root.node("zip");
   around.exclude = root.node("exclude");
   around.seeds = seeds;
+  around.sound = around.sound && report.told() == told;
   Stages stages = parse_stages(root.node("stages"), around, report);
   refuse_references(node, report);
   json task_settings = json::array();
@@ -120,18 +123,6 @@ Read read_sweep(const Node& node, Report& report) {
   return {std::move(resolved), std::move(stages.marks)};
 }
 
-// Makes the jobs once without their identities: what is wrong only then still gets its line.
-void check_expansion(const Read& read, Report& report) {
-  const Expansion out = expand_resolved(read.resolved, 0, false);
-  // The fusions that are tried for a stage stand in its place: what is wrong with both is said once.
-  std::set<std::pair<int, std::string>> said;
-  for (const ExpandProblem& problem : out.problems) {
-    const Mark& at = read.stages[problem.stage].mark;
-    if (said.emplace(at.line, problem.message).second) report.error(at, problem.message);
-  }
-  if (out.problems.empty() && out.plan.jobs.empty()) report.error(read.stages.front().mark, "the sweep makes no job");
-}
-
 }  // namespace
 
 ParseResult parse(const std::string& yaml, const ParseOptions& options) {
@@ -144,13 +135,14 @@ ParseResult parse(const std::string& yaml, const ParseOptions& options) {
       const json& model = read.resolved.at("common").at("model");
       if (const std::uint32_t layers = options.layers ? options.layers(model) : 0; layers > 0)
         check_depths(*node, layers, report);
-      if (report.clean()) check_expansion(read, report);
+      check_expansion(read.resolved, read.stages, report);
       result.sweep.resolved = std::move(read.resolved);
     } catch (const json::exception& error) {
       // A mistake of this program, not of the file; still no reason to end the process that asked.
       report.error(node->mark, std::string("this file cannot be read by this version: ") + error.what());
     }
   }
+  result.more = report.more();
   result.errors = report.take();
   if (!result.errors.empty()) result.sweep.resolved = nullptr;
   return result;

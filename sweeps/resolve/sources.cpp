@@ -126,13 +126,13 @@ void check_elsewhere(const Fields& fields, Report& report) {
     report.error(fields.mark("stopped"), "stopped: of another sweep only jobs that Succeeded are taken");
 }
 
-void check_tasks(const json& where, const std::vector<Task>& tasks, const Mark& at, Report& report) {
-  const auto found = where.find("task");
-  if (found == where.end()) return;
-  for (const json& test : *found) {
-    for (const json& name : test.at(1).is_array() ? test.at(1) : json::array({test.at(1)})) {
-      find_task(tasks, name.get<std::string>(), "where", at, report);
-    }
+// Tasks that conditions name: each at its place.
+void check_tasks(const Node& conditions, const std::string& what, const std::vector<Task>& tasks, Report& report) {
+  const Node* named = conditions.find("task");
+  if (named && named->is_map()) named = named->find("ne");
+  if (!named) return;
+  for (const Node& one : named->is_list() ? named->items : std::vector<Node>{*named}) {
+    if (one.is_scalar()) find_task(tasks, one.text, what, one.mark, report);
   }
 }
 
@@ -146,18 +146,20 @@ bool is_result_column(const std::string& name) {
 
 json parse_where(const Node* node, const std::vector<Task>& tasks, Report& report) {
   if (!node) return json::object();
-  bool known_before = true;
-  for (const Node& key : node->keys) {
-    if (!is_result_column(key.text)) continue;
-    report.error(key.mark,
-                 "where: '" + key.text + "' is known only when a job has run; choose by what is planned, or with best");
-    known_before = false;
+  Node planned = *node;
+  if (node->is_map()) planned.keys.clear(), planned.items.clear();  // those that only results tell are left out
+  for (std::size_t i = 0; node->is_map() && i < node->items.size(); ++i) {
+    const Node& key = node->keys[i];
+    if (is_result_column(key.text)) {
+      report.error(key.mark, "where: '" + key.text +
+                                 "' is known only when a job has run; choose by what is planned, or with best");
+    } else {
+      planned.keys.push_back(key), planned.items.push_back(node->items[i]);
+    }
   }
-  if (!known_before) return json::object();
-  const auto where = parse_conditions(*node, "where", plan_column, plan_columns(), report);
-  if (!where) return json::object();
-  check_tasks(*where, tasks, node->mark, report);
-  return *where;
+  const auto where = parse_conditions(planned, "where", plan_column, plan_columns(), report);
+  check_tasks(*node, "where", tasks, report);
+  return where.value_or(json::object());
 }
 
 json parse_per(const Fields& fields, Report& report) {
@@ -206,6 +208,29 @@ std::vector<std::string> plan_columns() {
   std::vector<std::string> out(kTextColumns.begin(), kTextColumns.end());
   out.insert(out.end(), kIntegerColumns.begin(), kIntegerColumns.end());
   for (const std::string& name : parameter_names()) out.push_back("param." + name);
+  return out;
+}
+
+json parse_exclude(const Node* node, const std::vector<Task>& tasks, Report& report) {
+  json out = json::array();
+  if (!node) return out;
+  if (!node->is_list()) {
+    report.error(node->mark, "exclude: expected a list of conditions, found " + describe(*node));
+    return out;
+  }
+  const auto column = [](const std::string& name) -> std::optional<Column> {
+    if (name == "task" || name == "drop" || name == "set") return plan_column(name);
+    return plan_column(name.rfind("param.", 0) == 0 ? name : "param." + name);
+  };
+  auto known = parameter_names();
+  known.insert(known.end(), {"task", "drop", "set"});
+  for (const Node& one : node->items) {
+    check_tasks(one, "exclude", tasks, report);
+    const auto conditions = parse_conditions(one, "exclude", column, known, report);
+    if (conditions && conditions->empty())
+      report.error(one.mark, "exclude: an empty condition would remove every point");
+    if (conditions && !conditions->empty()) out.push_back(*conditions);
+  }
   return out;
 }
 

@@ -139,7 +139,7 @@ class StageReader {
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
     out["parameters"] = names;
-    out["exclude"] = excludes(own_or_root("exclude", around_.exclude));
+    out["exclude"] = parse_exclude(own_or_root("exclude", around_.exclude), *around_.tasks, report_);
     out["seeds"] = seeds();
     const std::size_t seed_count = out["seeds"].is_null() ? 1 : out["seeds"].size();
     out["stop"] = parse_stop(fields_, out["train"], sampled, seed_count, report_);
@@ -163,28 +163,6 @@ class StageReader {
     if (!fields_.has("seeds")) return takes_root() ? around_.seeds : json(nullptr);
     check_unique(fields_.value("seeds"), fields_.mark("seeds"), "seeds", report_);
     return fields_.value("seeds");
-  }
-
-  json excludes(const Node* node) {
-    json out = json::array();
-    if (!node) return out;
-    if (!node->is_list()) {
-      report_.error(node->mark, "exclude: expected a list of conditions, found " + describe(*node));
-      return out;
-    }
-    const auto column = [](const std::string& name) -> std::optional<Column> {
-      if (name == "task" || name == "drop" || name == "set") return plan_column(name);
-      return plan_column(name.rfind("param.", 0) == 0 ? name : "param." + name);
-    };
-    auto known = parameter_names();
-    known.insert(known.end(), {"task", "drop", "set"});
-    for (const Node& one : node->items) {
-      const auto conditions = parse_conditions(one, "exclude", column, known, report_);
-      if (conditions && conditions->empty())
-        report_.error(one.mark, "exclude: an empty condition would remove every point");
-      if (conditions && !conditions->empty()) out.push_back(*conditions);
-    }
-    return out;
   }
 
   void read_fusion(json& out) {
@@ -263,6 +241,14 @@ class StageReader {
   Fields fields_;
 };
 
+bool takes_from_sound(json& stage, const std::vector<EarlierStage>& earlier) {
+  const auto inputs = inputs_of(stage);
+  return std::all_of(inputs.begin(), inputs.end(), [&](const json* from) {
+    return std::all_of(from->begin(), from->end(),
+                       [&](const json& place) { return earlier[place.get<std::size_t>()].sound; });
+  });
+}
+
 // The fusions that are tried for sets that are chosen by results, as a stage of their own before the one that asks for
 // them: with its settings but no parameters. Null: it lists all its sets.
 json tries_of(const json& stage) {
@@ -311,20 +297,24 @@ Stages parse_stages(const Node* node, const Surroundings& around, Report& report
       report.error(name.mark, "stage '" + name.text + "': expected letters, digits, '-' and '_', at most 64");
       continue;
     }
-    const auto kind = kind_of(name, node->items[i], report);
+    const Node& written = node->items[i];
+    const std::size_t told = report.told();
+    const auto kind = kind_of(name, written, report);
     if (!kind) {
+      check_any_kind(written, around, out.marks, report);
       // Its name stays known, so that `from` does not complain as well.
-      out.marks.push_back({name.text, Kind::benchmark, name.mark, kAnyKind});
+      out.marks.push_back({name.text, Kind::benchmark, name.mark, kAnyKind, false, &written});
       out.resolved.push_back(nullptr);
       continue;
     }
-    json stage = StageReader(name, node->items[i], *kind, around, out.marks, report).read();
+    json stage = StageReader(name, written, *kind, around, out.marks, report).read();
+    const bool sound = report.told() == told && around.sound && takes_from_sound(stage, out.marks);
     if (json tries = *kind == Kind::fusion ? tries_of(stage) : json(); tries.is_object()) {
-      out.marks.push_back({tries.at("name"), *kind, name.mark, 0});  // nothing takes from it by name
+      out.marks.push_back({tries.at("name"), *kind, name.mark, 0, sound, &written});  // nothing takes from it by name
       out.resolved.push_back(std::move(tries));
     }
     out.resolved.push_back(std::move(stage));
-    out.marks.push_back({name.text, *kind, name.mark, bit_of(*kind)});
+    out.marks.push_back({name.text, *kind, name.mark, bit_of(*kind), sound, &written});
   }
   return out;
 }

@@ -15,6 +15,7 @@ namespace fathom::sweeps {
 
 // What stages take over from the root, and what they may refer to.
 struct Surroundings {
+  bool sound = true;  // no mistake in what is below
   const std::vector<Task>* tasks = nullptr;
   nlohmann::json train;               // given keys of root `train`
   nlohmann::json adapter;             // given keys of root `adapter`
@@ -32,6 +33,8 @@ struct EarlierStage {
   Kind kind;
   Mark mark;
   unsigned readable = 0;  // its kind as a bit of the schema
+  bool sound = false;     // it is as the file means it: no mistake in it, in what it takes over and in its inputs
+  const Node* node = nullptr;
 };
 
 struct Stages {
@@ -40,6 +43,17 @@ struct Stages {
 };
 
 Stages parse_stages(const Node* node, const Surroundings& around, Report& report);
+
+// What stands in a stage whose kind nobody knows: keys of any kind, and their values where these mean the same in all.
+void check_any_kind(const Node& stage, const Surroundings& around, const std::vector<EarlierStage>& earlier,
+                    Report& report);
+
+// The lists of stages that a resolved stage takes from, by their places.
+std::vector<nlohmann::json*> inputs_of(nlohmann::json& stage);
+
+// Makes the jobs of a resolved sweep once, without their identities: what is wrong only then gets its place too. Only
+// of stages that are sound, and where not all are, only for what is wrong with those.
+void check_expansion(const nlohmann::json& resolved, const std::vector<EarlierStage>& stages, Report& report);
 
 // The parts of a stage, in files of their own.
 nlohmann::json parse_drops(const Node* node, Report& report);
@@ -50,6 +64,8 @@ nlohmann::json parse_needs(const Fields& stage, const std::vector<EarlierStage>&
                            const std::vector<Task>& tasks, const nlohmann::json& root_seeds, Report& report);
 nlohmann::json parse_source(const Fields& stage, unsigned kinds, const std::vector<EarlierStage>& earlier,
                             const std::vector<Task>& tasks, Report& report);
+// The conditions of `exclude`, a null node's are none.
+nlohmann::json parse_exclude(const Node* node, const std::vector<Task>& tasks, Report& report);
 // {"sets": [[task, …]], "targets": [[task, …] for each set]}, both in order.
 nlohmann::json parse_sets(const Fields& stage, const std::vector<Task>& tasks, Report& report);
 // The keys of a benchmark stage; "source" is there where its members are trained ones. `adapter`: the root's, with its

@@ -46,7 +46,7 @@ json defaults_of(Section section) {
   return out;
 }
 
-Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds) : section_(section) {
+Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds, bool complete) : section_(section) {
   for (const Key& key : keys_of(section)) {
     values_[key.name] = *key.fallback ? json::parse(key.fallback) : json(nullptr);
     if (values_[key.name].is_number()) values_[key.name] = number_json(values_[key.name].get<double>());
@@ -72,7 +72,7 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
     }
   }
   for (const Key& key : keys_of(section)) {
-    if (key.required && (key.kinds & ~key.optional & kinds) && !node->find(key.name)) {
+    if (complete && key.required && (key.kinds & ~key.optional & kinds) && !node->find(key.name)) {
       report.error(mark_, "'" + path_of(section, key.name) + "' is missing (" + key.doc + ")");
     }
   }

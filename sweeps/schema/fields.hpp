@@ -12,8 +12,8 @@ namespace fathom::sweeps {
 class Fields {
  public:
   // Reports unknown keys (with the nearest known one), keys that this version refuses or that may not stand in a stage
-  // of `kinds`, wrong types and missing required keys. A null node is an empty map.
-  Fields(Section section, const Node* node, Report& report, unsigned kinds = kAnyKind);
+  // of `kinds`, wrong types and, where it is to be `complete`, missing required keys. A null node is an empty map.
+  Fields(Section section, const Node* node, Report& report, unsigned kinds = kAnyKind, bool complete = true);
 
   [[nodiscard]] bool given(const std::string& key) const { return nodes_.contains(key); }
   // The value as written, or null. Keys of type section and special have only this.

@@ -110,10 +110,12 @@ std::optional<json> typed_path(const Key& key, const Node& node, Report& report)
 std::optional<json> typed_words(const Key& key, const Node& node, Report& report) {
   const auto texts = texts_of(node, key.name, report);
   if (!texts) return std::nullopt;
+  bool fine = true;
   for (std::size_t i = 0; i < texts->size(); ++i) {
     const Mark& at = node.is_list() ? node.items[i].mark : node.mark;
-    if (!check_word(key.name, (*texts)[i], key.words, at, report)) return std::nullopt;
+    fine = check_word(key.name, (*texts)[i], key.words, at, report) && fine;
   }
+  if (!fine) return std::nullopt;
   return json(*texts);
 }
 
@@ -217,12 +219,13 @@ std::optional<std::vector<std::string>> texts_of(const Node& node, const std::st
   }
   std::vector<std::string> out;
   for (const Node& item : node.items) {
-    if (!is_text(item)) {
+    if (is_text(item)) {
+      out.push_back(item.text);
+    } else {
       report.error(item.mark, what + ": expected a word, found " + describe(item));
-      return std::nullopt;
     }
-    out.push_back(item.text);
   }
+  if (out.size() < node.items.size()) return std::nullopt;
   return out;
 }
 

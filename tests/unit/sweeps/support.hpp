@@ -39,6 +39,7 @@ inline ParseOptions options_for(const std::filesystem::path& file) {
 inline std::string rendered(const ParseResult& result) {
   std::string out;
   for (const Diagnostic& error : result.errors) out += render(error) + "\n";
+  if (result.more > 0) out += more_mistakes(result.more) + "\n";
   return out;
 }
 
