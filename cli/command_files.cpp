@@ -11,14 +11,13 @@
 #include "cli/commands.hpp"
 #include "cli/estimate.hpp"
 #include "cli/plan_graph.hpp"
+#include "cli/plan_text.hpp"
 #include "cli/reuse.hpp"
 #include "cli/sweep_file.hpp"
-#include "cli/text_table.hpp"
 #include "common/files.hpp"
 #include "data/dataset.hpp"
 #include "data/prepare.hpp"
 #include "sweeps/import/import.hpp"
-#include "sweeps/search/stopper.hpp"
 
 namespace fathom::cli {
 
@@ -60,63 +59,6 @@ ordered_json to_json(const data::Recipe& recipe, const data::Prepared& done) {
           {"dev", done.dev},
           {"train_counts", done.train_counts},
           {"dev_counts", done.dev_counts}};
-}
-
-// Jobs of one stage by task and by drop label, in their order of appearance.
-ordered_json stage_json(const sweeps::Plan& plan, const sweeps::Stage& stage) {
-  ordered_json tasks = ordered_json::object();
-  ordered_json drops = ordered_json::object();
-  for (sweeps::JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
-    const sweeps::Job& job = plan.jobs[i];
-    if (!job.task.empty()) tasks[job.task] = tasks.value(job.task, 0) + 1;
-    if (!job.drop.empty()) drops[job.drop] = drops.value(job.drop, 0) + 1;
-  }
-  ordered_json out = {{"name", stage.name},
-                      {"kind", sweeps::name_of(stage.kind)},
-                      {"jobs", stage.count},
-                      {"tasks", tasks},
-                      {"drops", drops}};
-  if (stage.stop)
-    out["stop"] = {
-        {"method", stage.stop->method}, {"eta", stage.stop->eta}, {"min", stage.stop->min}, {"max", stage.stop->max}};
-  return out;
-}
-
-std::string counted(const ordered_json& counts) {
-  std::vector<std::string> parts;
-  for (const auto& [name, count] : counts.items()) parts.push_back(fmt::format("{} {}", name, count.get<int>()));
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
-void print_plan(const sweeps::Plan& plan) {
-  fmt::print("{}: {} jobs\n", plan.name, plan.jobs.size());
-  TextTable table({"stage", "kind", ">jobs", "tasks", "drop", "stopping"});
-  for (const sweeps::Stage& stage : plan.stages) {
-    const ordered_json json = stage_json(plan, stage);
-    const std::string stopping = stage.stop ? sweeps::describe(*stage.stop) : "";
-    table.row({stage.name, sweeps::name_of(stage.kind), std::to_string(stage.count), counted(json["tasks"]),
-               counted(json["drops"]), stopping});
-  }
-  fmt::print("{}", table.text());
-  for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
-}
-
-ordered_json plan_json(const sweeps::Plan& plan) {
-  ordered_json out = {
-      {"name", plan.name}, {"jobs", plan.jobs.size()}, {"stages", ordered_json::array()}, {"notes", plan.notes}};
-  for (const sweeps::Stage& stage : plan.stages) out["stages"].push_back(stage_json(plan, stage));
-  ordered_json& list = out["list"] = ordered_json::array();
-  for (const sweeps::Job& job : plan.jobs) {
-    ordered_json entry = {
-        {"job", job.id}, {"stage", plan.stages[job.stage].name}, {"task", job.task}, {"drop", job.drop}};
-    if (!job.set.empty()) entry["set"] = job.set;
-    if (job.keep > 0) entry["keep"] = job.keep;
-    entry["seed"] = job.seed;
-    if (!job.parameters.empty()) entry["parameters"] = job.parameters;
-    if (job.search != sweeps::kNoSearch) entry["trial"] = job.trial;
-    list.push_back(std::move(entry));
-  }
-  return out;
 }
 
 // Prints what is wrong with the file; the exit code that follows.
@@ -237,7 +179,7 @@ ExitCode plan(const Context& context, const SweepFile& options, const PlanOption
     fmt::print("{}\n", out.dump());
     return 0;
   }
-  print_plan(checked.plan);
+  fmt::print("{}", plan_text(checked.plan));
   fmt::print("{}\n", describe(reuse, checked.plan));
   if (!time.empty()) fmt::print("{}\n", time);
   return 0;

@@ -20,6 +20,11 @@ const char* name_of(Kind kind) {
   return "unknown";
 }
 
+const char* name_of(Precision precision) {
+  constexpr const char* kNames[] = {"fp32", "bf16", "tf32"};
+  return kNames[static_cast<std::size_t>(precision)];
+}
+
 const char* name_of(Stat stat) {
   constexpr const char* kNames[] = {"mean", "median", "min", "max"};
   return kNames[static_cast<std::size_t>(stat)];

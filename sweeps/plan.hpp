@@ -26,6 +26,7 @@ const char* name_of(Kind kind);
 
 enum class Goal { maximize, minimize };
 enum class Precision { fp32, bf16, tf32 };
+const char* name_of(Precision precision);
 enum class OnMissing { skip, fail, wait };
 
 // The jobs of one setting, one per seed, that compete in a Need together as a mean over seeds.
@@ -191,6 +192,7 @@ struct Plan {
   std::uint32_t priority = 50;            // 0..100, higher runs first
   std::uint32_t weight = 1;               // 1..1000, of its share beside sweeps of its priority
   std::uint32_t ranks = 1;                // processes that train a job together
+  std::string recipe;                     // of all jobs: fast | hf
   Precision precision = Precision::fp32;  // of all jobs: only devices that have it run them
   std::vector<Hook> notify;
   std::string extends;             // id of a sweep whose jobs of fewer epochs jobs of this one go on from; empty: none

@@ -1,8 +1,6 @@
 #include "sweeps/expand/builder.hpp"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include "common/sha256.hpp"
 #include "sweeps/resolve/conditions.hpp"
@@ -17,6 +15,7 @@ Builder::Builder(const json& sweep_in, std::uint32_t layers_in, bool identities_
 void Builder::begin_stage(std::size_t stage) {
   stage_ = stage;
   reused_ = 0;
+  excludes_.begin(this->stage());
   out_.plan.stages[stage].first = static_cast<JobIndex>(out_.plan.jobs.size());
 }
 
@@ -27,19 +26,7 @@ void Builder::end_stage() {
     note("stage '" + done.name + "': " + std::to_string(reused_) + " of its " + std::to_string(models_[stage_].size()) +
          " jobs are jobs of an earlier stage and are made once");
   }
-  if (done.stop) warn_small_groups(done);
-}
-
-void Builder::warn_small_groups(const Stage& stage) {
-  std::map<std::string, std::set<std::uint32_t>> settings;
-  for (const Model& model : models_[stage_]) settings[job(model.job).group].insert(model.setting);
-  std::size_t least = kMaxJobs;
-  for (const auto& [group, members] : settings) least = std::min(least, members.size());
-  if (stage.stop->method == "pbt" && !settings.empty() && least < 2)
-    note("stage '" + stage.name + "': a population of one member clones nothing");
-  if (settings.empty() || stage.stop->method == "pbt" || least >= stage.stop->eta) return;
-  note("stage '" + stage.name + "': stopping compares as few as " + std::to_string(least) +
-       " settings with each other, fewer than eta = " + std::to_string(stage.stop->eta));
+  if (done.stop) note_stopping(*this, done);
 }
 
 bool Builder::add(Job job, std::uint32_t setting) {
@@ -146,6 +133,10 @@ std::string group_of(const Job& job, const std::string& stage, const json& per) 
                                        : column.get<std::string>() + value->dump());
   }
   return out;
+}
+
+bool Builder::is_excluded(const Job& job) {
+  return excludes_.meets([&](const std::string& column) { return column_of(job, "", column); });
 }
 
 bool is_excluded(const Job& job, const json& excludes) {

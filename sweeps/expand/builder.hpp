@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sweeps/expand/excludes.hpp"
 #include "sweeps/expand/expander.hpp"
 
 namespace fathom::sweeps {
@@ -49,6 +50,10 @@ class Builder {
   // A need in the form that is hashed: a job id, or what is chosen among.
   [[nodiscard]] nlohmann::json asked(const Need& need) const;
 
+  // Whether `exclude` of the current stage removes the job.
+  [[nodiscard]] bool is_excluded(const Job& job);
+  [[nodiscard]] const Excludes& excludes() const { return excludes_; }
+
   // The search of a group whose points are drawn while the sweep runs: its number in the plan. For a stage of which
   // is_drawn() holds.
   std::uint32_t begin_search();
@@ -66,9 +71,8 @@ class Builder {
   Plan& plan() { return out_.plan; }
 
  private:
-  void warn_small_groups(const Stage& stage);
-
   Expansion out_;
+  Excludes excludes_;
   std::vector<std::vector<Model>> models_;  // by stage
   std::unordered_map<std::string, JobIndex> by_id_;
   SettingsPool pool_;
@@ -81,6 +85,11 @@ void expand_training(Builder& builder);  // adapter, finetune
 void expand_fusion(Builder& builder);
 void expand_sourced(Builder& builder);  // prune, evaluate
 void expand_benchmark(Builder& builder);
+
+// Warnings for a person: where a stopping method has nobody to compare with or no epoch to stop at; of the whole sweep
+// what is allowed and hardly meant.
+void note_stopping(Builder& builder, const Stage& stage);
+void note_traps(Builder& builder);
 
 // Sets keys of settings from a point {"train.lr": 0.001} and takes out those that are sampled and absent.
 void apply_point(nlohmann::json& settings, const nlohmann::json& point, const nlohmann::json& sampled);

@@ -67,6 +67,7 @@ void read_header(Plan& plan, const json& sweep) {
   plan.priority = sweep.at("priority");
   plan.weight = sweep.value("weight", 1U);  // logs of before do not have it
   plan.ranks = sweep.value("ranks", 1U);    // sweeps of before ranks have none
+  plan.recipe = sweep.at("common").at("recipe");
   plan.precision = precision_of(sweep.at("common").at("precision"));
   plan.extends = sweep.value("extends", "");
   plan.notes = sweep.at("warnings").get<std::vector<std::string>>();
@@ -97,6 +98,7 @@ Expansion expand_resolved(const json& resolved, std::uint32_t layers, bool ident
     if (kind == Kind::benchmark) expand_benchmark(builder);
     builder.end_stage();
   }
+  note_traps(builder);
   return builder.take();
 }
 

@@ -168,7 +168,7 @@ class FusionStage {
     job.epochs = set.at("budget");
     job.parameters = {{"greedy.budget", set.at("budget")}};
     const json pool = pool_of(set, task.at("name"));
-    if (is_excluded(job, stage_.at("exclude")) || !all_members(pool, job.drop)) return true;
+    if (builder_.is_excluded(job) || !all_members(pool, job.drop)) return true;
     static const json kNoPoint = json::object();
     json train = stage_.at("train")[task_place(job.task)];
     train["epochs"] = set.at("budget");
@@ -271,7 +271,7 @@ class FusionStage {
     } else {
       for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
     }
-    if (is_excluded(job, stage_.at("exclude")) || !all_members(names, job.drop)) return true;
+    if (builder_.is_excluded(job) || !all_members(names, job.drop)) return true;
     if (job.search != kNoSearch && job.trial == 0 && !builder_.can_draw(job)) return true;
     const json& train = stage_.at("train")[task_place(job.task)];
     job.epochs = epochs_of(train, point);

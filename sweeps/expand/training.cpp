@@ -137,7 +137,7 @@ bool add_setting(Builder& builder, const Axes& axes, Settings* settings, const j
   const bool open = like.search != kNoSearch;
   Job job = like;
   job.parameters = parameters_of(point);
-  if (is_excluded(job, stage.at("exclude"))) return true;
+  if (builder.is_excluded(job)) return true;
   if (open && job.trial == 0 && !builder.can_draw(job)) return true;
   job.epochs = epochs_of(axes.train, point);
   if (settings != nullptr) job.settings = settings->at(open ? nullptr : &point);

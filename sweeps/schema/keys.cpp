@@ -47,7 +47,7 @@ constexpr Key kModel[] = {
 constexpr Key kObjective[] = {
     {.name = "metric", .type = Type::word, .fallback = "\"primary\"", .identity = true, .words = "primary|accuracy|f1|f1_macro|f1_micro|matthews|pearson|spearman|mse", .doc = "`primary`: each task's own; `eval/NAME` is the same as `NAME`"},
     {.name = "goal", .type = Type::word, .fallback = "\"maximize\"", .identity = true, .words = "maximize|minimize", .doc = "which way is better"},
-    {.name = "depth", .type = Type::integer, .fallback = "null", .identity = true, .low = 0, .high = 1000, .doc = "measure every job at this drop depth; absent: at its own n, a robust job at the mean over its range"},
+    {.name = "depth", .type = Type::integer, .fallback = "null", .identity = true, .low = 0, .high = 1000, .doc = "measure every job at this drop depth, a specialised one of a larger n at its n, below which it has nothing to drop; absent: at its own n, a robust job at the mean over its range"},
 };
 
 constexpr Key kTask[] = {

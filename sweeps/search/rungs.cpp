@@ -27,6 +27,15 @@ std::vector<std::uint32_t> rungs_down(std::uint32_t count, std::uint32_t max, st
   return rungs;
 }
 
+bool has_eta(const StopRule& rule) {
+  return rule.method == "asha" || rule.method == "hyperband" || rule.method == "halving";
+}
+
+std::vector<std::uint32_t> rungs_of(const StopRule& rule) {
+  if (!has_eta(rule) || rule.max == 0 || rule.max == kNoLastStep) return {};
+  return rule.rungs > 0 ? rungs_down(rule.rungs, rule.max, rule.eta) : geometric_rungs(rule.min, rule.max, rule.eta);
+}
+
 std::vector<std::uint32_t> split_settings(std::uint32_t settings, std::uint32_t eta,
                                           const std::vector<std::uint32_t>& rungs) {
   std::vector<double> weights;

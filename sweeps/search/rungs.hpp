@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "sweeps/plan.hpp"
+
 namespace fathom::sweeps {
 
 // min·eta^k while < max, then max. eta >= 2.
@@ -12,6 +14,12 @@ std::vector<std::uint32_t> geometric_rungs(std::uint32_t min, std::uint32_t max,
 
 // `count` rungs down from max: max / eta^k rounded down, each at least 1 and above the one before.
 std::vector<std::uint32_t> rungs_down(std::uint32_t count, std::uint32_t max, std::uint32_t eta);
+
+// Methods whose settings compete at rungs that are a factor of eta apart: asha, hyperband, halving.
+bool has_eta(const StopRule& rule);
+// Their rungs, of the first bracket, which has them all. Empty where the last one is not known: tasks differ in epochs,
+// or it is as many steps as a training has.
+std::vector<std::uint32_t> rungs_of(const StopRule& rule);
 
 // Settings of each bracket: bracket i has rungs[i] rungs and a share in proportion to eta^(rungs - 1) / rungs, rounded
 // down, at least one; the first bracket takes what is left (Determined's adaptive search).

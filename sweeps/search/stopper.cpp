@@ -221,18 +221,4 @@ Stopper Stopper::from_snapshot(StopRule rule, Goal goal, const json& snapshot) {
   return out;
 }
 
-std::string describe(const StopRule& rule) {
-  const auto number = [](double value) { return json(value).dump(); };
-  std::string out = rule.method;
-  if (rule.promote) out += " that promotes";
-  if (rule.method == "asha" || rule.method == "hyperband" || rule.method == "halving")
-    out += ", eta " + std::to_string(rule.eta);
-  if (rule.method == "pbt") out += " every " + std::to_string(rule.every) + (rule.every == 1 ? " epoch" : " epochs");
-  if (rule.method == "percentile") out += " " + number(rule.percentile);
-  if (rule.method == "patience") out += " " + std::to_string(rule.patience);
-  if (rule.lower) out += ", from " + number(*rule.lower);
-  if (rule.upper) out += ", to " + number(*rule.upper);
-  return out + (rule.by_step ? ", from step " : ", from epoch ") + std::to_string(rule.min);
-}
-
 }  // namespace fathom::sweeps

@@ -127,7 +127,7 @@ class Stopper {
 std::string describe_rest(const Stopper& stopper, JobIndex setting, std::uint32_t rung);
 // "epoch" or "step": what rungs count.
 inline const char* unit_of(const StopRule& rule) { return rule.by_step ? "step" : "epoch"; }
-// "asha, eta 3, from epoch 1": for people.
+// "asha, eta 3, rungs at epoch 1, 3 of 9": for people.
 std::string describe(const StopRule& rule);
 
 }  // namespace fathom::sweeps

@@ -8,7 +8,9 @@
 
 #include "cli/estimate.hpp"
 #include "cli/plan_graph.hpp"
+#include "cli/plan_text.hpp"
 #include "cli/sweep_file.hpp"
+#include "sweeps/search/stopper.hpp"
 #include "sweeps/sweep.hpp"
 
 namespace fathom::cli {
@@ -27,6 +29,47 @@ sweeps::Plan planned(const std::string& rest) {
 const char* const kFused =
     "train: {epochs: 2}\nparameters: {lr: [0.1, 0.2]}\nstages:\n  adapter: {}\n"
     "  fusion: {needs: {from: adapter}, sets: all, targets: [a], train: {epochs: 3}}\n  evaluate: {from: fusion}\n";
+
+TEST(PlanText, SaysRecipePrecisionAndHowItStops) {
+  const sweeps::Plan plan = planned(
+      "recipe: hf\nprecision: bf16\ntrain: {epochs: 27}\nparameters: {lr: [1, 2, 3, 4]}\nstages:\n"
+      "  adapter: {stop: {method: asha, eta: 3, rungs: 2}}\n"
+      "  second: {kind: adapter, stop: {method: median, every: 2}}\n");
+  const std::string text = plan_text(plan);
+  EXPECT_EQ(text.substr(0, text.find('\n')), "p: 8 jobs, recipe hf, precision bf16");
+  EXPECT_THAT(text, HasSubstr("asha, eta 3, rung at epoch 9 of 27"));
+  EXPECT_THAT(text, HasSubstr("median, from epoch 1 every 2, startup 3"));
+  EXPECT_THAT(text, HasSubstr("note: "));
+  const auto json = plan_json(plan);
+  EXPECT_EQ(json["recipe"], "hf");
+  EXPECT_EQ(json["precision"], "bf16");
+  EXPECT_EQ(json["stages"][0]["stop"].dump(),
+            R"({"method":"asha","unit":"epoch","min":1,"max":27,"eta":3,"rungs":[9,27],"brackets":1,"variant":"stop",)"
+            R"("bootstrap":0})");
+  EXPECT_EQ(
+      json["stages"][1]["stop"].dump(),
+      R"({"method":"median","unit":"epoch","min":1,"max":27,"every":2,"startup":3,"among":"completed","window":0})");
+}
+
+TEST(PlanText, EachMethodHasItsOwnWords) {
+  const auto words = [](const std::string& stop) {
+    return sweeps::describe(
+        *planned("train: {epochs: 9}\nparameters: {lr: [1, 2, 3, 4]}\nstages: {adapter: {stop: " + stop + "}}\n")
+             .stages[0]
+             .stop);
+  };
+  EXPECT_EQ(words("{method: asha}"), "asha, eta 4, rungs at epoch 1, 4 of 9");
+  EXPECT_EQ(words("{method: asha, min: 12}"), "asha, eta 4, no rung before epoch 9");
+  EXPECT_EQ(words("{method: asha, brackets: 2, bootstrap: 3, eta: 3}"),
+            "asha, eta 3, rungs at epoch 1, 3 of 9, 2 brackets, none stops before 3 are there");
+  EXPECT_EQ(words("{method: hyperband, eta: 3}"), "hyperband, eta 3, rungs at epoch 1, 3 of 9, a bracket from each");
+  EXPECT_EQ(words("{method: asha, unit: step, min: 100}"), "asha, eta 4, from step 100");
+  EXPECT_EQ(words("{method: threshold, lower: 0.5}"), "threshold, below 0.5 stops, from epoch 1");
+  EXPECT_EQ(words("{method: patience, patience: 2}"), "patience 2, from epoch 1");
+  EXPECT_EQ(words("{method: percentile, percentile: 25, among: all}"),
+            "percentile 25, from epoch 1, startup 3, among all");
+  EXPECT_EQ(words("{method: pbt, interval: 2}"), "pbt every 2 epochs");
+}
 
 TEST(PlanGraph, TextSaysWhoTakesFromWhom) {
   EXPECT_EQ(graph_text(planned(kFused)),

@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::string seeds_of(const Plan& plan, std::size_t stage) {
   std::string out;
@@ -250,6 +251,81 @@ TEST(Groups, SmallerThanEtaGiveANote) {
       file_with("parameters: {lr: [1, 2]}\nseeds: [1, 2]\nstages:\n  adapter: {stop: {method: asha, eta: 3}}\n"));
   ASSERT_EQ(plan.notes.size(), 1u);
   EXPECT_THAT(plan.notes[0], HasSubstr("as few as 2 settings with each other, fewer than eta = 3"));
+}
+
+// What a person should know before the first job runs.
+TEST(Groups, NotesWhereNothingCanEverStop) {
+  const auto notes = [](const std::string& train, const std::string& stop) {
+    std::string all;
+    for (const std::string& note : planned(file_with("parameters: {lr: [1, 2, 3, 4]}\ntrain: {epochs: " + train +
+                                                     "}\nstages:\n  adapter: {stop: " + stop + "}\n"))
+                                       .notes)
+      all += note + "\n";
+    return all;
+  };
+  EXPECT_EQ(notes("3", "{method: asha}"), "");
+  EXPECT_EQ(notes("3", "{method: asha, min: 5}"),
+            "stage 'adapter': nothing is ever stopped early: jobs end at epoch 3, and the first verdict would be at "
+            "epoch 5\n");
+  EXPECT_EQ(notes("27", "{method: hyperband, eta: 3, rungs: 2}"), "");
+  EXPECT_THAT(notes("27", "{method: asha, eta: 3, rungs: 1}"), HasSubstr("nothing is ever stopped early"));
+  EXPECT_EQ(notes("6", "{method: median, startup: 3}"), "");
+  EXPECT_EQ(notes("6", "{method: median, startup: 9}"),
+            "stage 'adapter': stopping waits for startup = 9 settings to compare with, and some groups have 3 beside "
+            "the one that is judged: nothing is stopped there\n");
+  EXPECT_EQ(notes("6", "{method: threshold, lower: 0.5}"), "") << "it compares with nobody";
+  EXPECT_EQ(notes("6", "{method: patience, patience: 4}"), "");
+  EXPECT_THAT(notes("6", "{method: patience, patience: 5}"),
+              HasSubstr("jobs end at epoch 6, and the first verdict would be at epoch 6"));
+  EXPECT_THAT(notes("6", "{method: patience, patience: 3, every: 5}"), HasSubstr("would be at epoch 6"));
+  EXPECT_EQ(notes("4", "{method: pbt, interval: 2}"), "");
+  EXPECT_EQ(
+      notes("4", "{method: pbt, interval: 4}"),
+      "stage 'adapter': nothing is ever cloned: jobs end at epoch 4, and the first verdict would be at epoch 4\n");
+  EXPECT_EQ(notes("4", "{method: asha, unit: step, min: 100}"), "") << "how many steps there are is not known";
+  EXPECT_THAT(notes("4", "{method: median, unit: step, min: 100, max: 100}"), HasSubstr("jobs end at step 100"));
+}
+
+TEST(Groups, NotesWhereOneTaskOfTwoEndsTooEarly) {
+  const Plan plan = planned(
+      "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: a, train: {epochs: 2}}\n  b: {path: b, train: "
+      "{epochs: 8}}\nparameters: {lr: [1, 2, 3, 4]}\nstages:\n  adapter: {stop: {method: asha, min: 2}}\n");
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_THAT(plan.notes[0], HasSubstr("jobs end at epoch 2, and the first verdict would be at epoch 2"));
+}
+
+TEST(Traps, HaveNotes) {
+  const auto notes = [](const std::string& rest) { return planned(file_with(rest)).notes; };
+  const std::string stages = "stages: {adapter: {}}\n";
+  EXPECT_THAT(
+      notes("objective: {metric: mse}\n" + stages),
+      ElementsAre("objective: mse is better where it is smaller, and the goal is to maximize: the worst settings "
+                  "win; say goal: minimize"));
+  EXPECT_THAT(notes("objective: {metric: mse, goal: minimize}\n" + stages), IsEmpty());
+  EXPECT_THAT(notes("objective: {metric: accuracy, goal: minimize}\n" + stages),
+              ElementsAre(HasSubstr("say goal: maximize")));
+  EXPECT_THAT(planned("version: 1\nname: t\nmodel: {path: m}\ntasks: {a: {path: a, metric: mse}}\n" + stages).notes,
+              ElementsAre(HasSubstr("mse is better where it is smaller")));
+  const std::string four = "parameters: {lr: [1, 2, 3, 4]}\n";
+  EXPECT_THAT(notes(four + "stages: {adapter: {stop: {method: asha, per: [drop]}}}\n"),
+              ElementsAre(HasSubstr("stop.per has no task: scores of different tasks are compared")));
+  EXPECT_THAT(notes(four + "stages: {adapter: {stop: {method: asha, per: [task]}}}\n"), IsEmpty());
+  EXPECT_THAT(notes("precision: tf32\nstages: {benchmark: {device: [cuda, cpu], subjects: {adapter: {}}}}\n"),
+              ElementsAre(HasSubstr("stage 'benchmark': no CPU has precision tf32")));
+  EXPECT_THAT(notes("precision: tf32\nstages: {benchmark: {device: cuda, subjects: {adapter: {}}}}\n"), IsEmpty());
+}
+
+TEST(Traps, AnExcludeThatRemovesNothingHasANote) {
+  const std::string head = "parameters: {lr: [1, 2, 3, 4]}\n";
+  const auto notes = [&](const std::string& exclude, const std::string& stages) {
+    return planned(file_with(head + "exclude: " + exclude + "\nstages:\n" + stages)).notes;
+  };
+  EXPECT_THAT(notes("[{lr: 7}, {lr: {gt: 3}}]", "  adapter: {}\n"), ElementsAre("exclude: {lr: 7} removes nothing"));
+  EXPECT_THAT(notes("[{lr: {gt: 5}, task: [a, b]}]", "  adapter: {}\n"),
+              ElementsAre("exclude: {lr: {gt: 5}, task: [a,b]} removes nothing"));
+  // One for two stages need not have an effect in both; what is drawn later may still be removed.
+  EXPECT_THAT(notes("[{lr: 2}]", "  adapter: {}\n  finetune: {parameters: {lr: [1]}}\n"), IsEmpty());
+  EXPECT_THAT(notes("[{lr: 7}]", "  adapter: {search: {sampler: tpe, trials: 2}}\n"), IsEmpty());
 }
 
 TEST(Groups, StopRuleOfTheStage) {

@@ -133,7 +133,7 @@ TEST(Pausing, ARestingSettingEntersNothing) {
 TEST(Pausing, SaysWhyASettingRests) {
   Stopper stopper(rule("promote", 9, 3), Goal::maximize);
   EXPECT_EQ(describe_rest(stopper, 0, 1), "paused at rung 2 of 3 (epoch 3), waits for promotion");
-  EXPECT_EQ(describe(rule("promote", 9, 3)), "asha that promotes, eta 3, from epoch 1");
+  EXPECT_EQ(describe(rule("promote", 9, 3)), "asha that promotes, eta 3, rungs at epoch 1, 3 of 9");
 }
 
 // ---------------------------------------------------------------- races
