@@ -55,7 +55,9 @@ class RecipeReader {
   }
 
   Status known_keys(const std::string& pointer, const Json& object, const std::vector<std::string>& keys) const {
-    if (!object.is_object()) return wrong(pointer, "expected keys and values");
+    if (!object.is_object())
+      return wrong(pointer, fmt::format("{}expected keys and values ({})",
+                                        pointer.empty() ? "" : pointer.substr(1) + ": ", fmt::join(keys, ", ")));
     for (const auto& [key, value] : object.items()) {
       if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
       const std::string near = nearest(key, keys);

@@ -47,6 +47,8 @@ class Builder {
   [[nodiscard]] nlohmann::json common() const;
   // Value of a column for `where`, `per` and `exclude`.
   [[nodiscard]] std::optional<nlohmann::json> column(JobIndex index, const std::string& name) const;
+  // Why nothing of a stage can meet `where`: a column of it is drawn while the sweep runs. Empty: that is not why.
+  [[nodiscard]] std::string drawn_later(const nlohmann::json& where, std::size_t from) const;
   // A need in the form that is hashed: a job id, or what is chosen among.
   [[nodiscard]] nlohmann::json asked(const Need& need) const;
 

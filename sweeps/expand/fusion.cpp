@@ -234,6 +234,12 @@ class FusionStage {
   bool all_members(const json& set, const std::string& drop) {
     for (const json& member : set) {
       if (from_folder(member) || from_elsewhere() || !members(member, drop, nullptr).contenders.empty()) continue;
+      for (const json& from : needs_.at("from")) {
+        const std::string later = builder_.drawn_later(needs_.at("where"), from.get<std::size_t>());
+        if (later.empty()) continue;
+        builder_.problem("needs: " + later, "needs.where");
+        return false;
+      }
       builder_.problem("needs: no job of the stages in `from` is an adapter for '" + member.get<std::string>() + "'" +
                            (needs_.at("where").empty() ? "" : " that meets `where`") +
                            (per("drop") ? " with drop " + drop : ""),

@@ -55,11 +55,13 @@ class SourcedStage {
         models.push_back(model);
     }
     if (models.empty()) {
-      if (builder_.models(from).empty()) {
-        builder_.problem("from: stage '" + builder_.stage_name(from) + "' makes no job", "from");
-      } else {
-        builder_.problem("from: no job of stage '" + builder_.stage_name(from) + "' meets `where`", "where");
-      }
+      const std::string stage = "stage '" + builder_.stage_name(from) + "'";
+      const std::string later = builder_.drawn_later(source_.at("where"), from);
+      const bool none = builder_.models(from).empty();
+      builder_.problem("from: " + (none             ? stage + " makes no job"
+                                   : !later.empty() ? later
+                                                    : "no job of " + stage + " meets `where`"),
+                       none ? "from" : "where");
       return;
     }
     if (!source_.at("best").is_null()) {

@@ -39,6 +39,16 @@ std::uint32_t Builder::begin_search() {
   return static_cast<std::uint32_t>(out_.plan.searches.size() - 1);
 }
 
+std::string Builder::drawn_later(const json& where, std::size_t from) const {
+  const bool open = !models_[from].empty() && job(models_[from].front().job).search != kNoSearch;
+  for (const json& name : open ? sweep.at("stages")[from].at("parameters") : json::array()) {
+    if (where.contains("param." + name.get<std::string>()))
+      return name.get<std::string>() + " of stage '" + stage_name(from) +
+             "' is drawn while the sweep runs (sampler tpe), so `where` cannot look at it; choose with best";
+  }
+  return "";
+}
+
 bool Builder::can_draw(const Job& open) {
   bool modelled = false;
   if (!draw_point(out_.plan, open, {}, modelled).is_null()) return true;

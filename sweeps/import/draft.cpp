@@ -9,29 +9,6 @@
 namespace fathom::sweeps {
 namespace {
 
-struct Alias {
-  const char* theirs;
-  const char* ours;
-};
-// As Hugging Face's Trainer and common scripts name them.
-constexpr std::array kAliases = {
-    Alias{"learning_rate", "lr"},
-    Alias{"num_train_epochs", "epochs"},
-    Alias{"num_epochs", "epochs"},
-    Alias{"batch_size", "batch"},
-    Alias{"train_batch_size", "batch"},
-    Alias{"per_device_train_batch_size", "batch"},
-    Alias{"global_batch_size", "batch"},
-    Alias{"max_seq_length", "max_length"},
-    Alias{"warmup_ratio", "warmup"},
-    Alias{"warmup_steps", "warmup"},
-    Alias{"lr_scheduler_type", "schedule"},
-    Alias{"max_grad_norm", "clip"},
-    Alias{"gradient_accumulation_steps", "gradient_accumulation"},
-    Alias{"reduction_factor", "reduction"},
-    Alias{"adapter_config", "config"},
-};
-
 std::string lines_of(const std::map<std::string, std::string>& values, const std::string& section) {
   std::string out;
   for (const auto& [full, value] : values) {
@@ -45,9 +22,7 @@ std::string lines_of(const std::map<std::string, std::string>& values, const std
 
 std::optional<std::string> Draft::parameter(const std::string& theirs) {
   std::string bare = theirs.substr(theirs.rfind('.') == std::string::npos ? 0 : theirs.rfind('.') + 1);
-  for (const Alias& alias : kAliases) {
-    if (bare == alias.theirs) bare = alias.ours;
-  }
+  if (const std::string ours = alias_of(bare); !ours.empty()) bare = ours;
   if (const auto known = find_parameter(bare)) return known->full;
   note("'" + theirs + "' is no setting of an adapter or its training" + hint(theirs, parameter_names()) +
        "; it is left out");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 namespace fathom::sweeps {
 namespace {
@@ -57,6 +58,10 @@ std::optional<json> parse_tests(const Column& column, const Node& node, Report& 
     tests.push_back({"in", *values});
     return tests;
   }
+  Column bound = column;  // what values are compared with need not be one of them: {gt: 0}
+  bound.key.low = -std::numeric_limits<double>::infinity();
+  bound.key.high = std::numeric_limits<double>::infinity();
+  bound.key.open = bound.key.whole_from_one = false;
   bool fine = true;
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const std::string& name = node.keys[i].text;
@@ -66,12 +71,19 @@ std::optional<json> parse_tests(const Column& column, const Node& node, Report& 
       continue;
     }
     const auto value =
-        name == "ne" ? typed_list(column, node.items[i], report) : typed_value(column, node.items[i], report);
+        name == "ne" ? typed_list(column, node.items[i], report) : typed_value(bound, node.items[i], report);
     if (value) tests.push_back({name, *value});
     fine = fine && value.has_value();
   }
   if (!fine) return std::nullopt;
   return tests;
+}
+
+// A sampled parameter has its own prefix among the columns.
+std::string column_hint(const std::string& name, const std::vector<std::string>& known) {
+  const std::string sampled = "param." + name;
+  const bool is_one = std::find(known.begin(), known.end(), sampled) != known.end();
+  return is_one ? " (did you mean '" + sampled + "'?)" : hint(name, known);
 }
 
 bool equal(const std::string& column, const json& have, const json& want) {
@@ -111,7 +123,7 @@ std::optional<json> parse_conditions(const Node& node, const std::string& what, 
     const auto column = find(node.keys[i].text);
     if (!column) {
       report.error(node.keys[i].mark,
-                   what + ": unknown column '" + node.keys[i].text + "'" + hint(node.keys[i].text, known));
+                   what + ": unknown column '" + node.keys[i].text + "'" + column_hint(node.keys[i].text, known));
       fine = false;
       continue;
     }
@@ -120,6 +132,19 @@ std::optional<json> parse_conditions(const Node& node, const std::string& what, 
     fine = fine && tests.has_value();
   }
   if (!fine) return std::nullopt;
+  return out;
+}
+
+Node without(const Node& map, const std::function<bool(const Node& key)>& told) {
+  Node out = map;
+  if (!map.is_map()) return out;
+  out.keys.clear();
+  out.items.clear();
+  for (std::size_t i = 0; i < map.items.size(); ++i) {
+    if (told(map.keys[i])) continue;
+    out.keys.push_back(map.keys[i]);
+    out.items.push_back(map.items[i]);
+  }
   return out;
 }
 

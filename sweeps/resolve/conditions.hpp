@@ -25,6 +25,9 @@ using FindColumn = std::function<std::optional<Column>(const std::string& name)>
 std::optional<nlohmann::json> parse_conditions(const Node& node, const std::string& what, const FindColumn& find,
                                                const std::vector<std::string>& known, Report& report);
 
+// The map without the entries whose keys `told` takes: it has reported them.
+Node without(const Node& map, const std::function<bool(const Node& key)>& told);
+
 // The value of a column of one job or point, or nullptr where it has none (then no condition on it is met).
 using ColumnValue = std::function<std::optional<nlohmann::json>(const std::string& column)>;
 bool meets(const nlohmann::json& conditions, const ColumnValue& value);

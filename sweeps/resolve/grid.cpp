@@ -95,7 +95,12 @@ std::vector<When> parse_whens(const std::vector<Parameter>& parameters, Report& 
     };
     std::vector<std::string> others;
     for (const Parameter& other : parameters) others.push_back(other.name);
-    if (auto conditions = parse_conditions(*parameter.when, "when", column, others, report)) {
+    const Node sampled = without(*parameter.when, [&](const Node& key) {
+      if (!find_parameter(key.text) || find(parameters, key.text)) return false;
+      report.error(key.mark, "when: '" + key.text + "' is not sampled here; a condition looks at other `parameters`");
+      return true;
+    });
+    if (auto conditions = parse_conditions(sampled, "when", column, others, report)) {
       When when{&parameter, *conditions, {}};
       for (const auto& [name, tests] : conditions->items()) when.needs.insert(name);
       whens.push_back(std::move(when));
@@ -169,9 +174,6 @@ std::vector<json> drawn(const std::vector<Axis>& axes, const Search& search) {
 
 std::vector<json> all_combinations(const std::vector<Parameter>& parameters, const std::vector<Axis>& axes,
                                    const Mark& at, Report& report) {
-  for (const Parameter& parameter : parameters) {
-    if (parameter.range) report.error(parameter.mark, parameter.name + ": a range needs either samples or step");
-  }
   std::size_t total = 1;
   for (const Axis& axis : axes) {
     total *= std::max<std::size_t>(axis.front()->values.size(), 1);  // an empty axis was reported already
@@ -196,7 +198,8 @@ Search read_search(const Node* node, Report& report) {
   const std::size_t before = report.told();
   const Fields fields(Section::search, node, report);
   Search out;
-  if (report.told() != before) return out;  // what else is missing depends on the sampler that was meant
+  out.flawed = report.told() != before;
+  if (out.flawed) return out;  // what else is missing depends on the sampler that was meant
   out.sampler = fields.value("sampler");
   if (out.sampler == "grid") {
     for (const char* key : {"trials", "seed"}) {
@@ -252,6 +255,11 @@ std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleO
   const auto whens = in_order(parse_whens(parameters, report), report);
   // Draws of nothing are one job.
   const bool grid = options.search.sampler == "grid" || axes.empty();
+  for (const Parameter& parameter : parameters) {
+    // What was meant by a sampler that nobody knows may well draw from ranges.
+    if (grid && !options.search.flawed && parameter.range)
+      report.error(parameter.mark, parameter.name + ": a range needs samples or step, or a sampler that draws from it");
+  }
   std::vector<json> points;
   std::set<std::string> seen;
   for (json& point : grid ? all_combinations(parameters, axes, options.at, report) : drawn(axes, options.search)) {

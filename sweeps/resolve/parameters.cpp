@@ -58,11 +58,10 @@ std::vector<double> steps_between(double low, double high, double step) {
   return out;
 }
 
-// For samplers that draw; the grid refuses it (sample_points). Its ends are checked as if they stood in the file.
-void set_open_range(Parameter& parameter, const Fields& fields, Report& report) {
+// As if they stood in a list of values.
+bool check_ends(const Parameter& parameter, const Fields& fields, Report& report) {
   const bool low = typed(*parameter.key, *fields.node("min"), report).has_value();
-  if (!typed(*parameter.key, *fields.node("max"), report) || !low) return;
-  parameter.range = Range{fields.value("min"), fields.value("max"), fields.value("scale") == "log"};
+  return typed(*parameter.key, *fields.node("max"), report) && low;
 }
 
 void set_range(Parameter& parameter, const Fields& fields, Report& report) {
@@ -79,13 +78,15 @@ void set_range(Parameter& parameter, const Fields& fields, Report& report) {
   } else if (low >= high) {
     report.error(fields.mark("max"), parameter.name + ": max must be above min");
   } else if (samples && fields.has("step")) {
-    report.error(parameter.mark, parameter.name + ": a range needs either samples or step");
+    report.error(fields.mark("step"), parameter.name + ": give samples or step, not both");
   } else if (log && low <= 0) {
     report.error(fields.mark("min"), parameter.name + ": scale log needs min above 0");
   } else if (log && fields.has("step")) {
     report.error(fields.mark("step"), parameter.name + ": scale log takes samples, not step");
+  } else if (!check_ends(parameter, fields, report)) {
+    return;
   } else if (!samples && !fields.has("step")) {
-    set_open_range(parameter, fields, report);
+    parameter.range = Range{low, high, log};  // for samplers that draw; the grid refuses it (sample_points)
   } else if (!samples && (high - low) / fields.value("step").get<double>() > static_cast<double>(kMostValues)) {
     report.error(fields.mark("step"), parameter.name + ": more than 100000 values");
   } else {
@@ -96,8 +97,10 @@ void set_range(Parameter& parameter, const Fields& fields, Report& report) {
       Node node;
       node.type = Node::Type::scalar;
       node.text = json(parameter.key->type == Type::integer ? std::round(point) : point).dump();
-      node.mark = fields.mark("min");
-      if (auto value = typed(*parameter.key, node, report)) parameter.values.push_back(*std::move(value));
+      node.mark = fields.mark(samples ? "samples" : "step");
+      auto value = typed(*parameter.key, node, report);
+      if (!value) return;  // one that does not fit says it for all
+      parameter.values.push_back(*std::move(value));
     }
   }
 }

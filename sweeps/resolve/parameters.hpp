@@ -46,6 +46,7 @@ struct Search {
   std::uint32_t trials = 0;
   std::uint64_t seed = 0;
   std::uint32_t startup = 10;  // tpe
+  bool flawed = false;         // it has mistakes, and the grid stands for what was meant
 };
 // A null node is the grid.
 Search read_search(const Node* node, Report& report);

@@ -42,8 +42,12 @@ json read_cache(const Node* node, Report& report) {
 
 // {path}, or {config, init} of one without weights.
 json read_model(const Fields& root, Report& report) {
-  const Fields model(Section::model, root.node("model"), report);
-  if (!root.given("model")) return {{"path", nullptr}};  // reported
+  const Node* node = root.node("model");
+  if (node && !node->is_map())
+    report.error(node->mark,
+                 "model: expected a map of keys, such as {path: models/roberta-base}, found " + describe(*node));
+  if (!node || !node->is_map()) return {{"path", nullptr}};  // a missing one was reported
+  const Fields model(Section::model, node, report);
   if (model.given("config")) {
     if (model.given("path"))
       report.error(model.mark("config"), "model: a folder has its own config.json; give path or config");

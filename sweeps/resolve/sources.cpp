@@ -146,17 +146,12 @@ bool is_result_column(const std::string& name) {
 
 json parse_where(const Node* node, const std::vector<Task>& tasks, Report& report) {
   if (!node) return json::object();
-  Node planned = *node;
-  if (node->is_map()) planned.keys.clear(), planned.items.clear();  // those that only results tell are left out
-  for (std::size_t i = 0; node->is_map() && i < node->items.size(); ++i) {
-    const Node& key = node->keys[i];
-    if (is_result_column(key.text)) {
-      report.error(key.mark, "where: '" + key.text +
-                                 "' is known only when a job has run; choose by what is planned, or with best");
-    } else {
-      planned.keys.push_back(key), planned.items.push_back(node->items[i]);
-    }
-  }
+  const Node planned = without(*node, [&](const Node& key) {
+    if (!is_result_column(key.text)) return false;
+    report.error(key.mark,
+                 "where: '" + key.text + "' is known only when a job has run; choose by what is planned, or with best");
+    return true;
+  });
   const auto where = parse_conditions(planned, "where", plan_column, plan_columns(), report);
   check_tasks(*node, "where", tasks, report);
   return where.value_or(json::object());
@@ -226,8 +221,13 @@ json parse_exclude(const Node* node, const std::vector<Task>& tasks, Report& rep
   known.insert(known.end(), {"task", "drop", "set"});
   for (const Node& one : node->items) {
     check_tasks(one, "exclude", tasks, report);
-    const auto conditions = parse_conditions(one, "exclude", column, known, report);
-    if (conditions && conditions->empty())
+    const Node rest = without(one, [&](const Node& key) {
+      if (key.text != "seed") return false;
+      report.error(key.mark, "exclude: a setting runs with all its seeds; list the ones that are wanted in `seeds`");
+      return true;
+    });
+    const auto conditions = parse_conditions(rest, "exclude", column, known, report);
+    if (conditions && conditions->empty() && one.items.empty())
       report.error(one.mark, "exclude: an empty condition would remove every point");
     if (conditions && !conditions->empty()) out.push_back(*conditions);
   }

@@ -161,8 +161,12 @@ json parse_stop(const Fields& stage, const json& trains, const std::vector<Param
   const json& max = fields.value("max");
   const bool by_step = fields.value("unit") == "step";
   if (!by_step && fields.has("max") && epochs != std::set<std::uint64_t>{max.get<std::uint64_t>()}) {
-    report.error(fields.mark("max"), "max: it has to equal train.epochs (" + std::to_string(*epochs.rbegin()) +
-                                         "), over which the schedule runs");
+    std::string counts;
+    for (const std::uint64_t count : epochs) counts += (counts.empty() ? "" : ", ") + std::to_string(count);
+    report.error(fields.mark("max"),
+                 epochs.size() == 1 ? "max: it has to equal train.epochs (" + counts + "), over which the schedule runs"
+                                    : "max: tasks train different numbers of epochs (" + counts +
+                                          "), and each is judged up to its own; leave out max");
   }
   json per = json::array({"task", "drop", "set"});
   if (fields.has("per")) per = fields.value("per");

@@ -137,7 +137,11 @@ const Task* find_task(const std::vector<Task>& tasks, const std::string& name, c
     if (task.name == name) return &task;
     known.push_back(task.name);
   }
-  report.error(at, what + ": no task is named '" + name + "'" + hint(name, known));
+  std::string near = hint(name, known);
+  if (near.empty() && !known.empty() && known.size() <= 8) {
+    for (const std::string& one : known) near += (near.empty() ? "; the tasks are " : ", ") + one;
+  }
+  report.error(at, what + ": no task is named '" + name + "'" + near);
   return nullptr;
 }
 

@@ -16,6 +16,30 @@ std::string path_of(Section section, const std::string& key) {
   return title.empty() ? key : title + "." + key;
 }
 
+// What a section is called where it is no map.
+std::string title_of(Section section) {
+  if (section == Section::root) return "a sweep file";
+  if (section == Section::task) return "a task";
+  if (section == Section::stage) return "a stage";
+  if (section == Section::parameter) return "a parameter";
+  const std::string path = path_of(section, "");
+  return path.substr(0, path.size() - 1);
+}
+
+// For a key that this section does not have: where it belongs, else the nearest that it has.
+std::string place_of(Section here, const std::string& key, const std::vector<std::string>& known) {
+  const bool outer = here == Section::root || here == Section::stage || here == Section::task;
+  if (!outer) return hint(key, known);
+  if (here != Section::root && find_key(Section::root, key)) return "; it belongs at the root of the file";
+  const std::string ours = alias_of(key);
+  for (const Section section : {Section::train, Section::adapter}) {
+    if (here == Section::task && section == Section::adapter) continue;
+    if (find_key(section, ours.empty() ? key : ours))
+      return std::string("; it belongs in `") + info_of(section).title + "`" + (ours.empty() ? "" : " as " + ours);
+  }
+  return hint(key, known);
+}
+
 }  // namespace
 
 const char* setting_name(const Key& key) { return *key.setting ? key.setting : key.name; }
@@ -54,9 +78,7 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
   if (!node) return;
   mark_ = node->mark;
   if (node->type != Node::Type::null && !node->is_map()) {
-    const std::string title = info_of(section).title;
-    report.error(node->mark,
-                 (title.empty() ? "a sweep file" : title) + ": expected a map of keys, found " + describe(*node));
+    report.error(node->mark, title_of(section) + ": expected a map of keys, found " + describe(*node));
     return;
   }
   std::vector<std::string> known;
@@ -68,7 +90,8 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
     if (const Key* key = find_key(section, name.text)) {
       read(*key, name, node->items[i], report, kinds);
     } else {
-      report.error(name.mark, "unknown key '" + path_of(section, name.text) + "'" + hint(name.text, known));
+      report.error(name.mark,
+                   "unknown key '" + path_of(section, name.text) + "'" + place_of(section, name.text, known));
     }
   }
   for (const Key& key : keys_of(section)) {

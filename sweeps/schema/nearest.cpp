@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "sweeps/schema/schema.hpp"
@@ -22,11 +23,53 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
+struct Alias {
+  const char* theirs;
+  const char* ours;
+};
+constexpr std::array kAliases = {
+    Alias{"learning_rate", "lr"},
+    Alias{"num_train_epochs", "epochs"},
+    Alias{"num_epochs", "epochs"},
+    Alias{"batch_size", "batch"},
+    Alias{"train_batch_size", "batch"},
+    Alias{"per_device_train_batch_size", "batch"},
+    Alias{"global_batch_size", "batch"},
+    Alias{"max_seq_length", "max_length"},
+    Alias{"warmup_ratio", "warmup"},
+    Alias{"warmup_steps", "warmup"},
+    Alias{"lr_scheduler_type", "schedule"},
+    Alias{"max_grad_norm", "clip"},
+    Alias{"gradient_accumulation_steps", "gradient_accumulation"},
+    Alias{"reduction_factor", "reduction"},
+    Alias{"adapter_config", "config"},
+};
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string alias_of(std::string_view written) {
+  for (const Alias& alias : kAliases) {
+    if (written == alias.theirs) return alias.ours;
+  }
+  return "";
+}
 
 std::string nearest(std::string_view written, const std::vector<std::string>& known) {
   if (written.size() > 64) return "";  // no typing mistake, and the distance is quadratic
+  const std::string alias = alias_of(written);
+  const std::string small = lower(written);
   std::string best;
+  for (const std::string& word : known) {
+    if (word == alias || (small == lower(word) && word != written)) return word;
+  }
   std::size_t least = std::max<std::size_t>(written.size() / 3, 1) + 1;
   for (const std::string& word : known) {
     const std::size_t here = distance(written, word);

@@ -93,8 +93,11 @@ std::span<const Key> keys_of(Section section);
 SectionInfo info_of(Section section);
 const Key* find_key(Section section, std::string_view name);
 
+// Our name of what Hugging Face's Trainer and common scripts call otherwise, "lr" for "learning_rate"; "": nothing.
+std::string alias_of(std::string_view written);
+
 // The nearest of `known` to what was written, or "" when nothing is near (edit distance with swaps above a third of
-// the length).
+// the length). Upper case counts as lower case, and aliases as what they stand for.
 std::string nearest(std::string_view written, const std::vector<std::string>& known);
 // " (did you mean 'x'?)" or "".
 std::string hint(std::string_view written, const std::vector<std::string>& known);
