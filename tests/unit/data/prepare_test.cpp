@@ -42,6 +42,8 @@ TEST(Recipe, MistakesNameLineColumnAndWhatToDo) {
   EXPECT_THAT(mistake("source: a.xls\ntext: t\nlabel: l\n"), HasSubstr("r.yaml:1:1"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\n\tsplit: 1\n"), HasSubstr("r.yaml:4:1: error: a tab"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nheader: yes\n"), HasSubstr("header: expected true or false"));
+  EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nlimit: 100\n"),
+              HasSubstr("r.yaml:4:1: error: limit: expected keys and values (train, dev)"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nlimit: {trane: 5}\n"),
               HasSubstr("r.yaml:4:9: error: unknown key \"trane\"; the keys are train, dev"));
   EXPECT_THAT(mistake("source: a.csv\ntext: t\nlabel: l\nsplit: -1\n"), HasSubstr("r.yaml:4:1: error: split"));
