@@ -23,8 +23,7 @@ ordered_json stop_json(const sweeps::StopRule& rule) {
     out["eta"] = rule.eta;
     const auto rungs = sweeps::rungs_of(rule);
     out["rungs"] = rungs.empty() ? ordered_json() : ordered_json(rungs);
-    out["brackets"] = rule.method == "hyperband" ? ordered_json(rungs.empty() ? ordered_json() : rungs.size())
-                                                 : ordered_json(rule.brackets);
+    if (rule.method != "hyperband") out["brackets"] = rule.brackets;  // hyperband: one from each rung
     if (rule.method == "asha") out["variant"] = rule.promote ? "promote" : "stop";
     if (rule.method != "halving") out["bootstrap"] = rule.bootstrap;
     return out;

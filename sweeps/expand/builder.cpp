@@ -52,6 +52,7 @@ bool Builder::add(Job job, std::uint32_t setting) {
 }
 
 void Builder::problem(std::string message, std::string key) {
+  pass_on();
   for (const ExpandProblem& known : out_.problems) {
     if (known.stage == stage_ && known.message == message) return;
   }

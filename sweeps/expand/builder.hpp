@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -32,6 +33,9 @@ class Builder {
   // Adds a job to the current stage; false when the limit is reached (reported once).
   bool add(Job job, std::uint32_t setting);
   void problem(std::string message, std::string key = "");
+  // Jobs are missing from a stage for a reason that has been told; what the current one lacks for it is not told again.
+  [[nodiscard]] bool broken(std::size_t stage) const { return broken_.contains(stage); }
+  void pass_on() { broken_.insert(stage_); }
   void note(std::string message) { out_.plan.notes.push_back(std::move(message)); }
   void check_depth(std::uint64_t n, const std::string& what);
   // The deepest n of a drop in settings form, where it is a number.
@@ -74,6 +78,7 @@ class Builder {
 
  private:
   Expansion out_;
+  std::set<std::size_t> broken_;
   Excludes excludes_;
   std::vector<std::vector<Model>> models_;  // by stage
   std::unordered_map<std::string, JobIndex> by_id_;

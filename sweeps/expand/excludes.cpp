@@ -39,8 +39,8 @@ void Excludes::begin(const json& stage) {
     auto known = std::find_if(conditions_.begin(), conditions_.end(),
                               [&](const Condition& condition) { return condition.tests == tests; });
     if (known == conditions_.end()) known = conditions_.insert(known, Condition{tests, false});
-    const bool later =
-        stage.contains("tpe") || (stage.at("stop").is_object() && stage.at("stop").at("method") == "pbt");
+    const json stop = stage.value("stop", json());
+    const bool later = stage.contains("tpe") || (stop.is_object() && stop.at("method") == "pbt");
     known->met = known->met || later;
     current_.push_back(static_cast<std::size_t>(known - conditions_.begin()));
   }

@@ -28,7 +28,7 @@ std::map<std::string, Group> groups_of(const Builder& builder) {
 }
 
 // The epoch or step at which the rule may stop a setting for the first time.
-std::uint64_t first_verdict(StopRule rule) {
+std::uint64_t first_verdict(const StopRule& rule) {
   if (has_eta(rule)) {
     const auto rungs = rungs_of(rule);
     if (rungs.empty()) return rule.min;

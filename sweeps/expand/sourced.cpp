@@ -58,6 +58,7 @@ class SourcedStage {
       const std::string stage = "stage '" + builder_.stage_name(from) + "'";
       const std::string later = builder_.drawn_later(source_.at("where"), from);
       const bool none = builder_.models(from).empty();
+      if (none && builder_.broken(from)) return builder_.pass_on();
       builder_.problem("from: " + (none             ? stage + " makes no job"
                                    : !later.empty() ? later
                                                     : "no job of " + stage + " meets `where`"),

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "sweeps/file/merge.hpp"
@@ -93,8 +94,11 @@ Read read_sweep(const Node& node, Report& report) {
   }
   Surroundings around;
   around.tasks = &tasks;
-  // Stages of fewer tasks than the file means would be told off for those that are not there.
-  around.sound = root.node("tasks") && tasks.size() == root.node("tasks")->items.size() && !tasks.empty();
+  // Stages with fewer tasks, seeds or parameters than the file means would be told off for what is not there.
+  const bool misspelt = std::any_of(node.keys.begin(), node.keys.end(),
+                                    [](const Node& key) { return !find_key(Section::root, key.text); });
+  around.sound = !misspelt && (!root.given("seeds") || root.has("seeds")) && !tasks.empty() &&
+                 tasks.size() == root.node("tasks")->items.size();
   const std::size_t told = report.told();
   around.train = Fields(Section::train, root.node("train"), report).settings();
   around.adapter = Fields(Section::adapter, root.node("adapter"), report).settings();
