@@ -22,9 +22,9 @@ class DepthCheck {
       return;
     }
     if (!node->is_scalar() || node->quoted) return;
-    if (const auto range = parse_range(node->text)) return one(std::max(range->first, range->second), *node, what);
+    if (const auto range = parse_range(node->text)) return hold(std::max(range->first, range->second), *node, what);
     const auto value = parse_number(node->text);
-    if (value && *value >= 0 && *value <= 1000) one(static_cast<std::int64_t>(*value), *node, what);
+    if (value && *value >= 0 && *value <= 1000) hold(static_cast<std::int64_t>(*value), *node, what);
   }
 
   void stage(const Node& node) {
@@ -41,7 +41,7 @@ class DepthCheck {
   }
 
  private:
-  void one(std::int64_t depth, const Node& node, const std::string& what) {
+  void hold(std::int64_t depth, const Node& node, const std::string& what) {
     if (depth >= static_cast<std::int64_t>(layers_))
       report_.error(node.mark, beyond_model(what, static_cast<std::uint64_t>(depth), layers_));
   }

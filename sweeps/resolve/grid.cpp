@@ -172,8 +172,7 @@ std::vector<json> drawn(const std::vector<Axis>& axes, const Search& search) {
   return out;
 }
 
-std::vector<json> all_combinations(const std::vector<Parameter>& parameters, const std::vector<Axis>& axes,
-                                   const Mark& at, Report& report) {
+std::vector<json> all_combinations(const std::vector<Axis>& axes, const Mark& at, Report& report) {
   std::size_t total = 1;
   for (const Axis& axis : axes) {
     total *= std::max<std::size_t>(axis.front()->values.size(), 1);  // an empty axis was reported already
@@ -262,7 +261,7 @@ std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleO
   }
   std::vector<json> points;
   std::set<std::string> seen;
-  for (json& point : grid ? all_combinations(parameters, axes, options.at, report) : drawn(axes, options.search)) {
+  for (json& point : grid ? all_combinations(axes, options.at, report) : drawn(axes, options.search)) {
     apply(whens, point);
     if (seen.insert(point.dump()).second) points.push_back(std::move(point));
   }

@@ -85,6 +85,24 @@ def several_mistakes_in_one_pass():
     refused(done, 1, "sweep.yaml:6:", "sweep.yaml:8:", "standard")
 
 
+def depths_beyond_the_model():
+    BENCH.write("models/minilm/config.json", '{"num_hidden_layers": 6}')
+    file = BENCH.write("deep.yaml", SWEEP.replace("standard: true", "specialized: [5, 6]"))
+    done = BENCH.run(BIN / "fathom", "validate", file, "--root", BENCH.folder)
+    refused(done, 1, "deep.yaml:8:36: error: drop depth 6", "depths go up to 5", "^")
+    done = BENCH.run(BIN / "fathom", "plan", file, "--root", BENCH.folder, "--json")
+    said = json.loads(done.stdout)
+    expect(not said["valid"] and said["more"] == 0 and [(e["line"], e["column"]) for e in said["errors"]] == [(8, 36)], f"{said}")
+    done = BENCH.run(BIN / "fathom", "validate", file, "--root", BENCH.folder / "nowhere")
+    expect(done.returncode == 0 and "note: --root: depths were not checked" in done.stdout, f"{done}")
+
+
+def more_mistakes_than_are_shown():
+    done = BENCH.run(BIN / "fathom", "validate", BENCH.write("many.yaml", SWEEP.replace("epochs: 1", ", ".join(f"k{i}: 1" for i in range(150)))))
+    refused(done, 1, "and 50 more mistakes")
+    expect(done.stderr.count("error:") == 100, f"{done.stderr.count('error:')} errors")
+
+
 def usage_errors_end_with_two():
     refused(BENCH.run(BIN / "fathom", "no-such-command"), 2)
     refused(BENCH.run(BIN / "fathom", "validate"), 2)
@@ -209,7 +227,8 @@ def full_disk():
 
 
 def main():
-    tests = [unknown_key_of_a_sweep, wrong_type_in_a_sweep, tab_in_yaml, several_mistakes_in_one_pass, usage_errors_end_with_two,
+    tests = [unknown_key_of_a_sweep, wrong_type_in_a_sweep, tab_in_yaml, several_mistakes_in_one_pass,
+             depths_beyond_the_model, more_mistakes_than_are_shown, usage_errors_end_with_two,
              missing_data_column, unknown_label, empty_data_file, unclosed_quote, missing_model_file, truncated_weights,
              tokenizer_of_another_model, missing_column_of_a_task, no_free_port, state_folder_of_another_version, full_disk]
     try:

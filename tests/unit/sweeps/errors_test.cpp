@@ -25,7 +25,7 @@ TEST_P(ErrorCase, SaysWhatAndWhere) {
   expected.replace_extension(".txt");
   ParseOptions options = options_for(file);
   options.layers = [](const nlohmann::json& model) {
-    return model.value("path", "") == "models/of-6-layers" ? 6U : 0U;
+    return model.value("path", nlohmann::json()) == "models/of-6-layers" ? 6U : 0U;
   };
   const ParseResult result = parse(read_file(file), options);
   EXPECT_FALSE(result.errors.empty());
