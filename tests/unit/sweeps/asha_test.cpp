@@ -22,8 +22,6 @@ StopRule rule(std::uint32_t min, std::uint32_t max, std::uint32_t eta, bool ties
   return out;
 }
 
-std::vector<std::uint32_t> rungs_of(const StopRule& stop) { return geometric_rungs(stop.min, stop.max, stop.eta); }
-
 // One report; false = stop.
 bool report(Stopper& asha, JobIndex job, std::uint32_t epoch, double value) {
   const auto entries = asha.report(job, epoch, value);
