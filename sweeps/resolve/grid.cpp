@@ -154,7 +154,18 @@ json crossed(const std::vector<Axis>& axes, std::size_t index) {
 json value_at(const Parameter& parameter, double place) {
   if (!parameter.range) return parameter.values[static_cast<std::size_t>(place * parameter.values.size())];
   const auto& [low, high, log] = *parameter.range;
-  return number_json(Dimension{{}, {}, low, high, log, parameter.key->type == Type::integer}.at(place));
+  return number_json(Dimension{{}, {}, low, high, log, parameter.whole_from(low)}.at(place));
+}
+
+// Draws of a range are values between its ends, which have to mean one thing.
+void check_ranges(const std::vector<Parameter>& parameters, Report& report) {
+  for (const Parameter& parameter : parameters) {
+    if (!parameter.range || !parameter.key->whole_from_one) continue;
+    if (parameter.range->low < 1 && parameter.range->high >= 1)
+      report.error(parameter.mark, parameter.name +
+                                       ": below 1 it is a share of all steps, from 1 on a number of steps; a range "
+                                       "that is drawn from lies on one side: give it max below 1, or min from 1");
+  }
 }
 
 // Joint draws. Parameters of one axis share their coordinate.
@@ -220,6 +231,7 @@ Search read_search(const Node* node, Report& report) {
 
 json search_space(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
   sort_by_name(parameters);
+  check_ranges(parameters, report);
   const auto axes = axes_of(parameters, options.zip, report);
   const auto whens = in_order(parse_whens(parameters, report), report);
   json dimensions = json::array();
@@ -229,7 +241,7 @@ json search_space(std::vector<Parameter> parameters, const SampleOptions& option
     const Parameter& first = *axis.front();
     if (first.range) {
       const auto& [low, high, log] = *first.range;
-      one.update({{"low", low}, {"high", high}, {"log", log}, {"whole", first.key->type == Type::integer}});
+      one.update({{"low", low}, {"high", high}, {"log", log}, {"whole", first.whole_from(low)}});
     } else {
       one["rows"] = json::array();
       for (std::size_t row = 0; row < first.values.size(); ++row) {
@@ -259,6 +271,7 @@ std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleO
     if (grid && !options.search.flawed && parameter.range)
       report.error(parameter.mark, parameter.name + ": a range needs samples or step, or a sampler that draws from it");
   }
+  if (!grid) check_ranges(parameters, report);
   std::vector<json> points;
   std::set<std::string> seen;
   for (json& point : grid ? all_combinations(axes, options.at, report) : drawn(axes, options.search)) {

@@ -93,10 +93,10 @@ void set_range(Parameter& parameter, const Fields& fields, Report& report) {
     const auto points = samples ? samples_between(low, high, fields.value("samples").get<std::size_t>(), log)
                                 : steps_between(low, high, fields.value("step").get<double>());
     for (const double point : points) {
-      // As if it stood in the file: the key's own limits hold, integers are rounded to the nearest.
+      // As if it stood in the file: the key's own limits hold, counts are rounded to the nearest.
       Node node;
       node.type = Node::Type::scalar;
-      node.text = json(parameter.key->type == Type::integer ? std::round(point) : point).dump();
+      node.text = json(parameter.whole_from(low) ? std::round(point) : point).dump();
       node.mark = fields.mark(samples ? "samples" : "step");
       auto value = typed(*parameter.key, node, report);
       if (!value) return;  // one that does not fit says it for all

@@ -27,6 +27,12 @@ struct Parameter {
   std::optional<Range> range;          // min and max without samples or step
   const Node* when = nullptr;
   Mark mark;
+
+  // Values between `low` and what is above it are whole numbers: those of integers, and counts of a key that is a
+  // share below 1.
+  [[nodiscard]] bool whole_from(double low) const {
+    return key->type == Type::integer || (key->whole_from_one && low >= 1);
+  }
 };
 
 // "lr" or "train.lr" as a parameter without values; nothing for a name that cannot be sampled.

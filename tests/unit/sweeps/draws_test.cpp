@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "sweeps/schema/schema.hpp"
 #include "tests/unit/sweeps/support.hpp"
 
 namespace fathom::sweeps::testing {
@@ -52,6 +53,45 @@ TEST(Draws, IntegersTakeTheirEndsAsOftenAsOthers) {
     if (job.task == "a") ++counts[job.parameters.at("train.batch").get<int>()];
   }
   EXPECT_EQ(counts, (std::map<int, int>{{1, 16}, {2, 16}, {3, 16}, {4, 16}}));
+}
+
+// What is drawn is a value that the key takes when it stands in the file.
+TEST(Draws, WarmupFromOneOnIsWholeStepsAndBelowOneAShare) {
+  const auto warmups = [](const std::string& sampler, const std::string& range) {
+    std::vector<double> out;
+    for (const Job& job : planned(search_file("sampler: " + sampler + ", trials: 40", "warmup: {" + range + "}")).jobs)
+      out.push_back(job.parameters.at("train.warmup"));
+    return out;
+  };
+  for (const char* sampler : {"random", "sobol"}) {
+    for (const char* range : {"min: 1, max: 500", "min: 2, max: 500, scale: log"}) {
+      for (const double steps : warmups(sampler, range)) EXPECT_EQ(steps, std::round(steps)) << sampler << " " << range;
+    }
+    std::set<double> shares;
+    for (const double share : warmups(sampler, "min: 0, max: 0.2")) shares.insert(share);
+    EXPECT_EQ(shares.size(), 40u) << sampler;
+    EXPECT_LE(*shares.rbegin(), 0.2);
+  }
+  // Points of a grid as well.
+  std::set<double> steps;
+  for (const Job& job : planned(file_with("parameters: {warmup: {min: 1, max: 10, samples: 3}}\n"
+                                          "stages: {adapter: {}}\n"))
+                            .jobs)
+    steps.insert(job.parameters.at("train.warmup").get<double>());
+  EXPECT_EQ(steps, (std::set<double>{1, 6, 10}));
+}
+
+TEST(Draws, EveryKeyThatIsAWholeNumberIsDrawnWhole) {
+  std::string ranges;
+  for (const Key& key : keys_of(Section::train)) {
+    if (key.type == Type::integer) ranges += std::string(ranges.empty() ? "" : ", ") + key.name + ": {min: 3, max: 99}";
+  }
+  for (const char* sampler : {"random", "sobol"}) {
+    for (const Job& job : planned(search_file(std::string("sampler: ") + sampler + ", trials: 9", ranges)).jobs) {
+      EXPECT_GE(job.parameters.size(), 4u);
+      for (const auto& [name, value] : job.parameters) EXPECT_TRUE(value.is_number_integer()) << name << " " << value;
+    }
+  }
 }
 
 TEST(Draws, MoreTrialsKeepTheEarlierOnes) {

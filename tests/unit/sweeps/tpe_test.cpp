@@ -259,6 +259,22 @@ TEST(Tpe, APlanHasItsTrialsWithoutPoints) {
   EXPECT_NE(planned(file_with(kFile), more).jobs[3].id, plan.jobs[3].id);
 }
 
+TEST(Tpe, WarmupFromOneOnIsDrawnInWholeSteps) {
+  const Plan plan =
+      planned(file_with("search: {sampler: tpe, trials: 30, startup: 5}\nparameters: {warmup: {min: 1, max: 500}}\n"
+                        "stages: {adapter: {}}\n"));
+  ASSERT_FALSE(plan.searches.empty());
+  std::vector<Observation> seen;
+  int modelled = 0;
+  for (std::uint32_t trial = 0; trial < 30; ++trial) {
+    const Drawn drawn = draw_tpe(*plan.searches[0].space, Goal::maximize, trial, seen, kAll);
+    modelled += drawn.modelled ? 1 : 0;
+    EXPECT_TRUE(drawn.point.at("train.warmup").is_number_integer()) << drawn.point;
+    seen.push_back({drawn.point, Reached::whole, -std::fabs(drawn.point.at("train.warmup").get<double>() - 60), 0});
+  }
+  EXPECT_GT(modelled, 20);
+}
+
 TEST(Tpe, ADrawnJobHasTheSettingsOfAListedOne) {
   const Plan plan = planned(file_with(kFile));
   bool modelled = true;
