@@ -244,6 +244,7 @@ void add_sweeps(CLI::App& app, Parsed& p) {
   for (CLI::App* with_out : {collect, run}) {
     with_out->add_option("--out", p.collect.out, "Where the results go (default ./fathom-results/SWEEP)");
     with_out->add_flag("--best", p.collect.best, "Weights of the best setting of each task and drop only");
+    with_out->add_flag("--curves", p.collect.curves, "Also curves.csv: every metric point of every job");
   }
 }
 

@@ -1,5 +1,6 @@
 // collect: checkpoints and tables of a sweep in one folder, whole or not at all.
 #include <cerrno>
+#include <fstream>
 #include <set>
 
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include "cli/client.hpp"
 #include "cli/collected.hpp"
 #include "cli/commands.hpp"
+#include "cli/curves.hpp"
 #include "cli/result_table.hpp"
 #include "cli/tables.hpp"
 #include "common/files.hpp"
@@ -135,6 +137,19 @@ Status write_texts(const Source& source, const std::string& sweep, const fs::pat
   return success();
 }
 
+Status write_curves_of(Client& client, const Source& source, const std::string& sweep, const fs::path& file) {
+  std::ofstream out(file, std::ios::binary);
+  out << kCurvesHeader;
+  for (const CollectedJob& job : source.jobs) {
+    const std::string id = job.detail.value("id", "");
+    const std::string path = "/api/v1/sweeps/" + encode(sweep) + "/jobs/" + encode(id) + "/metrics?";
+    FATHOM_TRY(write_curves(out, id, [&](const std::string& query) { return client.get(path + query); }));
+  }
+  out.flush();
+  if (!out) return Error{Errc::internal, file.string() + " cannot be written"};
+  return success();
+}
+
 Status write_manifest(const std::string& sweep, const fs::path& top) {
   std::set<std::string> names;
   std::error_code error;
@@ -171,6 +186,7 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
     ++folders;
   }
   FATHOM_TRY(write_texts(source, id, staged.part()));
+  if (options.curves) FATHOM_TRY(write_curves_of(client, source, id, staged.part() / "curves.csv"));
   FATHOM_TRY(write_manifest(id, staged.part()));
   FATHOM_TRY(staged.finish());
   if (context.json) {

@@ -178,9 +178,9 @@ ExitCode list(const Context& context) {
     fmt::print("{}\n", json{{"items", sweeps}}.dump());
     return 0;
   }
-  TextTable table({"sweep", "state", ">jobs", "states", "created"});
+  TextTable table({"sweep", "state", ">jobs", ">reused", "states", "created"});
   for (const json& sweep : sweeps) {
-    table.row({shown(sweep, "id"), shown(sweep, "state"), shown(sweep, "jobs"),
+    table.row({shown(sweep, "id"), shown(sweep, "state"), shown(sweep, "jobs"), shown(sweep, "reused"),
                counts_text(sweep.value("counts", json::object())), time_text(number(sweep, "created"))});
   }
   fmt::print("{}",

@@ -145,6 +145,7 @@ struct CollectOptions {
   std::string out;  // empty: ./fathom-results/SWEEP
   bool best =
       false;  // only the best setting of each task and drop (default: where settings vary, all that have weights)
+  bool curves = false;  // also curves.csv
 };
 ExitCode collect(const Context& context, const CollectOptions& options);
 

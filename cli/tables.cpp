@@ -12,9 +12,6 @@ namespace fathom::cli {
 
 using nlohmann::json;
 
-namespace {
-
-// RFC 4180: quoted where it has to be.
 std::string csv_cell(const json& value) {
   if (value.is_null()) return "";
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
@@ -23,6 +20,8 @@ std::string csv_cell(const json& value) {
   for (const char c : text) quoted += c == '"' ? "\"\"" : std::string(1, c);
   return quoted + "\"";
 }
+
+namespace {
 
 // A CSV of rows that are objects. "param.*" among the columns stands for every param.NAME that a row has, by name.
 std::string csv(const std::vector<std::string>& columns, const std::vector<json>& rows) {

@@ -11,6 +11,9 @@
 
 namespace fathom::cli {
 
+// A cell by RFC 4180: quoted where it has to be; null is empty.
+std::string csv_cell(const nlohmann::json& value);
+
 // results.csv, summary.csv, jobs.csv, timing.csv and fusion_attention.csv by name. `rows`: result rows of the REST
 // interface. `resolved`: the resolved sweep, whose benchmark stages say their baselines.
 std::map<std::string, std::string> result_files(const nlohmann::json& sweep, const nlohmann::json& rows,

@@ -67,7 +67,15 @@ def an_equal_sweep_trains_nothing_also_after_a_kill():
         expect("identical" in fathom(cluster, "replay", second), "the log with results that were taken does not replay")
         _, metrics = cluster.request("GET", "/metrics")
         expect(f"fathom_results_reused_total {jobs}" in metrics.decode(), "/metrics does not count what was reused")
-        fathom(cluster, "collect", second, "--out", cluster.folder / "out")
+        row = next(line.split() for line in fathom(cluster, "list").splitlines() if line.split()[:1] == [second])
+        expect(row[2:4] == [str(jobs), str(jobs)], f"list does not count what was reused: {row}")
+        fathom(cluster, "collect", second, "--out", cluster.folder / "out", "--curves")
+        # Curves of what was taken over are those of its source.
+        curves = (cluster.folder / "out" / "curves.csv").read_text().splitlines()
+        expect(curves[0] == "job,name,depth,step,value" and job["id"] in {line.split(",")[0] for line in curves[1:]} <= {one["id"] for one in listed},
+               f"curves.csv: {curves[:5]}")
+        told = cluster.api("GET", f"/api/v1/sweeps/{second}/jobs/{job['id']}/metrics?max=100000")["series"]
+        expect(sum(line.startswith(job["id"] + ",") for line in curves) == sum(len(one["points"]) for one in told), "points are missing")
         tables = [(cluster.folder / "out" / name).read_text() for name in ("results.csv", "jobs.csv")]
         expect(all(",true," in line for table in tables for line in table.splitlines()[1:]), "a table does not say cached")
 
