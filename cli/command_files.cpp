@@ -191,11 +191,13 @@ ExitCode import_sweep(const Context& context, const ImportOptions& options) {
                                                      ? sweeps::import_wandb(options.file, text)
                                                      : sweeps::import_determined(options.file, text));
   if (context.json) {
-    fmt::print("{}\n", ordered_json{{"yaml", imported.yaml}, {"notes", imported.notes}}.dump());
+    fmt::print("{}\n",
+               ordered_json{{"yaml", imported.yaml}, {"notes", imported.notes}, {"changes", imported.changes}}.dump());
     return 0;
   }
   fmt::print("{}", imported.yaml);
   for (const std::string& note : imported.notes) fmt::print(stderr, "not taken over: {}\n", note);
+  for (const std::string& change : imported.changes) fmt::print(stderr, "to be changed: {}\n", change);
   return 0;
 }
 

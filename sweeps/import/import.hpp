@@ -10,8 +10,9 @@
 namespace fathom::sweeps {
 
 struct Imported {
-  std::string yaml;                // a sweep file; models and data are named CHANGE-ME
-  std::vector<std::string> notes;  // one for each key that has no counterpart, or another meaning
+  std::string yaml;                  // a sweep file; models and data are named CHANGE-ME
+  std::vector<std::string> notes;    // one for each key that has no counterpart, or another meaning
+  std::vector<std::string> changes;  // what `validate` says of the file, but for names: none, and it is valid
 };
 
 // A W&B sweep configuration (docs.wandb.ai "Sweep configuration options"). Errors: not YAML, or no map.
