@@ -1,15 +1,12 @@
 #include "sweeps/resolve/conditions.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 
 namespace fathom::sweeps {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::array<const char*, 5> kOperators = {"gt", "ge", "lt", "le", "ne"};
 
 std::optional<json> typed_value(const Column& column, const Node& node, Report& report) {
   auto value = typed(column.key, node, report);
@@ -65,7 +62,7 @@ std::optional<json> parse_tests(const Column& column, const Node& node, Report& 
   bool fine = true;
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     const std::string& name = node.keys[i].text;
-    if (std::find(kOperators.begin(), kOperators.end(), name) == kOperators.end()) {
+    if (std::find(kComparisons.begin(), kComparisons.end(), name) == kComparisons.end()) {
       report.error(node.keys[i].mark, "'" + name + "' is no comparison; expected gt, ge, lt, le or ne");
       fine = false;
       continue;

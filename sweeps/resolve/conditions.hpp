@@ -3,6 +3,7 @@
 // Thread: free functions without state.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,6 +18,8 @@ struct Column {
   std::string name;  // in the checked form: "task", "param.train.lr"
   Key key;           // type and limits of its values
 };
+
+inline constexpr std::array<const char*, 5> kComparisons = {"gt", "ge", "lt", "le", "ne"};
 
 // The column that a name in the file means, or nothing.
 using FindColumn = std::function<std::optional<Column>(const std::string& name)>;

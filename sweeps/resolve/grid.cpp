@@ -83,8 +83,7 @@ std::vector<When> parse_whens(const std::vector<Parameter>& parameters, Report& 
   std::vector<When> whens;
   for (const Parameter& parameter : parameters) {
     if (!parameter.when) continue;
-    static const std::set<std::string> kNeeded = {"lr", "epochs", "batch", "max_length", "config"};
-    if (kNeeded.contains(parameter.name)) {
+    if (is_always_there(parameter.name)) {
       report.error(parameter.when->mark, "when: every job needs '" + parameter.name + "'; it cannot be absent");
       continue;
     }

@@ -1,6 +1,7 @@
 #include "sweeps/resolve/parameters.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -139,6 +140,11 @@ std::optional<Parameter> find_parameter(const std::string& name) {
     }
   }
   return std::nullopt;
+}
+
+bool is_always_there(const std::string& bare_name) {
+  constexpr std::array kNeeded = {"lr", "epochs", "batch", "max_length", "config"};
+  return std::find(kNeeded.begin(), kNeeded.end(), bare_name) != kNeeded.end();
 }
 
 std::vector<std::string> parameter_names() {

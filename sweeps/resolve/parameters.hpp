@@ -40,6 +40,9 @@ std::optional<Parameter> find_parameter(const std::string& name);
 // Bare names of everything that can be sampled, for hints.
 std::vector<std::string> parameter_names();
 
+// Every job has it, so `when` cannot take it out.
+bool is_always_there(const std::string& bare_name);
+
 std::vector<Parameter> parse_parameters(const Node* node, Report& report);
 
 // `points` spread evenly from low to high on the scale, ends exact, between them 6 significant digits (rule 20).

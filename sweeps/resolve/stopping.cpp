@@ -1,58 +1,28 @@
 // `stop` of a stage.
-#include <array>
 #include <set>
 
 #include "sweeps/resolve/stages.hpp"
+#include "sweeps/schema/stop_keys.hpp"
 
 namespace fathom::sweeps {
 namespace {
 
 using nlohmann::json;
 
-// Which methods a key belongs to, and which of them cannot do without it. Keys that are not listed belong to all.
-struct Rule {
-  const char* key;
-  const char* methods;  // "|asha|median|"
-  const char* needed = "";
-};
-constexpr std::array kRules = {
-    Rule{"eta", "|asha|hyperband|halving|"},
-    Rule{"ties", "|asha|hyperband|"},
-    Rule{"variant", "|asha|"},
-    Rule{"bootstrap", "|asha|hyperband|"},
-    Rule{"brackets", "|asha|halving|"},
-    Rule{"rungs", "|asha|hyperband|halving|"},
-    Rule{"rounding", "|halving|"},
-    Rule{"every", "|median|percentile|threshold|patience|"},
-    Rule{"startup", "|median|percentile|"},
-    Rule{"among", "|median|percentile|"},
-    Rule{"window", "|median|"},
-    Rule{"percentile", "|percentile|", "|percentile|"},
-    Rule{"lower", "|threshold|"},
-    Rule{"upper", "|threshold|"},
-    Rule{"patience", "|patience|", "|patience|"},
-    Rule{"min_delta", "|patience|"},
-    Rule{"interval", "|pbt|"},
-    Rule{"quantile", "|pbt|"},
-    Rule{"resample", "|pbt|"},
-    Rule{"factors", "|pbt|"},
-    Rule{"seed", "|pbt|"},
-};
-
-bool named(const char* list, const std::string& method) {
-  return std::string_view(list).find("|" + method + "|") != std::string_view::npos;
+bool named(const std::string& list, const std::string& method) {
+  return ("|" + list + "|").find("|" + method + "|") != std::string::npos;
 }
 
 // "asha and hyperband"
 std::string spoken(const char* methods) {
-  const auto list = split_words(std::string_view(methods).substr(1, std::string_view(methods).size() - 2));
+  const auto list = split_words(methods);
   std::string out;
   for (std::size_t i = 0; i < list.size(); ++i) out += (i == 0 ? "" : i + 1 == list.size() ? " and " : ", ") + list[i];
   return out;
 }
 
 void add_options(json& out, const Fields& fields, const std::string& method, Report& report) {
-  for (const Rule& rule : kRules) {
+  for (const StopKey& rule : stop_keys()) {
     if (named(rule.methods, method)) {
       if (fields.has(rule.key)) out[rule.key] = fields.value(rule.key);
       if (named(rule.needed, method) && !fields.given(rule.key))
@@ -94,7 +64,7 @@ void add_steps(json& out, const Fields& fields, const std::string& method, Repor
   }
   const auto min = fields.value("min").get<std::uint64_t>(), max = out["max"].get<std::uint64_t>();
   if (fields.has("max") && min > max) report.error(fields.mark("min"), "min: it is above max");
-  if (!named("|median|percentile|threshold|patience|", method) || !fields.has("max")) return;
+  if (!named("median|percentile|threshold|patience", method) || !fields.has("max")) return;
   if ((max - std::min(min, max)) / fields.value("every").get<std::uint64_t>() >= kMostRungs)
     report.error(fields.mark(fields.given("every") ? "every" : "max"),
                  "every: jobs would be measured more than " + std::to_string(kMostRungs) +
@@ -122,7 +92,7 @@ json factors_of(const Fields& fields, Report& report) {
 
 // A clone goes on with weights, optimizer and place in the data of another member: what they depend on is the same in
 // all members.
-constexpr const char* kExplored = "|train.lr|train.weight_decay|train.clip|";
+constexpr const char* kExplored = "train.lr|train.weight_decay|train.clip";
 
 void add_population(json& out, const Fields& fields, const std::vector<Parameter>& parameters, Report& report) {
   if (fields.value("unit") == "step")

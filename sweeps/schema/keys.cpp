@@ -134,7 +134,7 @@ constexpr Key kStage[] = {
     {.name = "data", .type = Type::word, .fallback = "\"train\"", .identity = true, .words = "train", .kinds = kPrune, .doc = "rows that the mean attention is taken over"},
     {.name = "rows", .type = Type::word, .fallback = "\"all\"", .identity = true, .words = "all", .kinds = kPrune, .doc = "how many of them"},
     {.name = "pad", .type = Type::word, .fallback = "\"masked\"", .identity = true, .words = "masked|counted", .kinds = kPrune, .doc = "pad tokens in that mean"},
-    {.name = "retrain", .type = Type::boolean, .fallback = "false", .kinds = kPrune, .doc = "train the pruned fusion again"},
+    {.name = "retrain", .type = Type::boolean, .fallback = "false", .kinds = kPrune, .one_value = true, .doc = "this version does not train the pruned fusion again"},
     {.name = "depths", .fallback = "\"all\"", .identity = true, .kinds = kEvaluate, .doc = "drop depths: integers, or `all` = 0..L-1; a specialised model only from its n on"},
     {.name = "measure", .type = Type::words, .fallback = "[\"train\",\"infer\"]", .identity = true, .words = "train|infer", .kinds = kBenchmark, .doc = "steps of training, passes of inference; `parallel` has the latter only"},
     {.name = "subjects", .type = Type::section, .required = true, .identity = true, .kinds = kBenchmark, .doc = "what is measured"},

@@ -78,7 +78,7 @@ struct Key {
   bool whole_from_one = false;  // below 1 a share, from 1 on a count
   unsigned kinds = kAnyKind;    // section stage: where it may stand
   unsigned optional = 0;        // `required`: of these kinds it is not
-  bool one_value = false;       // low = high: this version has no others
+  bool one_value = false;       // low = high, or the fallback of a boolean: this version has no others
   bool available = true;        // false: a known key that this version refuses
   const char* setting = "";     // its name in a job's settings, where that differs
   const char* doc = "";
@@ -106,7 +106,8 @@ std::vector<std::string> split_words(std::string_view words);  // without the '!
 
 // The key tables of docs/sweeps.md, between its markers.
 std::string key_tables();
-// A JSON Schema (2020-12) for editors. Looser than the parser where a key has its own grammar.
+// A JSON Schema (2020-12) for editors: what of the parser's rules one map of the file can show. Not which names a file
+// has, and nothing that takes arithmetic.
 nlohmann::json json_schema();
 
 }  // namespace fathom::sweeps

@@ -1,4 +1,4 @@
-// The schema for people (markdown) and for editors (JSON Schema).
+// The schema for people: the tables of docs/sweeps.md.
 #include <cmath>
 
 #include <nlohmann/json.hpp>
@@ -83,6 +83,7 @@ std::string words_text(std::string_view words) {
 std::string type_cell(const Key& key) {
   if (!key.available) return "not in this version";
   if (*key.words) return std::string(key.type == Type::words ? "list of " : "") + words_text(key.words);
+  if (key.type == Type::boolean && key.one_value) return key.fallback;
   std::string out = type_text(key.type);
   const bool low = std::isfinite(key.low);
   if (low && std::isfinite(key.high) && key.high < 1e9 && !key.open) {
@@ -106,49 +107,6 @@ std::string where_cell(Section section, const Key& key) {
   return key.kinds == kAnyKind ? "every stage" : kinds_text(key.kinds);
 }
 
-json type_schema(const Key& key);
-
-json section_schema(Section section) {
-  json properties = json::object();
-  json required = json::array();
-  for (const Key& key : keys_of(section)) {
-    properties[key.name] = type_schema(key);
-    if (key.required && section != Section::stage) required.push_back(key.name);
-  }
-  json out = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
-  if (!required.empty()) out["required"] = required;
-  return out;
-}
-
-json words_schema(std::string_view words) {
-  const std::string wrapped = "|" + std::string(words) + "|";
-  json list = json::array();
-  for (const std::string& word : split_words(words)) {
-    if (wrapped.find("|" + word + "|") != std::string::npos) list.push_back(word);
-  }
-  return {{"enum", list}};
-}
-
-json number_schema(const Key& key) {
-  json out = {{"type", key.type == Type::integer ? "integer" : "number"}};
-  if (std::isfinite(key.low)) out[key.open ? "exclusiveMinimum" : "minimum"] = number_json(key.low);
-  if (std::isfinite(key.high)) out["maximum"] = number_json(key.high);
-  return out;
-}
-
-json type_schema(const Key& key) {
-  if (!key.available) return false;  // nothing is valid
-  json out = json::object();
-  if (key.type == Type::word) out = words_schema(key.words);
-  if (key.type == Type::words) out = {{"type", json::array({"string", "array"})}, {"items", words_schema(key.words)}};
-  if (key.type == Type::integer || key.type == Type::number) out = number_schema(key);
-  if (key.type == Type::boolean) out = {{"type", "boolean"}};
-  if (key.type == Type::path || key.type == Type::name || key.type == Type::duration) out = {{"type", "string"}};
-  if (key.type == Type::section) out = {{"type", "object"}};
-  out["description"] = key.doc;
-  return out;
-}
-
 }  // namespace
 
 std::string key_tables() {
@@ -164,47 +122,6 @@ std::string key_tables() {
     out += "\n";
   }
   return out;
-}
-
-json json_schema() {
-  json root = section_schema(Section::root);
-  json& properties = root["properties"];
-  const auto named = [&](const char* key, Section section) { properties[key] = section_schema(section); };
-  named("model", Section::model);
-  named("objective", Section::objective);
-  named("adapter", Section::adapter);
-  named("train", Section::train);
-  named("search", Section::search);
-  named("resources", Section::resources);
-  named("limits", Section::limits);
-  named("retry", Section::retry);
-  named("checkpoint", Section::checkpoint);
-  properties["checkpoint"]["properties"]["keep"] = section_schema(Section::keep);
-  properties["notify"] = {{"type", "array"}, {"items", section_schema(Section::notify)}};
-  properties["cache"] = {{"anyOf", {json{{"type", "boolean"}}, section_schema(Section::cache)}}};
-  json task = section_schema(Section::task);
-  task["properties"]["train"] = section_schema(Section::train);
-  properties["tasks"] = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", task}};
-  json stage = section_schema(Section::stage);
-  const auto part = [&](const char* key, Section section) { stage["properties"][key] = section_schema(section); };
-  part("train", Section::train);
-  part("adapter", Section::adapter);
-  part("search", Section::search);
-  part("drop", Section::drop);
-  part("stop", Section::stop);
-  part("needs", Section::needs);
-  part("subjects", Section::subjects);
-  part("shape", Section::shape);
-  json& subjects = stage["properties"]["subjects"]["properties"];
-  subjects["adapter"] = section_schema(Section::subject_adapter);
-  subjects["fusion"] = section_schema(Section::subject_fusion);
-  subjects["parallel"] = section_schema(Section::subject_parallel);
-  properties["stages"] = {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", stage}};
-  root["$schema"] = "https://json-schema.org/draft/2020-12/schema";
-  root["title"] = "Fathom sweep file, version 1";
-  // A file that includes another may leave anything to it.
-  root.erase("required");
-  return root;
 }
 
 }  // namespace fathom::sweeps
