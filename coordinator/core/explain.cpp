@@ -208,10 +208,48 @@ struct Explain {
   std::string operator()(const Pausing& s) const { return "Asked to pause (" + s.text + "); waiting for its worker."; }
 };
 
+constexpr std::size_t kNamed = 3;  // of the jobs that a need lacks
+
+// How the jobs ended of which a need could take none: the first that did not end well of each setting.
+std::string name_lacking(const State& state, const Sweep& sweep, const sweeps::Need& need) {
+  std::string text;
+  std::size_t named = 0, more = 0;
+  for (const sweeps::Contender& contender : need.contenders) {
+    for (const sweeps::JobIndex index : contender.jobs) {
+      const Job& input = *state.job(JobNumber(sweep.first.value() + index));
+      const auto outcome = result_of(input).outcome;
+      if (outcome == sweeps::Outcome::succeeded) continue;
+      if (outcome == sweeps::Outcome::stopped && need.accept_stopped) continue;
+      if (++named > kNamed)
+        ++more;
+      else
+        text += " '" + need.name + "' lacks job " + state.planned(input).id + ": " +
+                std::visit(Explain{state, input}, input.state);
+      break;
+    }
+  }
+  return more == 0 ? text : text + " And " + plural(more, "other setting") + " of '" + need.name + "'.";
+}
+
+// Of one that never ran since its inputs are missing: every need that nothing meets.
+std::string explain_missing(const State& state, const Job& job) {
+  const bool skipped = std::holds_alternative<Skipped>(job.state);
+  if (!skipped && !(std::holds_alternative<Failed>(job.state) && job.attempt == 0)) return "";
+  const Sweep& sweep = *state.sweep(job.sweep);
+  std::string text;
+  for (const sweeps::Need& need : state.planned(job).needs) {
+    const auto choice = sweeps::select(
+        need, [&](sweeps::JobIndex index) { return result_of(*state.job(JobNumber(sweep.first.value() + index))); });
+    if (need.elsewhere.empty() && std::holds_alternative<sweeps::Missing>(choice))
+      text += name_lacking(state, sweep, need);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string explain(const State& state, const Job& job) {
-  std::string text = std::visit(Explain{state, job}, job.state);
+  std::string text = std::visit(Explain{state, job}, job.state) + explain_missing(state, job);
   if (const std::string clone = describe_clone(state, job); !clone.empty()) text += " It was " + clone + ".";
   return text;
 }

@@ -148,6 +148,11 @@ TEST(CoreFlow, WhatCannotBeMetIsSkippedDownToTheEnd) {
   }
   for (std::uint32_t i = 4; i < 7; ++i) EXPECT_EQ(rig.phase(i), Phase::skipped);
   EXPECT_NE(std::get<Skipped>(rig.job(4).state).why.find("mr"), std::string::npos);
+  // The jobs that it would have taken are named, and what became of them.
+  const std::string text = explain(rig.state(), rig.job(4));
+  for (const std::uint32_t i : {0U, 1U})
+    EXPECT_NE(text.find("lacks job " + rig.state().planned(rig.job(i)).id + ": Failed (config)"), std::string::npos)
+        << text;
   EXPECT_EQ(rig.sweep().outcome, "failed");
   EXPECT_EQ(rig.count(Phase::skipped), 3u);
 }
