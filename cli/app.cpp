@@ -176,6 +176,9 @@ void add_bench(CLI::App& app, Parsed& p) {
 void add_operations(CLI::App& app, Parsed& p) {
   auto* cancel = command(app, p, "cancel", "Cancel a sweep, or one of its jobs",
                          [&p] { return cli::cancel(p.context, p.sweep, p.job); });
+  auto* stop = command(app, p, "stop", "Start nothing more of a sweep and let it end with what runs",
+                       [&p] { return cli::stop(p.context, p.sweep, p.change.now); });
+  stop->add_flag("--now", p.change.now, "End what runs as well");
   auto* pause = command(app, p, "pause", "Start nothing more of a sweep; what runs goes on", [&p] {
     p.change.paused = true;
     return cli::change(p.context, p.sweep, p.change);
@@ -203,7 +206,7 @@ void add_operations(CLI::App& app, Parsed& p) {
                       [&p] { return cli::pin(p.context, p.sweep, p.job, true); });
   auto* unpin = command(app, p, "unpin", "Let a pinned result age again",
                         [&p] { return cli::pin(p.context, p.sweep, p.job, false); });
-  for (CLI::App* with_sweep : {cancel, pause, resume, set, retry, rerun, pin, unpin})
+  for (CLI::App* with_sweep : {cancel, stop, pause, resume, set, retry, rerun, pin, unpin})
     with_sweep->add_option("SWEEP", p.sweep, "The sweep's name")->required();
   cancel->add_option("JOB", p.job, "The job's id, or its first digits");
   for (CLI::App* with_job : {rerun, pin, unpin})
@@ -264,7 +267,8 @@ void add_forks(CLI::App& app, Parsed& p) {
   extend->add_option("--seeds", p.extend.seeds, "All seeds, such as 1..5 (those that were trained are taken)");
   extend->add_option("--epochs", p.extend.epochs,
                      "Of every training: goes on from the checkpoints of those that ended");
-  extend->add_option("--trials", p.extend.trials, "Draws of a random, sobol or tpe search; earlier ones stay");
+  extend->add_option("--trials", p.extend.trials,
+                     "Draws of a search, in all: those of random and sobol stay, tpe draws its own again");
   extend->add_option("--samples", p.extend.samples, "PARAMETER=N: points of a range; those that stay are taken")
       ->allow_extra_args(false);
 }

@@ -1,4 +1,4 @@
-// submit, list, show, cancel, logs, workers.
+// submit, list, show, cancel, stop, logs, workers.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -76,6 +76,8 @@ void print_sweep(const json& sweep) {
   const auto reused = number(sweep, "reused");
   fmt::print("{}: {} ({} jobs: {}{})\n", shown(sweep, "id"), shown(sweep, "state"), number(sweep, "jobs"),
              counts_text(sweep.value("counts", json::object())), reused > 0 ? fmt::format("; {} reused", reused) : "");
+  if (const json saved = sweep.value("saved", json()); saved.is_object() && number(saved, "epochs") > 0)
+    fmt::print("stopping saved {} of {} epochs\n", number(saved, "epochs"), number(saved, "of"));
   TextTable table({"stage", "kind", ">jobs", "states"});
   for (const json& stage : sweep.value("stages", json::array())) {
     table.row({shown(stage, "name"), shown(stage, "kind"), shown(stage, "jobs"),
@@ -239,6 +241,21 @@ ExitCode cancel(const Context& context, const std::string& sweep, const std::str
   }
   FATHOM_ASSIGN(const json answer, client.post(path + "/cancel", json::object()));
   fmt::print("{}\n", context.json ? answer.dump() : fmt::format("{}: {}", shown(answer, "id"), shown(answer, "state")));
+  return 0;
+}
+
+ExitCode stop(const Context& context, const std::string& sweep, bool now) {
+  FATHOM_ASSIGN(Client client, Client::open(context));
+  FATHOM_ASSIGN(const json answer, client.post(sweep_path(sweep) + "/stop", json{{"now", now}}));
+  if (context.json) {
+    fmt::print("{}\n", answer.dump());
+    return 0;
+  }
+  const json counts = answer.value("counts", json::object());
+  const int running = counts.value("running", 0) + counts.value("leased", 0) + counts.value("stopping", 0);
+  fmt::print("{}: nothing more is started, {} {}\n", shown(answer, "id"), running,
+             running == 1 ? (now ? "job is being ended" : "job goes on to its end")
+                          : (now ? "jobs are being ended" : "jobs go on to their ends"));
   return 0;
 }
 

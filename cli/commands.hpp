@@ -97,6 +97,8 @@ ExitCode replay(const Context& context, const std::string& sweep);
 // Until the sweep ends; 1 if it failed or was cancelled.
 ExitCode watch(const Context& context, const std::string& sweep);
 ExitCode cancel(const Context& context, const std::string& sweep, const std::string& job);
+// Nothing more of it is started; what runs goes on to its end or, with `now`, is ended too.
+ExitCode stop(const Context& context, const std::string& sweep, bool now);
 // How a sweep runs; what is absent stays. What runs goes on.
 struct ChangeOptions {
   std::optional<bool> paused;

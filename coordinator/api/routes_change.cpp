@@ -1,4 +1,4 @@
-// Operations on sweeps: POST /api/v1/sweeps/{sweep}/change, …/retry, and …/jobs/{job}/rerun, pin and unpin.
+// Operations on sweeps: POST /api/v1/sweeps/{sweep}/change, …/stop, …/retry, and …/jobs/{job}/rerun, pin and unpin.
 #include <algorithm>
 #include <optional>
 
@@ -77,6 +77,25 @@ void change_sweep(Services& services, const Request& request, const Respond& res
   };
   apply_to_sweep(services, id, make, respond,
                  [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id)); });
+}
+
+Result<bool> now_of(const std::string& text) {
+  if (text.empty()) return false;
+  const json body = json::parse(text, nullptr, false);
+  if (!body.is_object() || (!body.empty() && (body.size() > 1 || !body.contains("now") || !body["now"].is_boolean())))
+    return bad("the body must be empty or {\"now\": true or false}");
+  return body.value("now", false);
+}
+
+void stop_sweep(Services& services, const Request& request, const Respond& respond) {
+  const auto now = now_of(request.body);
+  if (!now) return respond(problem(now.error()));
+  const std::string id = request.parameters[0];
+  const auto make = [now = *now](const core::Sweep& sweep) {
+    return core::CancelSweep{sweep.number, "stopped by a person", !now};
+  };
+  apply_to_sweep(services, id, make, respond,
+                 [&services, id](const Applied&) { return json_or_problem(services.read.sweep(id), 202); });
 }
 
 // What a retry or rerun opened again, beside the sweep or job as it is then.
@@ -158,6 +177,12 @@ void add_change_routes(std::vector<Route>& routes, Services& services) {
       "job_wall": {"type": "integer", "minimum": 0, "maximum": 31622400000, "description": "seconds"},
       "failed": {"type": "integer", "minimum": 0, "maximum": 1000000000}}}}})";
   routes.push_back(std::move(change));
+  Route stop =
+      post(sweep + "/stop", "Start no more of its jobs; what runs goes on to its end, or is ended too with now",
+           services, stop_sweep);
+  stop.success = 202;
+  stop.body = R"({"type": "object", "additionalProperties": false, "properties": {"now": {"type": "boolean"}}})";
+  routes.push_back(std::move(stop));
   routes.push_back(post(sweep + "/retry", "A new generation of what failed, and of what was skipped for its sake",
                         services, retry_sweep));
   routes.back().parameters = kKey;

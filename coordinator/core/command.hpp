@@ -33,10 +33,11 @@ struct SubmitSweep {
   std::shared_ptr<const sweeps::Plan> plan;  // expand(resolved), where the caller has it; else the core expands
 };
 
-// A sweep that has ended: success without an event.
+// A sweep that has ended: success without an event. One that finishes can still be cancelled whole.
 struct CancelSweep {
   SweepNumber sweep;
   std::string cause = "cancelled by a person";
+  bool finish = false;  // what holds a lease goes on to its end; what waits, or comes back to wait, is cancelled
 };
 // How a sweep runs; what is absent stays, what runs goes on. Of one that has ended: how it will, should it be retried.
 // Nothing that differs: success without an event.

@@ -47,11 +47,13 @@ Decision submit_again(const Sweep& sweep, const SubmitSweep& command) {
   return decision;
 }
 
-void cancel_sweep(Decision& decision, const Sweep& sweep, const std::string& cause, bool by_limit) {
+void cancel_sweep(Decision& decision, const Sweep& sweep, const std::string& cause, bool by_limit,
+                  bool finish = false) {
   auto* cancel = decision.events.emplace_back().mutable_sweep_cancel_requested();
   cancel->set_sweep(sweep.number.value());
   cancel->set_cause(cause);
   cancel->set_by_limit(by_limit);
+  cancel->set_finish(finish);
 }
 
 void expire(const Context& context, const Lease& lease, Decision& decision) {
@@ -141,7 +143,8 @@ Decision decide_cancel(const Context& context, const CancelSweep& command) {
   if (sweep == nullptr) return refuse(Errc::not_found, "there is no such sweep");
   Decision decision;
   // Asked before, or ended meanwhile: what was asked for holds already.
-  if (sweep->outcome.empty() && !sweep->cancel_cause) cancel_sweep(decision, *sweep, command.cause, false);
+  const bool asked = sweep->cancel_cause && (!sweep->finishing || command.finish);
+  if (sweep->outcome.empty() && !asked) cancel_sweep(decision, *sweep, command.cause, false, command.finish);
   return decision;
 }
 

@@ -103,6 +103,7 @@ void add_job(Digest& to, const Job& job) {
 void add_sweep_to(Digest& to, const Sweep& sweep) {
   to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
   to(sweep.ended_ms, sweep.submitted_seq, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
+  if (sweep.finishing) to(sweep.finishing);  // digests of before it stay
   to(sweep.priority, sweep.limits.concurrency, sweep.limits.wall_seconds, sweep.limits.job_wall_seconds);
   to(sweep.limits.failed, sweep.paused_ms, sweep.wall_from_ms, sweep.weight, sweep.share, sweep.passed_from);
   for (const auto& [key, jobs] : sweep.reopened) to(key, jobs);

@@ -132,7 +132,8 @@ std::vector<Effect> effects(const State& after, const event::Event& event) {
       }
       break;
     case event::Event::kSweepCancelRequested:
-      add_stops(after, SweepNumber(event.sweep_cancel_requested().sweep()), out);
+      if (!event.sweep_cancel_requested().finish())
+        add_stops(after, SweepNumber(event.sweep_cancel_requested().sweep()), out);
       break;
     case event::Event::kSweepChanged:
       if (event.sweep_changed().now()) add_stops(after, SweepNumber(event.sweep_changed().sweep()), out);

@@ -37,9 +37,11 @@ Status on(State& state, const event::SweepCancelRequested& event, At) {
   if (sweep == nullptr) return corrupt("there is no sweep " + std::to_string(event.sweep()));
   sweep->cancel_cause = event.cause();
   sweep->cancelled_by_limit = event.by_limit();
+  sweep->finishing = event.finish();
   // From the last to the first: a dependent ends before its inputs do, so no need is resolved in between.
   for (std::size_t i = sweep->plan->jobs.size(); i-- > 0;) {
     Job& job = state.jobs[sweep->first.value() - 1 + i];
+    if (event.finish() && !is_waiting(phase_of(job))) continue;
     if (next(phase_of(job), Move::wish_cancel))
       FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = event.cause()}));
   }

@@ -35,7 +35,7 @@ void tell_waiting(State& state, const Sweep& sweep, const Job& job, const std::s
 
 void open_sweep(State& state, Sweep& sweep, At at) {
   sweep.cancel_cause.reset();
-  sweep.cancelled_by_limit = false;
+  sweep.cancelled_by_limit = sweep.finishing = false;
   if (sweep.outcome.empty()) return;
   sweep.outcome.clear();
   sweep.ended_ms = 0;

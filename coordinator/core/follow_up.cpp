@@ -154,7 +154,7 @@ std::string outcome_of(const Sweep& sweep) {
   return count(Phase::cancelled) != 0 ? "cancelled" : "succeeded";
 }
 
-// A sweep that is marked has either ended or passed limits.failed.
+// A sweep that is marked has ended, has passed limits.failed, or finishes and has jobs that came back to wait.
 event::Event close(const Sweep& sweep) {
   event::Event event;
   const std::uint32_t failed = sweep.counts[static_cast<std::size_t>(Phase::failed)];
@@ -165,6 +165,13 @@ event::Event close(const Sweep& sweep) {
   }
   auto* cancel = event.mutable_sweep_cancel_requested();
   cancel->set_sweep(sweep.number.value());
+  if (sweep.finishing) {
+    cancel->set_by_limit(sweep.cancelled_by_limit);
+    cancel->set_finish(true);
+    cancel->set_again(true);
+    cancel->set_cause(*sweep.cancel_cause);
+    return event;
+  }
   cancel->set_by_limit(true);
   cancel->set_cause("limits.failed: " + std::to_string(failed) + " jobs failed, more than " +
                     std::to_string(sweep.limits.failed));

@@ -122,7 +122,10 @@ void enter(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
     begin_training(state, sweep, job);
   }
   if (to == Phase::blocked && from != Phase::blocked) watch_outside(state, job);
-  if (!is_terminal(to)) return;
+  if (!is_terminal(to)) {
+    if (sweep.finishing && is_waiting(to)) mark_sweep(state, sweep);
+    return;
+  }
   if (to == Phase::succeeded) {
     know_result(state, job);
     withdraw_makers(state, job);
@@ -175,14 +178,16 @@ std::size_t ended_jobs(const Sweep& sweep) {
   return ended;
 }
 
-// O(1): from the counters, after each end of a job.
+// O(1): from the counters, after each end of a job, and of what finishes also after each return to waiting.
 void mark_sweep(State& state, const Sweep& sweep) {
   const auto count = [&](Phase phase) { return sweep.counts[static_cast<std::size_t>(phase)]; };
   // Diverged jobs are what a search over learning rates expects; they do not count toward the limit.
   const std::uint32_t limit = sweep.limits.failed;
   const bool too_many = limit != 0 && count(Phase::failed) > limit && !sweep.cancel_cause;
   const bool over = ended_jobs(sweep) == sweep.plan->jobs.size();
-  if (sweep.outcome.empty() && (over || too_many)) {
+  const bool back = sweep.finishing &&
+                    count(Phase::blocked) + count(Phase::ready) + count(Phase::backoff) + count(Phase::paused) != 0;
+  if (sweep.outcome.empty() && (over || too_many || back)) {
     state.pending.check.insert(sweep.number);
   } else {
     state.pending.check.erase(sweep.number);

@@ -28,7 +28,8 @@ bool is_decision(const event::Event& event) {
     case event::Event::kStopWished:
       return event.stop_wished().cause() == "search";
     case event::Event::kSweepCancelRequested:
-      return event.sweep_cancel_requested().cause().starts_with("limits.failed");
+      return event.sweep_cancel_requested().again() ||
+             event.sweep_cancel_requested().cause().starts_with("limits.failed");
     default:
       return false;
   }

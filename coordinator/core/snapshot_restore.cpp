@@ -171,6 +171,7 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
   sweep.ended_ms = in.ended_ms(), sweep.outcome = in.outcome();
   if (in.has_cancel_cause()) sweep.cancel_cause = in.cancel_cause();
   sweep.cancelled_by_limit = in.cancelled_by_limit();
+  sweep.finishing = in.finishing();
   sweep.priority = in.priority(), sweep.wall_from_ms = in.wall_from_ms();
   sweep.limits = {in.concurrency(), in.wall_seconds(), in.job_wall_seconds(), in.failed()};
   sweep.weight = in.weight(), sweep.share = in.share(), sweep.passed_from = in.passed_from();

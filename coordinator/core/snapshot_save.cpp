@@ -92,6 +92,7 @@ void put(const Sweep& sweep, snapshot::Sweep& out) {
   out.set_submitted_ms(sweep.submitted_ms), out.set_ended_ms(sweep.ended_ms);
   if (sweep.cancel_cause) out.set_cancel_cause(*sweep.cancel_cause);
   out.set_cancelled_by_limit(sweep.cancelled_by_limit);
+  out.set_finishing(sweep.finishing);
   out.set_outcome(sweep.outcome);
   out.set_priority(sweep.priority), out.set_concurrency(sweep.limits.concurrency);
   out.set_wall_seconds(sweep.limits.wall_seconds), out.set_job_wall_seconds(sweep.limits.job_wall_seconds);

@@ -74,7 +74,8 @@ struct Sweep {
   std::int64_t submitted_ms = 0, ended_ms = 0;
   std::optional<std::string> cancel_cause;
   bool cancelled_by_limit = false;
-  std::string outcome;  // empty: open; succeeded | failed | cancelled
+  bool finishing = false;  // cancelled, and what held a lease goes on to its end; nothing of it is started again
+  std::string outcome;     // empty: open; succeeded | failed | cancelled
   // How it runs: from the plan, until a person changes it.
   std::uint32_t priority = 50, weight = 1;
   sweeps::Limits limits;

@@ -38,6 +38,11 @@ export async function sweepPage(root, id) {
         await post(`${path}/cancel`);
         await refresh();
       },
+      stop: async () => {
+        if (!confirm(`Stop the sweep ${sweep.name}? Running jobs go on to their end, nothing more is started.`)) return;
+        await post(`${path}/stop`);
+        await refresh();
+      },
       pause: async () => {
         await post(`${path}/change`, {paused: sweep.state !== 'paused'});
         await refresh();
@@ -56,16 +61,18 @@ export async function sweepPage(root, id) {
   return follow(id, refresh);
 }
 
-function header(sweep, {cancel, pause, retry}) {
+function header(sweep, {cancel, stop, pause, retry}) {
   const fact = (value, name) => h('div', {class: 'fact'}, h('b', {}, value), h('span', {}, name));
   return [
     h('div', {class: 'head'}, h('h1', {}, sweep.name), state(sweep.state), h('span', {class: 'grow'}),
       sweep.counts.failed ? h('button', {class: 'plain', onclick: retry}, 'Retry failed') : null,
       sweep.ended ? null : h('button', {class: 'plain', onclick: pause}, sweep.state === 'paused' ? 'Resume' : 'Pause'),
+      sweep.ended ? null : h('button', {class: 'plain', onclick: stop}, 'Stop'),
       sweep.ended ? null : h('button', {class: 'plain danger', onclick: cancel}, 'Cancel sweep')),
     progress(sweep.counts),
     h('div', {class: 'facts'},
-      fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), sweep.reused ? fact(sweep.reused, 'reused') : null, fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),
+      fact(`${done(sweep.counts)} / ${sweep.jobs}`, 'jobs ended'), sweep.reused ? fact(sweep.reused, 'reused') : null,
+      sweep.saved && sweep.saved.epochs > 0 ? fact(`${sweep.saved.epochs} / ${sweep.saved.of}`, 'epochs saved by stopping') : null, fact(duration(sweep.created, sweep.ended), sweep.ended ? 'took' : 'so far'),
       (sweep.stages || []).map((stage) => fact(`${done(stage.counts)} / ${stage.jobs}`, stage.name))),
   ];
 }

@@ -100,11 +100,13 @@ Status Projector::cancel_sweep(const event::Event& event) {
           "WHERE number >= (SELECT first_job FROM sweeps WHERE number = ?4) AND number < (SELECT first_job + jobs "
           "FROM sweeps WHERE number = ?4) AND state IN ('blocked', 'ready', 'backoff', 'paused')",
           e.cause(), I{event.wall_ms()}, seq, sweep));
-  FATHOM_TRY(
-      run("UPDATE jobs SET state = 'stopping', cause = ?1, changed = ?2, history = history || 'o' || ?2 "
-          "WHERE sweep = ?3 AND state NOT IN ('blocked', 'ready', 'succeeded') AND state IN "
-          "('leased', 'running', 'stopping')",
-          e.cause(), seq, sweep));
+  if (!e.finish()) {
+    FATHOM_TRY(
+        run("UPDATE jobs SET state = 'stopping', cause = ?1, changed = ?2, history = history || 'o' || ?2 "
+            "WHERE sweep = ?3 AND state NOT IN ('blocked', 'ready', 'succeeded') AND state IN "
+            "('leased', 'running', 'stopping')",
+            e.cause(), seq, sweep));
+  }
   FATHOM_TRY(count_again(sweep));
   return run("UPDATE sweeps SET cause = ?, changed = ? WHERE number = ?", e.cause(), seq, sweep);
 }

@@ -134,8 +134,32 @@ def a_cancelled_job_runs_again_with_what_was_skipped_for_its_sake():
         wait_until("the sweep succeeds", lambda: cluster.api("GET", f"/api/v1/sweeps/{sweep}")["state"] == "succeeded", 60)
 
 
+def a_stopped_sweep_ends_with_what_runs():
+    with Cluster(devices="cpu:1", slots=2, environment={"FATHOM_NOOP_MS": "300"}) as cluster:
+        cluster.start_coordinator()
+        cluster.start_worker()
+        sweep = cluster.submit(noop_sweep.sweep("enough", epochs=3))["id"]
+        show = lambda one=sweep: cluster.api("GET", f"/api/v1/sweeps/{one}")
+        wait_until("two jobs run", lambda: show()["counts"].get("running", 0) == 2)
+        expect("2 jobs go on to their ends" in fathom(cluster, "stop", sweep), "stop does not say what goes on")
+        expect(show()["counts"].get("cancelled", 0) > 40 and show()["counts"].get("running", 0) == 2, f"{show()['counts']}")
+        cluster.kill("coordinator")
+        cluster.start_coordinator()
+        wait_until("the sweep ends", lambda: show()["state"] == "cancelled", 60)
+        expect(show()["counts"].get("succeeded", 0) >= 2 and not show()["counts"].get("ready"), f"{show()['counts']}")
+        expect("identical" in fathom(cluster, "replay", sweep), "the log with a stop does not replay")
+        other = cluster.submit(noop_sweep.sweep("at-once", epochs=50))["id"]
+        wait_until("two jobs run", lambda: show(other)["counts"].get("running", 0) == 2)
+        expect("2 jobs are being ended" in fathom(cluster, "stop", other, "--now"), "stop --now does not say what is ended")
+        wait_until("the other sweep ends", lambda: show(other)["state"] == "cancelled", 20)
+        expect(not show(other)["counts"].get("succeeded"), f"{show(other)['counts']}")
+        status, _ = cluster.request("POST", f"/api/v1/sweeps/{other}/stop", {"now": 1})[:2]
+        expect(status == 400, f"a body that is none was taken: {status}")
+
+
 if __name__ == "__main__":
     sys.exit(run_tests([a_paused_sweep_stands_still_and_others_go_on,
                         paused_now_a_sweep_gives_its_slots_back_and_goes_on_from_its_checkpoints,
                         what_failed_runs_again_and_what_has_a_result_does_not,
-                        a_cancelled_job_runs_again_with_what_was_skipped_for_its_sake]))
+                        a_cancelled_job_runs_again_with_what_was_skipped_for_its_sake,
+                        a_stopped_sweep_ends_with_what_runs]))

@@ -112,7 +112,7 @@ void People::cancel_a_sweep() {
   if (state == nullptr || state->sweeps.empty()) return;
   const SweepNumber sweep(static_cast<std::uint32_t>(1 + world_.random.below(state->sweeps.size())));
   world_.say("people", "cancel sweep " + std::to_string(sweep.value()));
-  cancel(core::CancelSweep{sweep}, {}, sweep);
+  cancel(core::CancelSweep{sweep, "cancelled by a person", world_.random.chance(40)}, {}, sweep);
 }
 
 }  // namespace fathom::sim

@@ -32,6 +32,7 @@ const std::map<std::string, Access> kTable = {
     {"GET /api/v1/sweeps/{sweep}/curves", Access::viewer},
     {"POST /api/v1/sweeps/{sweep}/cancel", Access::submitter},
     {"POST /api/v1/sweeps/{sweep}/change", Access::submitter},
+    {"POST /api/v1/sweeps/{sweep}/stop", Access::submitter},
     {"POST /api/v1/sweeps/{sweep}/retry", Access::submitter},
     {"POST /api/v1/sweeps/{sweep}/jobs/{job}/rerun", Access::submitter},
     {"POST /api/v1/sweeps/{sweep}/jobs/{job}/pin", Access::submitter},

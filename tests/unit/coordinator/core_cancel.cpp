@@ -153,6 +153,58 @@ TEST(CoreCancel, ASweepInTheMiddleOfEverything) {
   EXPECT_TRUE(rig.give(CancelSweep{rig.sweep().number}).events.empty());
 }
 
+// adapters 0 to 7, an evaluate of each behind them; four run.
+sweeps::Plan eight() {
+  Planner make;
+  make.stage("adapter", Kind::adapter);
+  std::vector<sweeps::JobIndex> all;
+  for (int i = 0; i < 8; ++i) all.push_back(make.adapter("t" + std::to_string(i)));
+  make.stage("evaluate", Kind::evaluate);
+  for (const auto adapter : all) make.taking("t", {best_of("source", {adapter})});
+  return make.plan;
+}
+
+TEST(CoreCancel, ASweepThatFinishesEndsWithWhatRuns) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {4});
+  rig.submit(eight());
+  for (int i = 0; i < 3; ++i) worker.started(rig.number(i));
+  rig.give(CancelSweep{rig.sweep().number, "stopped by a person", true});
+  EXPECT_EQ(rig.count(Phase::cancelled), 12u);
+  EXPECT_EQ(rig.count(Phase::running), 3u);
+  EXPECT_EQ(rig.count(Phase::leased), 1u);
+  EXPECT_TRUE(worker.stops.empty());
+  EXPECT_TRUE(rig.give(CancelSweep{rig.sweep().number, "stopped by a person", true}).events.empty());
+  const std::size_t granted = rig.logged(event::Event::kLeaseGranted);
+  worker.finish(rig.number(0), 0.5);
+  EXPECT_EQ(rig.phase(0), Phase::succeeded);
+  EXPECT_EQ(rig.phase(8), Phase::cancelled);
+  // What would have to start again is not: a failed attempt, a lease that ran out, one that was handed back.
+  worker.fail(rig.number(1), "data");
+  EXPECT_EQ(rig.phase(1), Phase::cancelled);
+  rig.restart();
+  EXPECT_TRUE(rig.sweep().finishing);
+  rig.tick(Millis(60'000));
+  rig.tick(Millis(60'000));
+  EXPECT_EQ(rig.count(Phase::cancelled), 15u);
+  EXPECT_EQ(rig.logged(event::Event::kLeaseGranted), granted);
+  EXPECT_EQ(rig.sweep().outcome, "cancelled");
+  EXPECT_EQ(std::get<Cancelled>(rig.job(1).state).cause, "stopped by a person");
+}
+
+TEST(CoreCancel, ASweepThatFinishesCanBeCancelledWhole) {
+  Rig rig;
+  FakeWorker& worker = rig.worker("w", {4});
+  rig.submit(eight());
+  rig.give(CancelSweep{rig.sweep().number, "stopped by a person", true});
+  rig.give(CancelSweep{rig.sweep().number});
+  EXPECT_EQ(worker.stops.size(), 4u);
+  EXPECT_EQ(rig.count(Phase::cancelling), 4u);
+  EXPECT_TRUE(rig.give(CancelSweep{rig.sweep().number, "stopped by a person", true}).events.empty());
+  for (const JobNumber job : worker.jobs()) worker.stopped(job, 0.1);
+  EXPECT_EQ(rig.sweep().outcome, "cancelled");
+}
+
 TEST(CoreCancel, ASweepThatHasEndedStaysAsItIs) {
   Rig rig;
   FakeWorker& worker = rig.worker("w");
