@@ -119,6 +119,12 @@ def a_fork_trains_what_is_new():
         told = ended(cluster, more)
         expect(told["jobs"] == 2 * jobs and told["reused"] == jobs and more == f"{base}-2", f"{told}")
         expect(trained(effects) == 2 * jobs, f"{trained(effects)} trainings")
+        # What a stage says for itself is extended there.
+        own = noop_sweep.sweep("own", seeds=1, rates=("5e-3",), stages=False).replace("seeds: [1]\n", "").replace("adapter: {", "adapter: {seeds: [1], ")
+        stage = cluster.submit(own)["id"]
+        ended(cluster, stage)
+        told = ended(cluster, json.loads(fathom(cluster, "extend", stage, "--seeds", "[1, 2]", "--json"))["id"])
+        expect(told["jobs"] == 8 and told["reused"] == 4, f"{told}")
         other = json.loads(fathom(cluster, "fork", base, "--set", "train.batch=16", "--name", "other", "--json"))["id"]
         told = ended(cluster, other)
         expect(other == "other" and told["jobs"] == jobs and told["reused"] == 0, f"{told}")
@@ -142,7 +148,7 @@ def more_samples_and_trials_train_what_is_new():
         expect(told["jobs"] == jobs // 3 * 5 and told["reused"] == jobs, f"{told}")
         expect(trained(effects) == told["jobs"], f"{trained(effects)} trainings of {told['jobs']} different jobs")
         expect("PARAMETER=N" in fathom(cluster, "extend", base, "--samples", "lr", code=1), "samples of nothing")
-        expect("belongs to the samplers" in fathom(cluster, "extend", base, "--trials", "9", code=1), "a grid was given trials")
+        expect("has no search.trials" in fathom(cluster, "extend", base, "--trials", "9", code=1), "a grid was given trials")
 
         before = trained(effects)
         drawn = text.replace("name: samples", "name: trials").replace(listed, "lr: {min: 1e-4, max: 1e-2, scale: log}")

@@ -1,6 +1,7 @@
 // What a sweep file can say: values and their types, ranges, precedence, includes and overrides.
 #include <gmock/gmock.h>
 
+#include "sweeps/places.hpp"
 #include "tests/unit/sweeps/support.hpp"
 
 namespace fathom::sweeps::testing {
@@ -97,6 +98,17 @@ TEST(Values, MetricsOfPointsAreMetrics) {
   const std::string tasks =
       "version: 1\nname: t\nmodel: {path: m}\ntasks:\n  a: {path: d, metric: eval/f1}\nstages:\n  adapter: {}\n";
   EXPECT_EQ(planned(tasks).jobs.at(0).settings.whole().at("task").at("metric"), "f1");
+}
+
+TEST(Places, AreWhereTheFileSaysItForItself) {
+  const std::string yaml = file_with(
+      "train: {epochs: 3}\nstages:\n  one: {kind: adapter, seeds: 1..2, train: {epochs: 5}}\n  two: {kind: adapter, "
+      "parameters: {lr: {min: 1e-4, max: 1e-2, samples: 3}}}\n  fusion: {needs: {from: one}, seeds: match}\n");
+  EXPECT_THAT(places_of(yaml, "seeds"), ElementsAre("stages.one.seeds"));
+  EXPECT_THAT(places_of(yaml, "train.epochs"), ElementsAre("train.epochs", "stages.one.train.epochs"));
+  EXPECT_THAT(places_of(yaml, "parameters.lr.samples"), ElementsAre("stages.two.parameters.lr.samples"));
+  EXPECT_TRUE(places_of(yaml, "search.trials").empty());
+  EXPECT_TRUE(places_of("[1, 2", "seeds").empty());
 }
 
 TEST(Tasks, FormsOfData) {
