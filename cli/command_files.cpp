@@ -165,7 +165,7 @@ ExitCode plan(const Context& context, const SweepFile& options, const PlanOption
   std::string time;
   if (!how.timing.empty()) {
     FATHOM_ASSIGN(const Rates rates, read_rates(how.timing));
-    const Estimate took = estimate(checked.plan, rates, how.slots);
+    const Estimate took = estimate(checked.plan, rates, how.slots, reuse.ids);
     out["estimate"] = {{"seconds", took.seconds},
                        {"slot_seconds", took.slot_seconds},
                        {"slots", how.slots},

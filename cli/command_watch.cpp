@@ -69,6 +69,14 @@ class ProgressLine {
   std::string last_;
 };
 
+// "; stopping saved 120 of 288 epochs (42 %)", or nothing.
+std::string saved_text(const json& sweep) {
+  const json saved = sweep.value("saved", json());
+  if (!saved.is_object() || count(saved, "epochs") <= 0) return "";
+  const auto epochs = count(saved, "epochs"), of = std::max(epochs, count(saved, "of"));
+  return fmt::format("; stopping saved {} of {} epochs ({} %)", epochs, of, (100 * epochs + of / 2) / of);
+}
+
 bool has_ended(const json& sweep) {
   const std::string state = sweep.value("state", "running");
   return state == "succeeded" || state == "failed" || state == "cancelled";
@@ -115,7 +123,8 @@ Result<int> follow(const Context& context, const std::string& sweep, bool print_
       line.end();
       const std::string state = found.value("state", "");
       if (print_json) fmt::print("{}\n", found.dump());
-      if (!context.json) fmt::print("{}: {} after {}\n", sweep, state, duration_text((until - created) / 1000));
+      if (!context.json)
+        fmt::print("{}: {} after {}{}\n", sweep, state, duration_text((until - created) / 1000), saved_text(found));
       if (state != "succeeded") print_failures(context, sweep);
       return state == "succeeded" ? 0 : 1;
     }

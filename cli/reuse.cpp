@@ -12,21 +12,20 @@ using nlohmann::json;
 
 constexpr Millis kPatience{5'000};
 
-Result<std::size_t> ask(const Context& context, const sweeps::Plan& plan) {
+Result<std::set<std::string>> ask(const Context& context, const sweeps::Plan& plan) {
   FATHOM_ASSIGN(Client client, Client::open(context, kPatience));
   json ids = json::array();
   for (const sweeps::Job& job : plan.jobs) ids.push_back(job.id);
   FATHOM_ASSIGN(const json answer, client.post("/api/v1/results/known", {{"ids", std::move(ids)}}));
-  const json known = answer.value("known", json::array());
-  return known.size();
+  return answer.value("known", std::set<std::string>());
 }
 
 }  // namespace
 
 Reuse ask_reuse(const Context& context, const sweeps::Plan& plan) {
-  if (!plan.cache.use) return {0, "cache: false"};
+  if (!plan.cache.use) return {0, "cache: false", {}};
   const auto known = ask(context, plan);
-  return known ? Reuse{*known, {}} : Reuse{std::nullopt, known.error().message};
+  return known ? Reuse{known->size(), {}, *known} : Reuse{std::nullopt, known.error().message, {}};
 }
 
 std::string describe(const Reuse& reuse, const sweeps::Plan& plan) {

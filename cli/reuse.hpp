@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cli/context.hpp"
@@ -14,6 +15,7 @@ namespace fathom::cli {
 struct Reuse {
   std::optional<std::size_t> known;  // nullopt: it cannot be told
   std::string why;                   // …because of this
+  std::set<std::string> ids;         // of them
 };
 // Never fails: a plan needs no coordinator.
 Reuse ask_reuse(const Context& context, const sweeps::Plan& plan);

@@ -56,6 +56,20 @@ Result<nlohmann::json> sweep_object(Database& database, const Statement& row) {
                         {"reused", row.integer(16)}};
 }
 
+// Epochs that stopped jobs were spared, and those that all jobs of the stages that stop some were asked for; null where
+// nothing was stopped. Of one sweep, not of a list: it reads the rows of those stages.
+Result<nlohmann::json> savings(Database& database, std::int64_t sweep) {
+  FATHOM_ASSIGN(
+      Statement select,
+      database.prepare("SELECT sum(CASE WHEN state = 'stopped' THEN epochs - epoch ELSE 0 END), sum(epochs) "
+                       "FROM jobs WHERE number >= (SELECT first_job FROM sweeps WHERE number = ?1) AND number < "
+                       "(SELECT first_job + jobs FROM sweeps WHERE number = ?1) AND stage IN (SELECT stage FROM counts "
+                       "WHERE sweep = ?1 AND state = 'stopped' AND n > 0)"));
+  FATHOM_TRY(select.bind(1, sweep).step());
+  if (select.is_null(0)) return nlohmann::json();
+  return nlohmann::json{{"epochs", select.integer(0)}, {"of", select.integer(1)}};
+}
+
 }  // namespace
 
 // Newest first.
@@ -91,7 +105,9 @@ Result<nlohmann::json> sweep(Database& database, std::int64_t number) {
   FATHOM_ASSIGN(Statement select, database.prepare(std::string(kSelectSweep) + " WHERE number = ?"));
   FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
   if (!row) return Error{Errc::not_found, fmt::format("there is no sweep with number {}", number)};
-  return sweep_object(database, select);
+  FATHOM_ASSIGN(nlohmann::json object, sweep_object(database, select));
+  FATHOM_ASSIGN(object["saved"], savings(database, number));
+  return object;
 }
 
 Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved) {

@@ -4,10 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/canonical_json.hpp"
+
 namespace fathom::sweeps {
 namespace {
 
-std::string number(double value) { return nlohmann::json(value).dump(); }
+std::string number(double value) { return canonical_json(nlohmann::json(value)); }
 
 // "rungs at epoch 1, 3 of 9"; where the last one is not known only the first is told, or how many there are.
 std::string rungs_text(const StopRule& rule) {

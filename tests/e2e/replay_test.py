@@ -35,6 +35,11 @@ def a_sweep_that_was_killed_in_between_is_replayed_identically():
             wait_until(f"{one} ends", lambda one=one: cluster.api("GET", f"/api/v1/sweeps/{one}")["state"] == "succeeded", 120)
         counts = cluster.api("GET", f"/api/v1/sweeps/{sweep}")["counts"]
         expect(counts.get("stopped", 0) > 0, f"nothing was stopped: {counts}")
+        stopped = [job for job in cluster.items(f"/api/v1/sweeps/{sweep}/jobs") if job["state"] == "stopped"]
+        saved = cluster.api("GET", f"/api/v1/sweeps/{sweep}")["saved"]
+        expect(saved["epochs"] == sum(9 - job["epoch"] for job in stopped) > 0 and saved["of"] >= 9 * len(stopped), f"{saved}")
+        watched = subprocess.run([BIN / "fathom", "--state", cluster.state, "watch", sweep], capture_output=True, text=True, timeout=60).stdout
+        expect(f"stopping saved {saved['epochs']} of {saved['of']} epochs" in watched, watched)
         for one in (other, third):
             jobs = cluster.items(f"/api/v1/sweeps/{one}/jobs")
             whole = [job for job in jobs if job["kind"] == "adapter" and job["state"] == "succeeded"]

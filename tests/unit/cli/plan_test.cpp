@@ -165,7 +165,31 @@ TEST(Estimate, TakesMediansByTaskAndQueuesJobsOnSlots) {
   EXPECT_EQ(estimate(planned(kFused), *rates, 2).seconds, 28 + 36 + 7);
   EXPECT_EQ(estimate(planned(kFused), *rates, 9).seconds, 24 + 36 + 7);
   EXPECT_EQ(estimate(planned(kFused), Rates{}, 1).unknown, 6u);
+  // What has a result takes no time.
+  const auto plan = planned(kFused);
+  EXPECT_EQ(estimate(plan, *rates, 1, {plan.jobs[0].id}).slot_seconds, one.slot_seconds - 24);
   EXPECT_EQ(time_text(3725), "1 h 2 min");
+}
+
+// An epoch is its steps over the measured steps/s, by task and drop; the rest of a job's time is its overhead.
+TEST(Estimate, IsFromStepsPerSecondWhereTheyAreKnown) {
+  std::string folder = (fs::temp_directory_path() / "fathom-plan-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string file = folder + "/jobs.csv";
+  std::ofstream(file) << "job,task,drop,epochs,seconds,steps,steps_per_s\n1,a,standard,2,23,100,5\n"
+                         "2,a,specialized-03,2,13,100,10\n3,b,standard,4,11,80,10\n";
+  const auto rates = read_rates(file);
+  fs::remove_all(folder);
+  ASSERT_TRUE(rates.ok()) << rates.error().message;
+  EXPECT_EQ(rates->by_drop.at({"a", "standard"}), 10);
+  EXPECT_EQ(rates->by_drop.at({"a", "specialized-03"}), 5);
+  EXPECT_EQ(rates->by_task.at("a"), 7.5);
+  EXPECT_EQ(rates->by_task.at("b"), 2);
+  EXPECT_EQ(rates->overhead, 3);
+  // adapters on a 2 epochs, on b 2, two of each; the fusion on a 3 epochs, standard; nothing is known of evaluations
+  const Estimate one = estimate(planned(kFused), *rates, 1);
+  EXPECT_EQ(one.slot_seconds, 2 * (20 + 3) + 2 * (4 + 3) + 30 + 3);
+  EXPECT_EQ(one.unknown, 1u);
 }
 
 }  // namespace
