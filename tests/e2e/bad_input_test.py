@@ -89,10 +89,10 @@ def depths_beyond_the_model():
     BENCH.write("models/minilm/config.json", '{"num_hidden_layers": 6}')
     file = BENCH.write("deep.yaml", SWEEP.replace("standard: true", "specialized: [5, 6]"))
     done = BENCH.run(BIN / "fathom", "validate", file, "--root", BENCH.folder)
-    refused(done, 1, "deep.yaml:8:36: error: drop depth 6", "depths go up to 5", "^")
+    refused(done, 1, "deep.yaml:8:37: error: drop depth 6", "depths go up to 5", "^")
     done = BENCH.run(BIN / "fathom", "plan", file, "--root", BENCH.folder, "--json")
     said = json.loads(done.stdout)
-    expect(not said["valid"] and said["more"] == 0 and [(e["line"], e["column"]) for e in said["errors"]] == [(8, 36)], f"{said}")
+    expect(not said["valid"] and said["more"] == 0 and [(e["line"], e["column"]) for e in said["errors"]] == [(8, 37)], f"{said}")
     done = BENCH.run(BIN / "fathom", "validate", file, "--root", BENCH.folder / "nowhere")
     expect(done.returncode == 0 and "note: --root: depths were not checked" in done.stdout, f"{done}")
 
