@@ -80,10 +80,9 @@ void change_sweep(Services& services, const Request& request, const Respond& res
 }
 
 Result<bool> now_of(const std::string& text) {
-  if (text.empty()) return false;
   const json body = json::parse(text, nullptr, false);
   if (!body.is_object() || (!body.empty() && (body.size() > 1 || !body.contains("now") || !body["now"].is_boolean())))
-    return bad("the body must be empty or {\"now\": true or false}");
+    return bad("the body must be {\"now\": true or false} or {}");
   return body.value("now", false);
 }
 

@@ -40,7 +40,7 @@ export async function sweepPage(root, id) {
       },
       stop: async () => {
         if (!confirm(`Stop the sweep ${sweep.name}? Running jobs go on to their end, nothing more is started.`)) return;
-        await post(`${path}/stop`);
+        await post(`${path}/stop`, {now: false});
         await refresh();
       },
       pause: async () => {
