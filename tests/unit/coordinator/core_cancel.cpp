@@ -123,16 +123,21 @@ TEST(CoreCancel, AStopIsSentAgainToAWorkerThatComesBack) {
   EXPECT_EQ(worker.stops.at(job), "cancel");
 }
 
-TEST(CoreCancel, ASweepInTheMiddleOfEverything) {
-  Rig rig;
+// adapters 0 to 7, an evaluate of each behind them.
+sweeps::Plan eight() {
   Planner make;
   make.stage("adapter", Kind::adapter);
   std::vector<sweeps::JobIndex> all;
   for (int i = 0; i < 8; ++i) all.push_back(make.adapter("t" + std::to_string(i)));
   make.stage("evaluate", Kind::evaluate);
   for (const auto adapter : all) make.taking("t", {best_of("source", {adapter})});
+  return make.plan;
+}
+
+TEST(CoreCancel, ASweepInTheMiddleOfEverything) {
+  Rig rig;
   FakeWorker& worker = rig.worker("w", {4});
-  rig.submit(make.plan);
+  rig.submit(eight());
   worker.started(rig.number(0));
   worker.finish(rig.number(0), 0.5);
   worker.fail(rig.number(1), "config");
@@ -151,17 +156,6 @@ TEST(CoreCancel, ASweepInTheMiddleOfEverything) {
   EXPECT_EQ(rig.logged(event::Event::kLeaseGranted), granted);  // nothing starts after the cancel
   EXPECT_EQ(rig.sweep().outcome, "cancelled");
   EXPECT_TRUE(rig.give(CancelSweep{rig.sweep().number}).events.empty());
-}
-
-// adapters 0 to 7, an evaluate of each behind them; four run.
-sweeps::Plan eight() {
-  Planner make;
-  make.stage("adapter", Kind::adapter);
-  std::vector<sweeps::JobIndex> all;
-  for (int i = 0; i < 8; ++i) all.push_back(make.adapter("t" + std::to_string(i)));
-  make.stage("evaluate", Kind::evaluate);
-  for (const auto adapter : all) make.taking("t", {best_of("source", {adapter})});
-  return make.plan;
 }
 
 TEST(CoreCancel, ASweepThatFinishesEndsWithWhatRuns) {
