@@ -101,6 +101,7 @@ Status Projector::cancel_sweep(const event::Event& event) {
           "FROM sweeps WHERE number = ?4) AND state IN ('blocked', 'ready', 'backoff', 'paused')",
           e.cause(), I{event.wall_ms()}, seq, sweep));
   if (!e.finish()) {
+    // NOT IN repeats the condition of the partial index jobs_rare, so that SQLite uses it.
     FATHOM_TRY(
         run("UPDATE jobs SET state = 'stopping', cause = ?1, changed = ?2, history = history || 'o' || ?2 "
             "WHERE sweep = ?3 AND state NOT IN ('blocked', 'ready', 'succeeded') AND state IN "
