@@ -15,6 +15,7 @@
 #include "cli/reuse.hpp"
 #include "cli/sweep_file.hpp"
 #include "common/files.hpp"
+#include "common/wait_policy.hpp"
 #include "data/dataset.hpp"
 #include "data/prepare.hpp"
 #include "sweeps/import/import.hpp"
@@ -88,6 +89,7 @@ Error become(std::vector<std::string> arguments) {
   std::vector<char*> plain;
   for (std::string& argument : arguments) plain.push_back(argument.data());
   plain.push_back(nullptr);
+  set_wait_policy();
   ::execv(plain[0], plain.data());
   return system_error(errno, "run", arguments[0]);
 }

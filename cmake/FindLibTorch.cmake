@@ -18,7 +18,9 @@ foreach(_lib c10 torch_cpu)
     INTERFACE_INCLUDE_DIRECTORIES "${_torch}/include;${_torch}/include/torch/csrc/api/include")
 endforeach()
 add_library(LibTorch::cpu INTERFACE IMPORTED)
-target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10 Threads::Threads)
+# LibTorch's own OpenMP runtime, so that a process has one.
+file(GLOB _openmp "${_torch}/lib/libgomp*.so*")
+target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10 "${_openmp}" Threads::Threads)
 # Kernels register themselves: the library must stay linked though no symbol of it is named. It needs libcudart and
 # libcupti to load, which the linker must not ask for.
 target_link_options(LibTorch::cpu INTERFACE "LINKER:--no-as-needed" "LINKER:--allow-shlib-undefined")

@@ -15,6 +15,7 @@
 #include "common/log.hpp"
 #include "common/net/endpoint.hpp"
 #include "common/net/secrets.hpp"
+#include "common/wait_policy.hpp"
 #include "worker/agent.hpp"
 #include "worker/credentials.hpp"
 #include "worker/enroll.hpp"
@@ -185,6 +186,7 @@ int start(const std::string& config_file, const CLI::App& app, const std::vector
 }  // namespace fathom::worker
 
 int main(int argc, char** argv) {
+  fathom::set_wait_policy();
   CLI::App app("Runs a coordinator's jobs on this machine.", "fathom-worker");
   app.set_version_flag("--version", FATHOM_VERSION);
   std::string config_file;

@@ -60,9 +60,9 @@ def prepare(folder, task, precision="fp32", train_rows=ROWS, dev_rows=DEV_ROWS, 
 
 
 class Side:
-    def __init__(self, name, command, threads):
+    def __init__(self, name, command, threads, more=None):
         self.name = name
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), **(more or {})}
         self.process = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                         env=environment, stderr=subprocess.DEVNULL)
         self.read()
@@ -120,8 +120,8 @@ def run(options, folder):
         extra = ["--no-dropout"] if options.no_dropout else []
         job = [BIN / "engine_bench", folder / f"{task}.hf.json", "--root", folder / "root", "--threads", options.threads, *extra]
         peer = [PYTHON, ROOT / "tests" / "bench" / "peer.py", MODEL, folder / f"{task}.peer.json", "--threads", options.threads, *extra]
-        sides = [Side("packed", [*job, "--engine", "packed"], options.threads),
-                 Side("reference", [*job, "--engine", "reference"], options.threads)]
+        waits = {"GOMP_SPINCOUNT": "1000"}  # as the worker starts trainers (common/wait_policy.hpp)
+        sides = [Side(engine, [*job, "--engine", engine], options.threads, waits) for engine in ("packed", "reference")]
         sides += [Side(f"adapters-{b}", [*peer, "--batching", b], options.threads) for b in options.batching]
         if options.precision == "bf16":
             sides += [Side(f"adapters-{b}-bf16", [*peer, "--batching", b, "--bf16"], options.threads) for b in options.batching]

@@ -6,6 +6,10 @@
 
 #include <ATen/Parallel.h>
 
+#ifndef INTRA_OP_PARALLEL
+#error "compile this file with OpenMP: without it every pass has one thread"
+#endif
+
 namespace fathom::trainer {
 
 void prepare_numerics() {
@@ -22,6 +26,10 @@ void prepare_numerics() {
 void set_threads(int threads) {
   at::set_num_threads(threads);
   at::set_num_interop_threads(1);
+}
+
+void share_out(std::int64_t count, std::int64_t grain, c10::function_ref<void(std::int64_t, std::int64_t)> body) {
+  at::parallel_for(0, count, grain, body);
 }
 
 }  // namespace fathom::trainer

@@ -1,6 +1,5 @@
 #include "trainer/optim/flat_adamw.hpp"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/cat.h>
@@ -9,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainer/engine/threads.hpp"
 #include "trainer/packed/kernels.hpp"
 
 namespace fathom::trainer {
@@ -104,7 +104,7 @@ void FlatAdamW::step(std::span<const JobStep> jobs) {
     step_fused(job, step, decayed, true);
     step_fused(job, step, plain, false);
   }
-  at::parallel_for(0, static_cast<std::int64_t>(pieces.size()), 8, [&](auto first, auto last) {
+  share_out(static_cast<std::int64_t>(pieces.size()), 8, [&](auto first, auto last) {
     for (auto i = first; i < last; ++i) {
       const auto& piece = pieces[static_cast<std::size_t>(i)];
       packed::kernels().adamw(piece.args, piece.first, piece.last);

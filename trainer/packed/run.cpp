@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "trainer/engine/threads.hpp"
 #include "trainer/model/dropout_hash.hpp"
 
 namespace fathom::trainer::packed {
@@ -13,7 +14,7 @@ constexpr std::int64_t kGrainOfProducts = 1 << 19;  // multiplications
 
 template <class Body>
 void over_rows(std::int64_t rows, std::int64_t width, const Body& body) {
-  at::parallel_for(0, rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, width)), body);
+  share_out(rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(1, width)), body);
 }
 
 }  // namespace
@@ -40,9 +41,8 @@ void Run::product(const FrozenMatrix& matrix, Way way, ProductArgs args) const {
   const std::int64_t each = products.scratch(args.k), threads = at::get_num_threads();
   float* scratch = each > 0 ? arena.take(each * threads) : nullptr;
   const std::int64_t grain = std::max<std::int64_t>(1, kGrainOfProducts / (products.tile * args.n * args.k));
-  at::parallel_for(0, (args.rows + products.tile - 1) / products.tile, grain, [&](auto first, auto last) {
-    products.run(args, scratch + each * at::get_thread_num(), first, last);
-  });
+  share_out((args.rows + products.tile - 1) / products.tile, grain,
+            [&](auto first, auto last) { products.run(args, scratch + each * at::get_thread_num(), first, last); });
   arena.rewind(start);
 }
 
@@ -85,10 +85,10 @@ void Run::attend(const AttentionArgs& args, std::int64_t longest, bool backward)
   };
   const std::int64_t threads = at::get_num_threads(), all = args.heads * args.sequences;
   if (args.sequences < 2 * threads) {
-    at::parallel_for(0, all, 8, some);
+    share_out(all, 8, some);
   } else {
     // Sequences stand in the order of their lengths: dealt out in turns they are an equal share of every length.
-    at::parallel_for(0, threads, 1, [&](auto first, auto last) {
+    share_out(threads, 1, [&](auto first, auto last) {
       for (auto turn = first; turn < last; ++turn) {
         for (auto s = turn; s < args.sequences; s += threads) some(s * args.heads, (s + 1) * args.heads);
       }
