@@ -1,70 +1,44 @@
 #include "coordinator/core/result_head.hpp"
 
+#include <charconv>
 #include <cmath>
 
-#include <nlohmann/json.hpp>
+#include "common/json_scanner.hpp"
 
 namespace fathom::core {
 namespace {
 
-using nlohmann::json;
+using Token = JsonScanner::Token;
 
-// Numbers of another kind (a newer trainer, a broken one) are left out, not guessed.
-class HeadReader final : public nlohmann::json_sax<json> {
- public:
-  ResultHead head;
-
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool number_integer(number_integer_t value) override { return number(static_cast<double>(value)); }
-  bool number_float(number_float_t value, const string_t&) override { return number(value); }
-  bool number_unsigned(number_unsigned_t value) override {
-    if (depth_ == 1 && key_ == "epoch") head.epoch = static_cast<std::uint32_t>(value);
-    return number(static_cast<double>(value));
-  }
-  bool start_object(std::size_t) override {
-    if (depth_ == 0) head.readable = true;
-    ++depth_;
-    return true;
-  }
-  bool end_object() override { return leave(); }
-  bool start_array(std::size_t) override {
-    ++depth_;
-    return true;
-  }
-  bool end_array() override { return leave(); }
-  // Of equal keys the last one counts.
-  bool key(string_t& name) override {
-    if (depth_ != 1) return true;
-    key_ = name;
-    if (name == "objective") head.objective.reset();
-    if (name == "epoch") head.epoch = 0;
-    return true;
-  }
-  bool parse_error(std::size_t, const std::string&, const json::exception&) override { return false; }
-
- private:
-  bool number(double value) {
-    if (depth_ == 1 && key_ == "objective" && std::isfinite(value)) head.objective = value;
-    return true;
-  }
-  bool leave() {
-    --depth_;
-    return true;
-  }
-
-  int depth_ = 0;
-  std::string key_;  // at depth 1
-};
+// A whole number, cut to what an epoch can be; 0 for every other.
+std::uint32_t epoch_from(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? static_cast<std::uint32_t>(value) : 0;
+}
 
 }  // namespace
 
+// Numbers of another kind (a newer trainer, a broken one) are left out, not guessed. Of equal keys the last one counts.
 ResultHead read_result_head(const std::string& text) {
-  HeadReader reader;
-  if (!json::sax_parse(text, &reader)) return {};
-  return reader.head;
+  ResultHead head;
+  bool at_objective = false, at_epoch = false;
+  for (JsonScanner scan(text);;) {
+    const Token token = scan.next();
+    if (token == Token::bad) return {};
+    if (token == Token::end) return head;
+    if (scan.depth() != 1) continue;
+    if (token == Token::begin_object) head.readable = true;
+    if (token == Token::key) {
+      at_objective = scan.is("objective"), at_epoch = scan.is("epoch");
+      if (at_objective) head.objective.reset();
+      if (at_epoch) head.epoch = 0;
+    } else if (token == Token::number && at_objective) {
+      if (const double value = scan.number(); std::isfinite(value)) head.objective = value;
+    } else if (token == Token::number && at_epoch) {
+      head.epoch = epoch_from(scan.text());
+    }
+  }
 }
 
 }  // namespace fathom::core

@@ -1,9 +1,9 @@
 // What a job ended with: its result and its files. Only what lists show is taken; the rest is read from the log.
-
-#include <algorithm>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
+#include "common/json_scanner.hpp"
 #include "coordinator/core/event.pb.h"
 #include "coordinator/store/projector.hpp"
 
@@ -27,64 +27,35 @@ std::string weights_of(const Files& files) {
   return fusion;
 }
 
-// As JSON. Most texts stand for themselves.
-std::string json_text(const std::string& text) {
-  const auto plain = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
-  return std::ranges::all_of(text, plain) ? '"' + text + '"' : nlohmann::json(text).dump();
-}
-
-// What a list shows of a result: its plain numbers and hashes; and how many rows its table has.
-class SummaryReader final : public nlohmann::json_sax<nlohmann::json> {
- public:
-  bool is_object = false;
-  std::string stats;
+// What a list shows of a result: its plain numbers and texts, as an object; and how many rows its table has.
+struct Summary {
+  std::string stats;  // without the last brace
   I rows = 0;
-
-  bool null() override { return plain({}); }
-  bool boolean(bool) override { return plain({}); }
-  bool number_integer(number_integer_t value) override { return plain(std::to_string(value)); }
-  bool number_unsigned(number_unsigned_t value) override { return plain(std::to_string(value)); }
-  bool number_float(number_float_t, const string_t& text) override { return plain(text); }
-  bool string(string_t& value) override { return plain(depth_ == 1 ? json_text(value) : std::string()); }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    if (depth_ == 0) is_object = true;
-    return enter();
-  }
-  bool start_array(std::size_t) override {
-    enter();
-    if (depth_ == 2 && key_ == "rows") rows = 0, in_rows_ = true;
-    return true;
-  }
-  bool end_object() override { return leave(); }
-  bool end_array() override { return leave(); }
-  bool key(string_t& name) override {
-    if (depth_ == 1) key_ = name;
-    return true;
-  }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override { return false; }
-
- private:
-  bool enter() {
-    if (in_rows_ && depth_ == 2) ++rows;
-    ++depth_;
-    return true;
-  }
-  bool leave() {
-    if (--depth_ == 1) in_rows_ = false;
-    return true;
-  }
-  bool plain(const std::string& text) {
-    if (depth_ != 1 || text.empty()) return true;
-    stats += stats.empty() ? '{' : ',';
-    ((stats += json_text(key_)) += ':') += text;
-    return true;
-  }
-
-  int depth_ = 0;
-  bool in_rows_ = false;
-  std::string key_;  // at depth 1
 };
+
+// nullopt: no JSON object.
+std::optional<Summary> summarize(const std::string& text) {
+  using Token = JsonScanner::Token;
+  Summary found;
+  std::string key;  // at depth 1, as it stands there
+  bool in_rows = false;
+  JsonScanner scan(text);
+  if (scan.next() != Token::begin_object) return std::nullopt;
+  for (found.stats = "{";;) {
+    const Token token = scan.next();
+    const bool begins = token == Token::begin_object || token == Token::begin_array;
+    if (token == Token::bad) return std::nullopt;
+    if (token == Token::end) return found;
+    if (in_rows && begins && scan.depth() == 3) ++found.rows;
+    if (begins && scan.depth() == 2) in_rows = false;
+    if (token == Token::begin_array && scan.depth() == 2 && key == "\"rows\"") found.rows = 0, in_rows = true;
+    if (scan.depth() != 1) continue;
+    if (token == Token::key) key = scan.text();
+    if (token != Token::number && token != Token::string) continue;
+    if (found.stats.size() > 1) found.stats += ',';
+    ((found.stats += key) += ':') += scan.text();
+  }
+}
 
 }  // namespace
 
@@ -142,10 +113,10 @@ void Projector::store_result(const event::Event& event, JobRow& job, Origin orig
   job.result_seq = sql(event.seq());
   job.result_rows = 0;
   job.sha256 = std::move(weights);
-  SummaryReader summary;
-  if (!nlohmann::json::sax_parse(text, &summary) || !summary.is_object) return;
-  job.result_rows = summary.rows;
-  job.stats = summary.stats.empty() ? "{}" : summary.stats + '}';
+  auto summary = summarize(text);
+  if (!summary) return;
+  job.result_rows = summary->rows;
+  job.stats = std::move(summary->stats) + '}';
 }
 
 }  // namespace fathom::store
