@@ -290,31 +290,41 @@ void Runtime::heartbeat(LinkPtr link, core::Heartbeat heartbeat, std::int64_t cl
   });
 }
 
-bool Runtime::take_item(const LinkPtr& link, ReceivedItem& item) {
+bool Runtime::take_item(const LinkPtr& link, ReceivedItem& item, Taken& taken) {
+  const Fence fence = item.command.fence;
   if (!item.missing.empty()) {
-    const core::Job* job = core_.state().job(item.command.fence.job);
-    const bool applies = job != nullptr && job->generation == item.command.fence.generation &&
-                         job->attempt == item.command.fence.attempt && item.command.sequence > job->sequence;
+    const core::Job* job = core_.state().job(fence.job);
+    const bool applies = job != nullptr && job->generation == fence.generation && job->attempt == fence.attempt &&
+                         item.command.sequence > job->sequence;
     if (applies) {
-      link->dismiss("an item of " + describe(item.command.fence) + " names artifact " + item.missing +
-                    ", which was not uploaded");
+      link->dismiss("an item of " + describe(fence) + " names artifact " + item.missing + ", which was not uploaded");
       return false;
     }
   }
-  decide(item.command, [this, link, fence = item.command.fence](const Result<Applied>& applied) {
-    if (applied || applied.error().code != Errc::permission_denied) return;
-    // Of an older generation it is not known who had it; a newer one, or another's, can only be made up.
-    const core::Job* job = core_.state().job(fence.job);
-    if (job == nullptr || fence.generation >= job->generation) link->forged(fence);
-  });
+  if (draining_ || broken_) return true;
+  core::Step step = handle(std::move(item.command));
+  std::ranges::move(step.effects, std::back_inserter(taken.effects));
+  if (step.rejection && step.rejection->code == Errc::permission_denied) taken.refused.push_back(fence);
   return true;
 }
 
+void Runtime::refused(const LinkPtr& link, const Fence& fence) {
+  // Of an older generation it is not known who had it; a newer one, or another's, can only be made up.
+  const core::Job* job = core_.state().job(fence.job);
+  if (job == nullptr || fence.generation >= job->generation) link->forged(fence);
+}
+
+// What they lead to waits for the disk as one: their events are appended together.
 void Runtime::items(LinkPtr link, std::vector<ReceivedItem> items, std::function<void()> done) {
   post([this, link = std::move(link), items = std::move(items), done = std::move(done)]() mutable {
+    Taken taken;
     for (ReceivedItem& item : items) {
-      if (!is_current(link, item.command.worker) || !take_item(link, item)) break;
+      if (!is_current(link, item.command.worker) || !take_item(link, item, taken)) break;
     }
+    wait(std::move(taken.effects), [this, link, fences = std::move(taken.refused)](const Status& durable) {
+      if (!durable) return;
+      for (const Fence& fence : fences) refused(link, fence);
+    });
     wait({}, [done](const Status&) { done(); });
     flush();
   });

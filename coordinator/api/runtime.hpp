@@ -152,7 +152,13 @@ class Runtime {
   void read_results(const core::ReadResults& wanted);
   void schedule_tick();
   [[nodiscard]] bool is_current(const LinkPtr& link, WorkerNumber worker);
-  bool take_item(const LinkPtr& link, ReceivedItem& item);
+  // What the items of one message led to.
+  struct Taken {
+    std::vector<core::Effect> effects;
+    std::vector<Fence> refused;  // of items that their worker had no right to send
+  };
+  bool take_item(const LinkPtr& link, ReceivedItem& item, Taken& taken);
+  void refused(const LinkPtr& link, const Fence& fence);
 
   const Clock& clock_;
   const Options options_;
