@@ -61,9 +61,11 @@ inline void bind(Config& config, Settings& settings) {
       "How long a worker's certificate is good. Workers renew theirs when a third of that is left; one that was "
       "away for longer needs a new join token.",
       {.min = 1000, .max = 3650.0 * 86400e3});
-  config.bind("snapshot_every", settings.snapshot_every,
-              "Events of the log after which the state is written down, so that a start need not read the whole log.",
-              {.min = 10, .max = 1e9});
+  config.bind(
+      "snapshot_every", settings.snapshot_every,
+      "Events of the log after which the state is written down, so that a start need not read the whole log: in "
+      "the next pause of the log, or when four times as many have come.",
+      {.min = 10, .max = 1e9});
   config.bind("limits.connections", settings.connections, "Connections at once, workers and browsers together.",
               {.min = 8, .max = 65536});
   config.bind("limits.http_threads", settings.http_threads, "Threads that answer requests.", {.min = 1, .max = 64});

@@ -13,6 +13,9 @@ namespace {
 
 constexpr std::size_t kKept = 2;
 constexpr std::size_t kHashesInARecord = 1U << 20;  // bytes
+// A snapshot that is due waits for a pause of the log, until so many times as many events have come as make one due.
+constexpr Millis kPause{250};
+constexpr std::uint64_t kPatience = 4;
 
 // Reads one snapshot. `log`: of another log it is of no use.
 Result<Restored> read_one(const store::SnapshotFiles& files, std::uint64_t seq, const std::string& log,
@@ -99,14 +102,26 @@ Snapshotter::~Snapshotter() {
 
 void Snapshotter::notify(std::uint64_t durable) {
   const std::lock_guard lock(mutex_);
+  const auto reaches = [&](std::uint64_t goal) { return durable_ < goal && durable >= goal; };
+  const bool wakes = reaches(last_ + options_.every) || reaches(last_ + kPatience * options_.every);
   durable_ = durable;
-  if (durable_ >= last_ + options_.every) wake_.notify_one();
+  if (wakes) wake_.notify_one();
+}
+
+// What jobs wait for comes first: work that can be done at any time is done when the processors have nothing else.
+void Snapshotter::wait_for_pause(std::unique_lock<std::mutex>& lock) {
+  const auto late = [this] { return ending_ || durable_ >= last_ + kPatience * options_.every; };
+  for (std::uint64_t seen = 0; seen != durable_ && !late();) {
+    seen = durable_;
+    wake_.wait_for(lock, kPause, late);
+  }
 }
 
 void Snapshotter::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return ending_ || durable_ >= last_ + options_.every; });
+    wait_for_pause(lock);
     if (ending_) return;
     const std::uint64_t durable = durable_;
     lock.unlock();

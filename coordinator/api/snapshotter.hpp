@@ -1,7 +1,8 @@
 // Makes snapshots while the coordinator runs, and begins from the newest at the next start.
 //
 // A snapshot is made on a thread of its own from the snapshot before and the events since: the strand that decides is
-// only asked for plans, which both share. It is read back and compared before it counts. Two are kept.
+// only asked for plans, which both share. It is read back and compared before it counts. Two are kept. One that is due
+// is made in the next pause of the log, or when four times as many events have come.
 #pragma once
 
 #include <condition_variable>
@@ -34,7 +35,7 @@ Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, stor
 std::uint64_t events_lost(const store::SnapshotFiles& files, const store::EventStore& events);
 
 struct SnapshotterOptions {
-  std::uint64_t every = 50'000;  // events
+  std::uint64_t every = 50'000;  // events that make one due
   std::string program;           // version, for people
 };
 
@@ -52,6 +53,7 @@ class Snapshotter {
 
  private:
   void run();
+  void wait_for_pause(std::unique_lock<std::mutex>& lock);
   Status make(std::uint64_t durable);
   Result<Restored> follow(std::uint64_t durable);
   Status check(std::uint64_t seq, const std::string& digest);

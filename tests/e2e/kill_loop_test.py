@@ -42,7 +42,7 @@ class Round:
 
     def run(self):
         """What was killed; Failure names what is wrong."""
-        with Cluster(environment={"FATHOM_NOOP_MS": "25", "FATHOM_NOOP_CHECKPOINTS": "1", "FATHOM_COORDINATOR_SNAPSHOT_EVERY": "25"}) as cluster:
+        with Cluster(environment={"FATHOM_NOOP_MS": "25", "FATHOM_NOOP_CHECKPOINTS": "1", "FATHOM_COORDINATOR_SNAPSHOT_EVERY": "10"}) as cluster:
             self.cluster, self.effects = cluster, Effects(cluster.folder / "effects")
             self.once = cluster.folder / "crashed"
             cluster.environment["FATHOM_NOOP_EFFECTS"] = str(self.effects.path)

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 import subprocess
+import time
 
 import noop_sweep
 from harness import BIN, Cluster, expect, run_tests, wait_until
@@ -118,9 +119,10 @@ def snapshots(cluster):
 
 
 def a_start_takes_the_newest_snapshot_that_can_be_used():
-    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "100"}) as cluster:
+    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "40"}) as cluster:
         sweep = finish_a_sweep(cluster)
         wait_until("snapshots are made", lambda: len(snapshots(cluster)) == 2)
+        time.sleep(1)  # a pause: the last one is made
         jobs = cluster.items(f"/api/v1/sweeps/{sweep}/jobs")
 
         def starts(from_event):
@@ -154,7 +156,7 @@ def stop_and_verify(cluster):
 
 
 def a_log_that_was_put_back_is_refused_and_repaired():
-    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "100"}) as cluster:
+    with Cluster(environment={"FATHOM_COORDINATOR_SNAPSHOT_EVERY": "40"}) as cluster:
         cluster.start_coordinator()
         expect(cluster.terminate("coordinator") == 0, "the coordinator did not end well")
         old = cluster.folder / "old.db"
