@@ -106,7 +106,11 @@ Result<nlohmann::json> sweep(Database& database, std::int64_t number) {
   FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
   if (!row) return Error{Errc::not_found, fmt::format("there is no sweep with number {}", number)};
   FATHOM_ASSIGN(nlohmann::json object, sweep_object(database, select));
-  FATHOM_ASSIGN(object["saved"], savings(database, number));
+  // Who watches a sweep asks often: rows are read only where something was stopped.
+  object["saved"] = nullptr;
+  if (object.at("counts").contains("stopped")) {
+    FATHOM_ASSIGN(object["saved"], savings(database, number));
+  }
   return object;
 }
 
@@ -120,8 +124,9 @@ Result<std::string> sweep_text(Database& database, const std::string& sweep, boo
 
 Result<nlohmann::json> workers(Database& database) {
   std::map<std::pair<std::int64_t, std::string>, std::int64_t> running;
-  FATHOM_ASSIGN(Statement * active, database.cached("SELECT worker, device, count(*) FROM jobs WHERE state IN "
-                                                    "('leased', 'running', 'stopping') GROUP BY worker, device"));
+  FATHOM_ASSIGN(Statement * active,
+                database.cached("SELECT worker, device, count(*) FROM jobs WHERE state = 'leased' OR "
+                                "state = 'running' OR state = 'stopping' GROUP BY worker, device"));
   while (true) {
     FATHOM_ASSIGN(const bool row, active->step());
     if (!row) break;
