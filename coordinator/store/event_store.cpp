@@ -115,7 +115,7 @@ Status SqliteEventStore::write(Database& database, const std::vector<EventRecord
   FATHOM_ASSIGN(Statement * insert, database.cached("INSERT INTO events(seq, crc, bytes) VALUES(?, ?, ?)"));
   for (const EventRecord& record : batch) {
     insert->bind(1, static_cast<std::int64_t>(record.seq)).bind(2, std::int64_t{checksum(record)});
-    FATHOM_TRY(insert->bind_blob(3, record.bytes).run());
+    FATHOM_TRY(insert->borrow_blob(3, record.bytes).run());
     writing_ = record.seq;
   }
   crash_point("log.written");

@@ -1,5 +1,9 @@
 #include "coordinator/store/job_rows.hpp"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "coordinator/store/job_history.hpp"
 
 namespace fathom::store {
@@ -19,23 +23,39 @@ std::optional<std::string> text_of(const Statement& row, int column) {
 
 // A row is written whole with each change: what is longer goes where it stays.
 constexpr std::size_t kLongHistory = 512;  // bytes
+constexpr I kAhead = 64;                   // rows read at once
+
+JobRow fresh_row(const Statement& select) {
+  JobRow row;
+  row.sweep = select.integer(1);
+  row.stage = select.text(2);
+  row.state = row.stored = select.text(3);
+  return row;
+}
 
 }  // namespace
+
+// Jobs begin in the order of the table: where one follows another, those behind it are read with it.
+Status JobRows::read_ahead(I number) {
+  FATHOM_ASSIGN(Statement * select,
+                database_.cached("SELECT number, sweep, stage, state FROM jobs WHERE number >= ?1 AND number < ?1 + ?2 "
+                                 "AND changed = 0"));
+  select->bind(1, number).bind(2, number == last_fresh_ + 1 ? kAhead : I{1});
+  for (;;) {
+    FATHOM_ASSIGN(const bool row, select->step());
+    if (!row) return success();
+    if (!jobs_.contains(select->integer(0))) ahead_.try_emplace(select->integer(0), fresh_row(*select));
+  }
+}
 
 Result<JobRow*> JobRows::job(I number) {
   const auto known = jobs_.find(number);
   if (known != jobs_.end()) return &known->second;
   // Of one that only its submit made the rest is known.
-  FATHOM_ASSIGN(Statement * first,
-                database_.cached("SELECT sweep, stage, state FROM jobs WHERE number = ? AND changed = 0"));
-  FATHOM_ASSIGN(const bool fresh, first->bind(1, number).step());
-  if (fresh) {
-    JobRow row;
-    row.sweep = first->integer(0);
-    row.stage = first->text(1);
-    row.state = row.stored = first->text(2);
-    first->reset();
-    return &jobs_.emplace(number, std::move(row)).first->second;
+  if (!ahead_.contains(number)) FATHOM_TRY(read_ahead(number));
+  if (auto fresh = ahead_.extract(number)) {
+    last_fresh_ = number;
+    return &jobs_.insert(std::move(fresh)).position->second;
   }
   FATHOM_ASSIGN(
       Statement * select,
@@ -101,7 +121,12 @@ Status JobRows::write_counts() {
 }
 
 Status JobRows::flush() {
-  for (auto& [number, row] : jobs_) FATHOM_TRY(write_job(number, row));
+  // In the order of the table: neighbours share a page.
+  std::vector<std::pair<I, JobRow*>> rows;
+  rows.reserve(jobs_.size());
+  for (auto& [number, row] : jobs_) rows.emplace_back(number, &row);
+  std::ranges::sort(rows);
+  for (const auto& [number, row] : rows) FATHOM_TRY(write_job(number, *row));
   FATHOM_TRY(write_counts());
   for (const auto& [sweep, seq] : touched_) {
     FATHOM_TRY(database_.run("UPDATE sweeps SET changed = ? WHERE number = ?", seq, sweep));
@@ -112,6 +137,7 @@ Status JobRows::flush() {
 
 void JobRows::clear() {
   jobs_.clear();
+  ahead_.clear();
   counts_.clear();
   touched_.clear();
 }

@@ -45,12 +45,15 @@ class JobRows {
   void clear();
 
  private:
+  Status read_ahead(std::int64_t number);
   Status write_job(std::int64_t number, JobRow& row);
   void count(const JobRow& job, const std::string& state, std::int64_t change);
   Status write_counts();
 
   Database& database_;
   std::unordered_map<std::int64_t, JobRow> jobs_;
+  std::unordered_map<std::int64_t, JobRow> ahead_;  // as their submit made them; not asked for yet
+  std::int64_t last_fresh_ = 0;                     // asked for, of those that only their submit made
   std::map<std::tuple<std::int64_t, std::string, std::string>, std::int64_t> counts_;
   std::map<std::int64_t, std::int64_t> touched_;
 };

@@ -59,10 +59,10 @@ Status Projector::apply(const event::Event& event, Changes& changes) {
   }
 }
 
-Result<std::string> Projector::sweep_id(I sweep) {
+Result<const std::string*> Projector::sweep_id(I sweep) {
   std::string& id = sweep_ids_[sweep];
   if (id.empty()) id = one_text("SELECT id FROM sweeps WHERE number = ?", sweep);
-  if (!id.empty()) return id;
+  if (!id.empty()) return &id;
   return Error{Errc::internal, fmt::format("an event speaks of sweep {}, which no event made", sweep)};
 }
 
@@ -85,8 +85,8 @@ Status Projector::apply_sweep(const event::Event& event, Changes& changes) {
     FATHOM_TRY(run("UPDATE sweeps SET state = ?, ended = ?, changed = ? WHERE number = ?",
                    event.sweep_ended().outcome(), I{event.wall_ms()}, sql(event.seq()), sweep));
   }
-  FATHOM_ASSIGN(std::string id, sweep_id(sweep));
-  changes.sweeps.push_back(std::move(id));
+  FATHOM_ASSIGN(const std::string* id, sweep_id(sweep));
+  changes.sweeps.push_back(*id);
   return success();
 }
 
@@ -101,10 +101,10 @@ Status Projector::cancel_sweep(const event::Event& event) {
           "FROM sweeps WHERE number = ?4) AND state IN ('blocked', 'ready', 'backoff', 'paused')",
           e.cause(), I{event.wall_ms()}, seq, sweep));
   if (!e.finish()) {
-    // NOT IN repeats the condition of the partial index jobs_rare, so that SQLite uses it.
+    // This repeats the condition of the partial index jobs_rare, so that SQLite uses it.
     FATHOM_TRY(
         run("UPDATE jobs SET state = 'stopping', cause = ?1, changed = ?2, history = history || 'o' || ?2 "
-            "WHERE sweep = ?3 AND state NOT IN ('blocked', 'ready', 'succeeded') AND state IN "
+            "WHERE sweep = ?3 AND state <> 'blocked' AND state <> 'ready' AND state <> 'succeeded' AND state IN "
             "('leased', 'running', 'stopping')",
             e.cause(), seq, sweep));
   }
@@ -175,16 +175,16 @@ Status Projector::apply_job(const event::Event& event, Changes& changes) {
 }
 
 Status Projector::move_job(const event::Event& event, JobRow& job, Changes& changes) {
-  changes.jobs.push_back(JobNumber(event.job()));
+  if (changes.jobs.empty() || changes.jobs.back().value() != event.job()) changes.jobs.emplace_back(event.job());
   job.changed = sql(event.seq());
   const std::string after = event.phase() == event::UNKNOWN ? job.state : state_of(event);
   if (after == job.state) return success();
   job.state = after;
   rows_.touch(job.sweep, sql(event.seq()));
   if (is_terminal(event)) job.ended = event.wall_ms();
-  FATHOM_ASSIGN(std::string id, sweep_id(job.sweep));
-  // A batch is mostly of one sweep: looking at the last one is enough to keep the list short.
-  if (std::find(changes.sweeps.begin(), changes.sweeps.end(), id) == changes.sweeps.end()) changes.sweeps.push_back(id);
+  FATHOM_ASSIGN(const std::string* id, sweep_id(job.sweep));
+  // A batch is mostly of one sweep.
+  if (std::ranges::find(changes.sweeps, *id) == changes.sweeps.end()) changes.sweeps.push_back(*id);
   return success();
 }
 

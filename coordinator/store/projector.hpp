@@ -70,7 +70,7 @@ class Projector {
   static void store_result(const event::Event& event, JobRow& job, Origin origin, const std::string& result,
                            std::string weights);
   Status move_job(const event::Event& event, JobRow& job, Changes& changes);
-  Result<std::string> sweep_id(std::int64_t sweep);
+  Result<const std::string*> sweep_id(std::int64_t sweep);
   std::string one_text(const char* sql, std::int64_t key);
 
   // As Database::run().

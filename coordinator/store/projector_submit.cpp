@@ -65,9 +65,10 @@ std::string text_of(const sweeps::JobSettings& settings, const char* key) {
 
 Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan, I number,
                   I sweep, std::uint64_t first_job) {
-  insert.bind_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
-                  job.task, job.drop, job.set, I{job.keep}, job.seed, nlohmann::json(job.parameters).dump(),
-                  I{job.epochs}, std::string_view(job.needs.empty() ? "ready" : "blocked"));
+  const std::string parameters = nlohmann::json(job.parameters).dump();
+  insert.borrow_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
+                    job.task, job.drop, job.set, I{job.keep}, job.seed, parameters, I{job.epochs},
+                    std::string_view(job.needs.empty() ? "ready" : "blocked"));
   FATHOM_TRY(insert.run());
   // Settings stand in the plan, but for those that are completed or changed while the sweep runs (of populations).
   const auto& stop = plan.stages[job.stage].stop;

@@ -80,8 +80,9 @@ Result<std::string> explain(Database& database, const json& job, std::int64_t op
     return fmt::format("waits until its sweep is resumed: fathom resume {}", job["sweep"].get<std::string>());
   FATHOM_ASSIGN(const std::int64_t workers, database.integer("SELECT count(*) FROM workers WHERE state = 'ready'"));
   if (workers == 0) return std::string("waits for a worker: none is connected (start one with fathom-worker)");
-  FATHOM_ASSIGN(const std::int64_t active,
-                database.integer("SELECT count(*) FROM jobs WHERE state IN ('leased', 'running', 'stopping')"));
+  FATHOM_ASSIGN(
+      const std::int64_t active,
+      database.integer("SELECT count(*) FROM jobs WHERE state = 'leased' OR state = 'running' OR state = 'stopping'"));
   return fmt::format("waits for a free slot: {} job{} on {} worker{}", active, active == 1 ? " is" : "s are", workers,
                      workers == 1 ? "" : "s");
 }

@@ -142,7 +142,7 @@ Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query) {
   const auto states = split(query.state);
   if (!states.empty() && std::ranges::all_of(states, is_rare)) {
     filter.from = "jobs j INDEXED BY jobs_rare";
-    filter.also("j.state NOT IN ('blocked', 'ready', 'succeeded') AND j.sweep = ?");
+    filter.also("j.state <> 'blocked' AND j.state <> 'ready' AND j.state <> 'succeeded' AND j.sweep = ?");
     filter.values.emplace_back(sweep.number);
   }
   one_of(filter, "j.state", query.state);

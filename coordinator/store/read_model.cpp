@@ -5,6 +5,9 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <vector>
+
+#include <google/protobuf/arena.h>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -25,9 +28,10 @@ constexpr std::size_t kBatch = 16384;  // events of one transaction: what a read
 // Between batches while much happens and nobody waits: a job's events then mostly share one.
 constexpr std::size_t kBusy = 32;
 constexpr Millis kPace{200};
-constexpr std::size_t kReaders = 3;  // connections for queries
-constexpr Millis kRetry{1000};       // while the disk is full
-constexpr Millis kPatience{5000};    // for what somebody was told of
+constexpr std::size_t kEventRoom = 16U << 10;  // bytes: most events fit
+constexpr std::size_t kReaders = 3;            // connections for queries
+constexpr Millis kRetry{1000};                 // while the disk is full
+constexpr Millis kPatience{5000};              // for what somebody was told of
 
 class SqliteReadModel final : public ReadModel {
  public:
@@ -351,14 +355,21 @@ Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& ch
 }
 
 Status SqliteReadModel::apply_in_transaction(const std::vector<EventRecord>& batch, Changes& changes) {
-  event::Event event;
+  // What an event is made of goes with it, and leaves its room to the next one.
+  std::vector<char> room(kEventRoom);
+  google::protobuf::ArenaOptions options;
+  options.initial_block = room.data();
+  options.initial_block_size = room.size();
+  google::protobuf::Arena arena(options);
   for (const EventRecord& record : batch) {
-    if (!event.ParseFromString(record.bytes)) {
+    arena.Reset();
+    auto* event = google::protobuf::Arena::CreateMessage<event::Event>(&arena);
+    if (!event->ParseFromString(record.bytes)) {
       return Error{Errc::corrupt, fmt::format("event {} of the log cannot be read", record.seq)};
     }
     // The position in the log counts, whatever the bytes say.
-    event.set_seq(record.seq);
-    FATHOM_TRY(projector_.apply(event, changes));
+    event->set_seq(record.seq);
+    FATHOM_TRY(projector_.apply(*event, changes));
   }
   FATHOM_TRY(projector_.finish());
   return writer_.execute(fmt::format("INSERT OR REPLACE INTO meta VALUES('applied', '{}')", batch.back().seq));

@@ -7,7 +7,7 @@
 namespace fathom::store {
 
 inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
-inline constexpr std::int64_t kReadModelVersion = 5;
+inline constexpr std::int64_t kReadModelVersion = 6;
 
 // jobs: what lists show, one row a job; a sweep's jobs are numbers without a gap. What lists filter and sort by stands
 // in front, since a row is read only as far as it has to be. `state` is the REST word. `changed` is the seq of the last
@@ -15,10 +15,11 @@ inline constexpr std::int64_t kReadModelVersion = 5;
 // job whose result it took instead of being trained. `set` and `drop` are SQL words, hence set_label and drop_label.
 // `result_seq`: the event that has its result and files (0: none), with the attempt that made it, the hash of its
 // weights and how many rows of the result table are in it. `history`: job_history.hpp; job_events: older parts of a
-// long one, by the first event in them. jobs_rare: states in which few jobs are at a time. counts: jobs by state, kept
-// with each change, so that no list of sweeps ever counts. sweeps.submitted: seq of the event that made it.
-// job_settings: of jobs that have needs, or whose settings are completed or changed while it runs; of all others (and
-// where `settings` is NULL) they stand in the plan.
+// long one, by the first event in them. jobs_rare: states in which few jobs are at a time (of a condition
+// with IN over three values SQLite makes a table with each change of a row; queries repeat these to the letter).
+// counts: jobs by state, kept with each change, so that no list of sweeps ever counts. sweeps.submitted: seq of the
+// event that made it. job_settings: of jobs that have needs, or whose settings are completed or changed while it runs;
+// of all others (and where `settings` is NULL) they stand in the plan.
 inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(
@@ -36,9 +37,9 @@ CREATE TABLE jobs(
   changed INTEGER NOT NULL DEFAULT 0, result_generation INTEGER DEFAULT 0, result_attempt INTEGER DEFAULT 0,
   result_seq INTEGER DEFAULT 0, result_rows INTEGER DEFAULT 0, stats TEXT, sha256 TEXT DEFAULT '', history TEXT DEFAULT '');
 CREATE INDEX jobs_id ON jobs(id, sweep);
-CREATE INDEX jobs_rare ON jobs(sweep, state) WHERE state NOT IN ('blocked', 'ready', 'succeeded');
+CREATE INDEX jobs_rare ON jobs(sweep, state) WHERE state <> 'blocked' AND state <> 'ready' AND state <> 'succeeded';
 CREATE INDEX jobs_changed ON jobs(changed) WHERE changed > 0;
-CREATE INDEX jobs_active ON jobs(worker, device) WHERE state IN ('leased', 'running', 'stopping');
+CREATE INDEX jobs_active ON jobs(worker, device) WHERE state = 'leased' OR state = 'running' OR state = 'stopping';
 CREATE TABLE job_settings(number INTEGER PRIMARY KEY, settings TEXT, needs TEXT, chosen TEXT);
 CREATE TABLE job_events(job INTEGER, seq INTEGER, entries TEXT, PRIMARY KEY(job, seq)) WITHOUT ROWID;
 CREATE TABLE workers(

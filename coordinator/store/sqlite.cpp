@@ -54,12 +54,14 @@ Statement& Statement::operator=(Statement&& other) noexcept {
   std::swap(database_, other.database_);
   std::swap(statement_, other.statement_);
   std::swap(bind_error_, other.bind_error_);
+  std::swap(used_, other.used_);
   return *this;
 }
 
 Statement::~Statement() { sqlite3_finalize(statement_); }
 
 void Statement::keep(int code) {
+  used_ = true;
   if (code != SQLITE_OK && bind_error_ == SQLITE_OK) bind_error_ = code;
 }
 
@@ -91,6 +93,12 @@ Statement& Statement::bind_blob(int index, std::string_view bytes) {
   return *this;
 }
 
+Statement& Statement::borrow_blob(int index, std::string_view bytes) {
+  const char* data = bytes.data() == nullptr ? "" : bytes.data();
+  keep(sqlite3_bind_blob64(statement_, index, data, bytes.size(), SQLITE_STATIC));
+  return *this;
+}
+
 Statement& Statement::bind_null(int index) {
   keep(sqlite3_bind_null(statement_, index));
   return *this;
@@ -102,6 +110,7 @@ Result<bool> Statement::step() {
     reset();
     return Error{Errc::internal, "binding a statement's parameters: " + why};
   }
+  used_ = true;
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
@@ -121,6 +130,8 @@ Status Statement::run() {
 }
 
 void Statement::reset() {
+  if (!used_) return;
+  used_ = false;
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
   bind_error_ = SQLITE_OK;

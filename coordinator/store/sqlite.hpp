@@ -32,6 +32,7 @@ class Statement {
   Statement& bind(int index, double value);           // NaN becomes NULL
   Statement& bind(int index, std::string_view text);  // copied
   Statement& bind_blob(int index, std::string_view bytes);
+  Statement& borrow_blob(int index, std::string_view bytes);  // not copied, as borrow_all()
   Statement& bind_null(int index);
   template <class Value>
   Statement& bind(int index, const std::optional<Value>& value) {  // none becomes NULL
@@ -81,6 +82,7 @@ class Statement {
   sqlite3* database_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
   int bind_error_ = 0;
+  bool used_ = false;  // since reset()
 };
 
 struct DatabaseOptions {
