@@ -23,18 +23,9 @@ const EVP_MD* algorithm() {
   return fetched != nullptr ? fetched : EVP_sha256();
 }
 
-}  // namespace
-
-Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->evp, algorithm(), nullptr); }
-Sha256::~Sha256() = default;
-Sha256::Sha256(Sha256&&) noexcept = default;
-Sha256& Sha256::operator=(Sha256&&) noexcept = default;
-
-void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
-
-std::string Sha256::hex() {
+std::string finish(EVP_MD_CTX* context) {
   unsigned char digest[32];
-  EVP_DigestFinal_ex(context_->evp, digest, nullptr);
+  EVP_DigestFinal_ex(context, digest, nullptr);
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(64);
@@ -45,10 +36,26 @@ std::string Sha256::hex() {
   return text;
 }
 
+}  // namespace
+
+Sha256::Sha256() : context_(std::make_unique<Context>()) { EVP_DigestInit_ex(context_->evp, algorithm(), nullptr); }
+Sha256::~Sha256() = default;
+Sha256::Sha256(Sha256&&) noexcept = default;
+Sha256& Sha256::operator=(Sha256&&) noexcept = default;
+
+void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
+
+std::string Sha256::hex() { return finish(context_->evp); }
+
+// A context costs more than a short text: each thread keeps one.
 std::string sha256_hex(std::string_view bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.hex();
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  EVP_DigestInit_ex(context.get(), algorithm(), nullptr);
+  EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
+  return finish(context.get());
 }
 
 Result<std::string> sha256_file(const std::string& path) {

@@ -90,10 +90,14 @@ void withdraw_running(State& state, const Job& job) {
 
 // Of two that make the same, the one that began later is taken back.
 void withdraw_known(State& state, const Job& job) {
+  const std::uint64_t id = cache_id(state, job);
+  const auto makers = state.training.equal_range(id);
+  const auto is_itself = [&](const auto& one) { return one.second == job.number; };
+  // Mostly nobody else has been asked for it, and the key is not needed.
+  if (!state.results.contains(id) && std::all_of(makers.first, makers.second, is_itself)) return;
   const std::uint64_t key = job.foreign ? 0 : result_key(state, job);
   if (key == 0) return;
   if (known_result(state, job, key) != nullptr) return withdraw_running(state, job);
-  const auto makers = state.training.equal_range(cache_id(state, job));
   for (auto it = makers.first; it != makers.second; ++it) {
     const Job& other = *state.job(it->second);
     if (other.number == job.number || other.foreign || result_key(state, other) != key) continue;
@@ -119,6 +123,8 @@ const std::string& asked_id(const State& state, const Job& job) {
 }
 
 std::uint64_t tree_hash(std::vector<File> files) {
+  static const std::uint64_t kEmpty = short_hash("");
+  if (files.empty()) return kEmpty;
   std::ranges::sort(files, {}, &File::path);
   std::string text;
   for (const File& file : files) ((text += file.path) += '\n') += file.sha256 + "\n";

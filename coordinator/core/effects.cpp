@@ -37,6 +37,11 @@ json members_of(const State& state, const Job& job) {
 // docs/protocol.md "inputs", and the files that it names.
 void add_inputs(const State& state, const Job& job, SendAssign& to) {
   const sweeps::Job& planned = state.planned(job);
+  const Sweep& sweep = *state.sweep(job.sweep);
+  if (job.inputs.empty() && !is_grouped(sweep, job)) {
+    to.inputs = "{}";
+    return;
+  }
   json inputs = json::object();
   for (std::size_t i = 0; i < job.inputs.size(); ++i) {
     const std::string& name = planned.needs[i].name;
@@ -56,7 +61,6 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
     for (const File& file : outcome->files) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
   }
   // Where a method judges by steps, it is measured there as well.
-  const Sweep& sweep = *state.sweep(job.sweep);
   if (is_grouped(sweep, job)) {
     const sweeps::Stopper& stopper = sweep.groups[sweep.group_of[job.index]].stopper;
     if (stopper.rule().by_step) inputs["rungs"] = stopper.rungs(sweep.setting_of[job.index]);

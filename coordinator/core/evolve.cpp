@@ -348,18 +348,18 @@ Result<PlanPtr> expand_again(const event::SweepSubmitted& event) {
 }
 
 Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
-  const std::string where = "event " + std::to_string(event.seq()) + ": ";
+  const auto where = [&event] { return "event " + std::to_string(event.seq()) + ": "; };
   if (event.seq() != state.seq + 1) {
-    return corrupt(where + "expected " + std::to_string(state.seq + 1) + "; the log has a gap or was mixed up");
+    return corrupt(where() + "expected " + std::to_string(state.seq + 1) + "; the log has a gap or was mixed up");
   }
   if (event.version() > kEventVersion) {
     return Error{Errc::unsupported,
-                 where + "written by a newer fathom (format " + std::to_string(event.version()) + ")"};
+                 where() + "written by a newer fathom (format " + std::to_string(event.version()) + ")"};
   }
   state.wall_ms = event.wall_ms();
   if (Status status = apply(state, event, {event.wall_ms(), event.seq()}, std::move(expanded)); !status) {
     const Errc code = status.error().code == Errc::unsupported ? Errc::unsupported : Errc::corrupt;
-    return Error{code, where + status.error().message};
+    return Error{code, where() + status.error().message};
   }
   note_failure(state, event);
   state.seq = event.seq();
@@ -368,7 +368,7 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
   const Job* job = state.job(JobNumber(event.job()));
   if (job != nullptr && event.phase() != event::UNKNOWN &&
       static_cast<int>(event.phase()) != static_cast<int>(phase_of(*job))) {
-    return corrupt(where + "job " + std::to_string(event.job()) + " was " + event::Phase_Name(event.phase()) +
+    return corrupt(where() + "job " + std::to_string(event.job()) + " was " + event::Phase_Name(event.phase()) +
                    " after it when it was written, now it is " + name_of(phase_of(*job)));
   }
   return success();
