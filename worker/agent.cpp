@@ -270,6 +270,7 @@ void Agent::beat() {
 }
 
 void Agent::flush() {
+  runner_->tell_trainers();
   if (!welcomed_) return;
   for (const wire::Envelope& envelope : runner_->take()) link_->send(envelope);
 }

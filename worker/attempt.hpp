@@ -41,8 +41,9 @@ struct Attempt {
   std::filesystem::path folder;  // empty: of an earlier worker, only the spool is left
   Phase phase = Phase::preparing;
   Outbox outbox;
-  std::string log_lines;   // gathered since the last round of the loop
-  bool abandoned = false;  // fenced: nothing of it is told any more; kept until its trainer lets go
+  std::string log_lines;           // gathered since the last round of the loop
+  std::uint64_t dropped_told = 0;  // of what the outbox dropped, how much the log has been told
+  bool abandoned = false;          // fenced: nothing of it is told any more; kept until its trainer lets go
   Leaving leaving = Leaving::no;
   bool stop_asked = false;  // by the coordinator
   bool disk_failed = false;

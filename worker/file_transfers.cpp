@@ -32,14 +32,16 @@ Status put_checkpoint(ArtifactClient& artifacts, ArtifactCache& cache, const std
   return put(artifacts, cache, {file}, cancelled, [&] { return checkpoint.mutable_file(); });
 }
 
+Error nothing_written(const std::filesystem::path& tree) {
+  return Error{Errc::internal, fmt::format("the trainer said finished but wrote nothing to {}", tree.string())};
+}
+
 Status put_final(ArtifactClient& artifacts, ArtifactCache& cache, const std::filesystem::path& tree,
                  const ArtifactClient::Cancelled& cancelled, wire::Item& item) {
   FATHOM_ASSIGN(const std::vector<LocalFile> files, hash_tree(tree));
   // A result without files has an empty folder; without any folder something went wrong.
   std::error_code ignored;
-  if (files.empty() && item.has_finished() && !std::filesystem::exists(tree, ignored)) {
-    return Error{Errc::internal, fmt::format("the trainer said finished but wrote nothing to {}", tree.string())};
-  }
+  if (files.empty() && item.has_finished() && !std::filesystem::exists(tree, ignored)) return nothing_written(tree);
   auto* list = item.has_finished() ? item.mutable_finished()->mutable_files() : item.mutable_stopped()->mutable_files();
   list->Clear();
   return put(artifacts, cache, files, cancelled, [list] { return list->Add(); });
@@ -65,10 +67,26 @@ void FileTransfers::upload(const wire::Item& item, const std::filesystem::path& 
       status = put_checkpoint(client_, cache_, folder, wanted, *item.mutable_checkpoint());
       item.mutable_checkpoint()->clear_path();  // of this worker's disk, nobody else's business
     } else if (item.has_finished() || item.has_stopped()) {
-      status = put_final(client_, cache_, folder / "final", wanted, item);
+      status = upload_final(folder, wanted, item);
     }
     loop_.post([item = std::move(item), done = std::move(done), status]() mutable { done(item, status); });
   });
+}
+
+Status FileTransfers::upload_final(const std::filesystem::path& folder, const ArtifactClient::Cancelled& wanted,
+                                   wire::Item& item) {
+  switch (folders_.look(folder)) {
+    case JobFolders::Left::nothing:
+      if (item.has_finished()) return nothing_written(folder / "final");
+      [[fallthrough]];
+    case JobFolders::Left::empty_final:
+      if (item.has_finished()) item.mutable_finished()->clear_files();
+      if (item.has_stopped()) item.mutable_stopped()->clear_files();
+      return success();
+    case JobFolders::Left::something:
+      break;
+  }
+  return put_final(client_, cache_, folder / "final", wanted, item);
 }
 
 void FileTransfers::after_uploads(std::function<void()> done) {
@@ -76,6 +94,7 @@ void FileTransfers::after_uploads(std::function<void()> done) {
 }
 
 void FileTransfers::remove_folder(const std::filesystem::path& folder) {
+  if (folders_.take_back(folder)) return;
   // A large tree takes a while to remove.
   uploads_.post([this, folder] { folders_.give_back(folder); });
 }

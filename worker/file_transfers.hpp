@@ -34,6 +34,9 @@ class FileTransfers final : public Transfers {
   void shrink() override { cache_.shrink(0); }
 
  private:
+  // Of a Finished or Stopped; on the thread of uploads.
+  Status upload_final(const std::filesystem::path& folder, const ArtifactClient::Cancelled& wanted, wire::Item& item);
+
   Loop& loop_;
   ArtifactClient client_;
   ArtifactCache cache_;

@@ -24,8 +24,14 @@ class JobFolders {
   [[nodiscard]] Result<std::filesystem::path> take();
   // Something is going to be written into it by others than its trainer, who may be late: no other attempt gets it.
   void spend(const std::filesystem::path& folder);
+  // What an attempt whose trainer is through with it has left.
+  enum class Left { nothing, empty_final, something };
+  // A look into the folder. One that is clean may be taken back without another.
+  [[nodiscard]] Left look(const std::filesystem::path& folder);
   // Its attempt is over. Kept for another one when nothing is left in it, else removed.
   void give_back(const std::filesystem::path& folder);
+  // The same where no look is needed; false: give_back() has to see to it. Does not wait for the disk.
+  [[nodiscard]] bool take_back(const std::filesystem::path& folder);
 
  private:
   const std::filesystem::path root_;
@@ -34,6 +40,7 @@ class JobFolders {
   std::uint64_t made_ = 0;                    // mutex_: names so far
   std::vector<std::filesystem::path> spare_;  // mutex_
   std::set<std::filesystem::path> spent_;     // mutex_: taken, and not to come back
+  std::set<std::filesystem::path> clean_;     // mutex_: taken, looked at, and to come back as they are
 };
 
 }  // namespace fathom::worker

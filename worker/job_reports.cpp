@@ -76,6 +76,7 @@ void JobRunner::on_metrics(wire::MetricBatch& batch) {
   Attempt* attempt = find(from_wire(batch.fence()));
   if (attempt == nullptr || attempt->abandoned || batch.points_size() == 0) return;
   spooler_->append(attempt->fence, attempt->outbox.add_metrics(batch));
+  speaks(*attempt);
 }
 
 void JobRunner::on_log(const wire::TrainerLog& log) {
@@ -83,6 +84,7 @@ void JobRunner::on_log(const wire::TrainerLog& log) {
   if (attempt == nullptr || attempt->abandoned) return;
   attempt->log_lines += log.line();
   attempt->log_lines += '\n';
+  speaks(*attempt);
 }
 
 void JobRunner::on_crash(const TrainerCrash& crash) {
@@ -137,6 +139,7 @@ void JobRunner::on_durable(const Fence& fence, std::uint64_t sequence, const Sta
   }
   // With a full disk the items go out from memory: the coordinator's disk holds them as soon as it acknowledges.
   attempt->outbox.durable(sequence);
+  speaks(*attempt);
   if (status || attempt->disk_failed || attempt->phase == Attempt::Phase::ended) return;
   attempt->disk_failed = true;
   if (attempt->phase == Attempt::Phase::training) host_of(attempt->device)->stop(attempt->fence, "drain");

@@ -159,8 +159,10 @@ void JobRunner::prepare(Attempt& attempt, const wire::Assign& assign) {
   auto made = transfers_.make_folder(attempt.fence);
   if (!made) return fail(attempt, class_of(made.error().code), made.error().message);
   attempt.folder = std::move(made).value();
-  spdlog::debug("assigned attempt={} job={} device={} folder={}", describe(attempt.fence), attempt.job_id,
-                attempt.device, attempt.folder.filename().string());
+  if (spdlog::should_log(spdlog::level::debug)) {
+    spdlog::debug("assigned attempt={} job={} device={} folder={}", describe(attempt.fence), attempt.job_id,
+                  attempt.device, attempt.folder.filename().string());
+  }
   if (assign.fetch_size() == 0 && !assign.has_resume()) return prepared(attempt.fence, assign, success());
   transfers_.lay(
       assign, attempt.folder, attempt.cancelled,
@@ -238,6 +240,7 @@ void JobRunner::item_ack(const Fence& fence, std::uint64_t sequence, bool late) 
   if (late) return abandon(fence);
   crash_point("item.acknowledged");
   attempt->outbox.ack_items(sequence);
+  speaks(*attempt);
   if (TrainerHost* host = host_of(attempt->device)) host->acknowledged(attempt->fence, sequence);
   if (attempt->outbox.stale_bytes() > (attempt->outbox.empty() ? kForgetAt : kCompactAt)) {
     spooler_->rewrite(attempt->fence, attempt->outbox.compact());
@@ -249,6 +252,7 @@ void JobRunner::metric_ack(const Fence& fence, std::uint64_t last_sequence) {
   Attempt* attempt = find(fence);
   if (attempt == nullptr) return;
   attempt->outbox.ack_metrics(last_sequence);
+  speaks(*attempt);
   retire_if_done(fence);
 }
 
@@ -256,6 +260,7 @@ void JobRunner::log_ack(const Fence& fence, std::uint64_t offset) {
   Attempt* attempt = find(fence);
   if (attempt == nullptr) return;
   attempt->outbox.ack_log(offset);
+  speaks(*attempt);
   retire_if_done(fence);
 }
 
@@ -274,32 +279,39 @@ std::vector<wire::Held> JobRunner::held() const {
 
 std::vector<wire::Envelope> JobRunner::take() {
   std::vector<wire::Envelope> all;
-  std::size_t bytes = 0;
-  std::uint64_t dropped = 0;
-  for (const auto& [fence, attempt] : attempts_) {
+  std::vector<Attempt*> speakers;
+  for (const Fence& fence : std::exchange(ready_, {})) {
+    Attempt* attempt = find(fence);
+    if (attempt == nullptr) continue;
     if (attempt->abandoned) {
       attempt->log_lines.clear();
       continue;
     }
-    attempt->outbox.take_items(all, bytes);
-    dropped += attempt->outbox.dropped();
+    speakers.push_back(attempt);
   }
-  for (const auto& [fence, attempt] : attempts_) {
-    if (attempt->abandoned) continue;
+  std::size_t bytes = 0;
+  for (Attempt* attempt : speakers) attempt->outbox.take_items(all, bytes);
+  std::uint64_t dropped = 0;
+  for (Attempt* attempt : speakers) {
     if (!attempt->log_lines.empty()) spooler_->append(attempt->fence, attempt->outbox.add_log(attempt->log_lines));
     attempt->log_lines.clear();
     attempt->outbox.take_rest(all);
+    dropped += attempt->outbox.dropped() - std::exchange(attempt->dropped_told, attempt->outbox.dropped());
   }
-  if (dropped > dropped_told_) {
-    spdlog::warn("metric points or log text were dropped: too much waits for the coordinator messages={}",
-                 dropped - dropped_told_);
-  }
-  dropped_told_ = dropped;
+  if (dropped != 0)
+    spdlog::warn("metric points or log text were dropped: too much waits for the coordinator messages={}", dropped);
   return all;
 }
 
+void JobRunner::tell_trainers() {
+  for (const auto& host : hosts_) host->flush();
+}
+
 void JobRunner::rewind() {
-  for (const auto& [fence, attempt] : attempts_) attempt->outbox.rewind();
+  for (const auto& [fence, attempt] : attempts_) {
+    attempt->outbox.rewind();
+    ready_.insert(fence);
+  }
 }
 
 void JobRunner::drain() {

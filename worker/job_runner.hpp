@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,8 @@ class JobRunner {
   [[nodiscard]] std::vector<wire::Held> held() const;
   // What may be sent now and was not yet on this connection.
   [[nodiscard]] std::vector<wire::Envelope> take();
+  // Sends what trainers are to be told; after each round of the loop, connected or not.
+  void tell_trainers();
   // A new connection: send everything unacknowledged again.
   void rewind();
 
@@ -96,6 +99,8 @@ class JobRunner {
   void uploaded(const Fence& fence, wire::Item& item, const Status& status, bool last);
   void closed(Attempt& attempt);
 
+  // It may have something to say, or room to say it.
+  void speaks(const Attempt& attempt) { ready_.insert(attempt_key(attempt.fence)); }
   void tell(Attempt& attempt, wire::Item& item);
   void fail(Attempt& attempt, const std::string& error_class, const std::string& message);
   void retire_if_done(const Fence& fence);
@@ -110,7 +115,7 @@ class JobRunner {
   Table attempts_;
   std::vector<std::unique_ptr<TrainerHost>> hosts_;
   bool draining_ = false;
-  std::uint64_t dropped_told_ = 0;  // of what was dropped, how much the log has been told
+  std::set<Fence> ready_;  // attempts that take() has to ask, by attempt_key(); not all of them are known any more
   std::unique_ptr<Spooler> spooler_;
 };
 

@@ -32,7 +32,7 @@ class Trainer {
   };
   virtual ~Trainer() = default;
   // Waits a few seconds at most for a trainer that does not read.
-  [[nodiscard]] virtual Status send(const wire::Envelope& envelope) = 0;
+  [[nodiscard]] virtual Status send(const std::vector<wire::Envelope>& envelopes) = 0;
   virtual void kill() = 0;
   [[nodiscard]] virtual pid_t pid() const = 0;
 };

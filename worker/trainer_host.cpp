@@ -85,15 +85,15 @@ void TrainerHost::spawn_later() {
   loop_.post_after(wait, [this] { spawn(); });
 }
 
-void TrainerHost::run(const wire::TrainerJob& job) {
+void TrainerHost::run(wire::TrainerJob& job) {
   jobs_.insert(attempt_key(from_wire(job.assign().fence())));
   if (state_ == State::up) {
     if (jobs_.size() == 1) progressed_ = loop_.now();
     wire::Envelope envelope;
-    *envelope.mutable_trainer_job() = job;
-    return send(envelope);
+    envelope.mutable_trainer_job()->Swap(&job);
+    return send(std::move(envelope));
   }
-  waiting_.push_back(std::make_unique<wire::TrainerJob>(job));
+  waiting_.push_back(std::make_unique<wire::TrainerJob>(std::move(job)));
 }
 
 void TrainerHost::stop(const Fence& fence, const std::string& cause) {
@@ -112,7 +112,7 @@ void TrainerHost::stop(const Fence& fence, const std::string& cause) {
   wire::Envelope envelope;
   *envelope.mutable_stop()->mutable_fence() = to_wire(fence);
   envelope.mutable_stop()->set_cause(cause);
-  send(envelope);
+  send(std::move(envelope));
 }
 
 void TrainerHost::acknowledged(const Fence& fence, std::uint64_t sequence) {
@@ -123,7 +123,7 @@ void TrainerHost::acknowledged(const Fence& fence, std::uint64_t sequence) {
   ack.set_generation(fence.generation);
   ack.set_attempt(fence.attempt);
   ack.set_sequence(sequence);
-  send(envelope);
+  send(std::move(envelope));
 }
 
 void TrainerHost::drain() {
@@ -136,7 +136,7 @@ void TrainerHost::drain() {
   state_ = State::leaving;
   wire::Envelope envelope;
   envelope.mutable_shutdown()->set_checkpoint_first(true);
-  send(envelope);
+  send(std::move(envelope));
 }
 
 void TrainerHost::kill(const std::string& why) {
@@ -145,8 +145,13 @@ void TrainerHost::kill(const std::string& why) {
   process_->kill();
 }
 
-void TrainerHost::send(const wire::Envelope& envelope) {
-  if (auto sent = process_->send(envelope); !sent) kill(sent.error().message);
+void TrainerHost::send(wire::Envelope envelope) { outgoing_.push_back(std::move(envelope)); }
+
+void TrainerHost::flush() {
+  if (outgoing_.empty()) return;
+  const auto envelopes = std::exchange(outgoing_, {});
+  if (!process_) return;
+  if (auto sent = process_->send(envelopes); !sent) kill(sent.error().message);
 }
 
 void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
@@ -186,13 +191,14 @@ void TrainerHost::hello(const wire::TrainerHello& hello) {
   for (const auto& job : jobs) {
     wire::Envelope envelope;
     *envelope.mutable_trainer_job() = *job;
-    send(envelope);
+    send(std::move(envelope));
   }
 }
 
 void TrainerHost::exited(std::uint64_t life, int wait_status) {
   if (life != life_) return;
   process_.reset();
+  outgoing_.clear();
   const State before = std::exchange(state_, State::down);
   std::vector<Fence> jobs(jobs_.begin(), jobs_.end());
   if (before == State::leaving && std::exchange(again_, false)) return spawn();

@@ -53,8 +53,8 @@ class TrainerHost {
 
   // Also after drain(): the trainer is started anew, once the old one has left.
   void start();
-  // Gives the job to the trainer, at once or when it is up.
-  void run(const wire::TrainerJob& job);
+  // Gives the job to the trainer, with the next flush() or when it is up. It is moved from.
+  void run(wire::TrainerJob& job);
   // Asks for the end of a job; its Stopped, Finished or Failed follows.
   void stop(const Fence& fence, const std::string& cause);
   // Everything up to this item of a job is durable at the coordinator, and what it led to has come: told to a trainer
@@ -62,6 +62,8 @@ class TrainerHost {
   void acknowledged(const Fence& fence, std::uint64_t sequence);
   // Checkpoint, then end. Nothing is started any more.
   void drain();
+  // Sends what the trainer is to be told, all in one write: after each round of the loop.
+  void flush();
   void kill(const std::string& why);
 
   [[nodiscard]] bool gone() const { return state_ == State::gone; }
@@ -79,7 +81,7 @@ class TrainerHost {
   void start_failed(const std::string& why);
   void watch(std::uint64_t life);
   [[nodiscard]] std::string overdue(TimePoint now) const;
-  void send(const wire::Envelope& envelope);
+  void send(wire::Envelope envelope);
 
   Loop& loop_;
   const Options& options_;
@@ -95,6 +97,7 @@ class TrainerHost {
   std::uint64_t life_ = 0;  // number of the process; late news of an older one is dropped
   std::set<Fence> jobs_;    // given to the trainer, or waiting, without their last item
   std::vector<std::unique_ptr<wire::TrainerJob>> waiting_;  // until the trainer is up
+  std::vector<wire::Envelope> outgoing_;                    // to the present process, since the last flush()
   TimePoint started_{};
   TimePoint heard_{};
   TimePoint progressed_{};

@@ -29,7 +29,9 @@ class TrainerProcess final : public Trainer {
   TrainerProcess(const TrainerProcess&) = delete;
   TrainerProcess& operator=(const TrainerProcess&) = delete;
 
-  [[nodiscard]] Status send(const wire::Envelope& envelope) override { return channel_.send(envelope, Millis(5000)); }
+  [[nodiscard]] Status send(const std::vector<wire::Envelope>& envelopes) override {
+    return channel_.send(envelopes, Millis(5000));
+  }
   // SIGKILL to the whole group.
   void kill() override;
   [[nodiscard]] pid_t pid() const override { return pid_; }

@@ -46,11 +46,21 @@ FrameChannel::~FrameChannel() {
 
 Status FrameChannel::send(const wire::Envelope& envelope, Millis timeout) {
   FATHOM_ASSIGN(const std::string frame, encode_frame(envelope));
+  return write(frame, timeout);
+}
+
+Status FrameChannel::send(const std::vector<wire::Envelope>& envelopes, Millis timeout) {
+  std::string frames;
+  for (const wire::Envelope& envelope : envelopes) FATHOM_TRY(append_frame(envelope, frames));
+  return write(frames, timeout);
+}
+
+Status FrameChannel::write(std::string_view frames, Millis timeout) {
   const std::lock_guard lock(write_mutex_);
   const auto deadline = Steady::now() + timeout;
   std::size_t sent = 0;
-  while (sent < frame.size()) {
-    const ssize_t count = ::send(fd_, frame.data() + sent, frame.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (sent < frames.size()) {
+    const ssize_t count = ::send(fd_, frames.data() + sent, frames.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (count >= 0) {
       sent += static_cast<std::size_t>(count);
       continue;

@@ -7,6 +7,8 @@
 
 #include <mutex>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "common/clock.hpp"
 #include "common/protocol/frame.hpp"
@@ -24,6 +26,8 @@ class FrameChannel {
 
   // Writes one whole frame; waits at most `timeout` for a peer that does not read, then breaks the channel.
   [[nodiscard]] Status send(const wire::Envelope& envelope, Millis timeout = std::chrono::seconds(30));
+  // The same of several, written together.
+  [[nodiscard]] Status send(const std::vector<wire::Envelope>& envelopes, Millis timeout);
   // The next Envelope; nullopt when none was complete within `timeout` (zero: only what has come already).
   [[nodiscard]] Result<std::optional<wire::Envelope>> receive(Millis timeout);
   // Ends both directions; the peer sees the end of the stream. The descriptor stays open until destruction.
@@ -32,6 +36,7 @@ class FrameChannel {
   [[nodiscard]] int fd() const { return fd_; }
 
  private:
+  [[nodiscard]] Status write(std::string_view frames, Millis timeout);
   [[nodiscard]] Result<bool> read_some(Millis timeout);
 
   const int fd_;

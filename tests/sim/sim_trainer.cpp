@@ -57,16 +57,19 @@ void SimTrainer::exit(int wait_status) {
   world_.scheduler.after(Millis(1), life_, [this, wait_status] { callbacks_.on_exit(wait_status); });
 }
 
-Status SimTrainer::send(const wire::Envelope& envelope) {
+Status SimTrainer::send(const std::vector<wire::Envelope>& envelopes) {
   if (exited_) return Error{Errc::unavailable, "the trainer has ended"};
   if (silent_) return success();
-  world_.scheduler.after(Millis(1), life_, [this, envelope] {
-    if (exited_) return;
-    if (envelope.has_trainer_job()) begin(envelope.trainer_job());
-    if (envelope.has_stop()) stop(from_wire(envelope.stop().fence()), envelope.stop().cause() != "pause");
-    if (envelope.has_shutdown()) shut_down();
-  });
+  for (const wire::Envelope& envelope : envelopes)
+    world_.scheduler.after(Millis(1), life_, [this, envelope] { take(envelope); });
   return success();
+}
+
+void SimTrainer::take(const wire::Envelope& envelope) {
+  if (exited_) return;
+  if (envelope.has_trainer_job()) begin(envelope.trainer_job());
+  if (envelope.has_stop()) stop(from_wire(envelope.stop().fence()), envelope.stop().cause() != "pause");
+  if (envelope.has_shutdown()) shut_down();
 }
 
 void SimTrainer::alive() {

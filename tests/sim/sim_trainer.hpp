@@ -17,7 +17,7 @@ class SimTrainer final : public worker::Trainer {
   SimTrainer(World& world, SimWorker& owner, Callbacks callbacks);
   ~SimTrainer() override;
 
-  [[nodiscard]] Status send(const wire::Envelope& envelope) override;
+  [[nodiscard]] Status send(const std::vector<wire::Envelope>& envelopes) override;
   void kill() override { exit(9); }  // the wait status of SIGKILL
   [[nodiscard]] pid_t pid() const override { return 1; }
 
@@ -38,6 +38,7 @@ class SimTrainer final : public worker::Trainer {
     std::string failing;  // class
     Life life;
   };
+  void take(const wire::Envelope& envelope);
   void push(const wire::Envelope& envelope);
   void push(const wire::Item& item);
   void exit(int wait_status);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 
 #include "common/files.hpp"
 #include "common/protocol/wire.pb.h"
@@ -79,6 +80,45 @@ TEST(JobFolders, WhatHoldsAnythingGoes) {
     EXPECT_FALSE(fs::exists(used));
     EXPECT_NE(folders.take().value(), used);
   }
+}
+
+TEST(JobFolders, OneThatWasSeenToBeCleanComesBackWithoutAnotherLook) {
+  const TempFolder temp;
+  JobFolders folders(temp.path(), {});
+  const fs::path used = folders.take().value();
+  EXPECT_FALSE(folders.take_back(used)) << "nobody has looked";
+  EXPECT_EQ(folders.look(used), JobFolders::Left::nothing);
+  ASSERT_TRUE(make_folders((used / "final").string()).ok());
+  EXPECT_EQ(folders.look(used), JobFolders::Left::empty_final);
+  EXPECT_TRUE(folders.take_back(used));
+  EXPECT_FALSE(folders.take_back(used)) << "once";
+  EXPECT_EQ(folders.take().value(), used);
+}
+
+TEST(JobFolders, ALookFindsWhateverIsThere) {
+  const TempFolder temp;
+  JobFolders folders(temp.path(), {});
+  const auto looks_full = [&](const std::function<void(const fs::path&)>& fill) {
+    const fs::path used = folders.take().value();
+    fill(used);
+    return folders.look(used) == JobFolders::Left::something && !folders.take_back(used);
+  };
+  EXPECT_TRUE(
+      looks_full([](const fs::path& folder) { EXPECT_TRUE(write_file_atomic((folder / "x").string(), "").ok()); }));
+  EXPECT_TRUE(looks_full([](const fs::path& folder) { fs::create_directories(folder / "checkpoints"); }));
+  EXPECT_TRUE(looks_full([](const fs::path& folder) { fs::create_directories(folder / "final" / "inner"); }));
+  EXPECT_TRUE(looks_full([](const fs::path& folder) { fs::create_directory_symlink("/tmp", folder / "final"); }));
+  EXPECT_TRUE(
+      looks_full([](const fs::path& folder) { EXPECT_TRUE(write_file_atomic((folder / "final").string(), "").ok()); }));
+  EXPECT_TRUE(looks_full([](const fs::path& folder) { fs::remove(folder); }));
+  EXPECT_TRUE(looks_full([&](const fs::path& folder) {
+    folders.spend(folder);
+    EXPECT_TRUE(write_file_atomic((folder / "resume.ckpt").string(), "").ok());
+  }));
+  const fs::path spent = folders.take().value();
+  folders.spend(spent);
+  EXPECT_EQ(folders.look(spent), JobFolders::Left::nothing);
+  EXPECT_FALSE(folders.take_back(spent));
 }
 
 TEST(JobFolders, OneThatSomethingWasToBeLaidInIsNotUsedAgain) {
