@@ -15,11 +15,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "common/crash_point.hpp"
 #include "common/files.hpp"
@@ -44,6 +46,17 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : value;
 }
 
+// Of canonical settings ("train":{…,"epochs":3,…}), which are not read whole for one number; 1 where there is none.
+std::uint32_t epochs_in(std::string_view settings) {
+  static constexpr std::string_view kTrain = "\"train\":{", kEpochs = "\"epochs\":";
+  const std::size_t train = settings.find(kTrain);
+  const std::size_t at = train == std::string_view::npos ? train : settings.find(kEpochs, train);
+  std::uint32_t epochs = 1;
+  if (at != std::string_view::npos)
+    std::from_chars(settings.data() + at + kEpochs.size(), settings.data() + settings.size(), epochs);
+  return epochs;
+}
+
 // In (0, 1), the same on every machine: from the first 13 hex digits of a hash.
 double number_from(const std::string& text) {
   return static_cast<double>(std::stoull(sha256_hex(text).substr(0, 13), nullptr, 16)) / 4503599627370496.0;
@@ -51,7 +64,6 @@ double number_from(const std::string& text) {
 
 struct Job {
   wire::TrainerJob order;
-  Json settings;
   std::uint32_t epoch = 0;  // finished
   std::uint32_t epochs = 1;
   std::uint32_t best = 0;
@@ -111,8 +123,8 @@ class NoopTrainer {
     return std::max(std::chrono::duration_cast<Millis>(next - Steady::now()), Millis(0));
   }
 
-  void handle(const wire::Envelope& envelope) {
-    if (envelope.has_trainer_job()) begin(envelope.trainer_job());
+  void handle(wire::Envelope& envelope) {
+    if (envelope.has_trainer_job()) begin(*envelope.mutable_trainer_job());
     if (envelope.has_shutdown()) ending_ = true;
     if (envelope.has_item_ack()) {
       const wire::ItemAck& ack = envelope.item_ack();
@@ -125,15 +137,13 @@ class NoopTrainer {
     }
   }
 
-  void begin(const wire::TrainerJob& order) {
+  void begin(wire::TrainerJob& order) {
     Job job;
-    job.order = order;
-    job.settings = Json::parse(order.assign().settings(), nullptr, false);
-    if (job.settings.is_object() && job.settings.contains("train")) {
-      job.epochs = job.settings["train"].value("epochs", 1u);
-    }
-    if (order.assign().has_resume()) resume(job);
-    note("start", order.assign().fence());
+    job.order.Swap(&order);
+    const wire::Assign& assign = job.order.assign();
+    job.epochs = epochs_in(assign.settings());
+    if (assign.has_resume()) resume(job);
+    note("start", assign.fence());
     wire::Item item = item_of(job);
     item.mutable_started()->set_device(device_);
     item.mutable_started()->set_base_sha256(base_sha256_);
@@ -141,7 +151,8 @@ class NoopTrainer {
     item.mutable_started()->set_resumed_epoch(job.epoch);
     send(job, std::move(item));
     job.due = Steady::now() + epoch_time_;
-    jobs_.emplace(from_wire(order.assign().fence()), std::move(job));
+    const Fence fence = from_wire(assign.fence());
+    jobs_.emplace(fence, std::move(job));
   }
 
   void resume(Job& job) {
@@ -233,7 +244,8 @@ class NoopTrainer {
     const std::string folder = job.order.folder() + "/final";
     FATHOM_TRY(make_folders(folder));
     if (quiet_) return success();
-    const Json file = {{"format", 1}, {"settings", job.settings}, {"result", Json::parse(result)}};
+    const Json settings = Json::parse(job.order.assign().settings(), nullptr, false);
+    const Json file = {{"format", 1}, {"settings", settings}, {"result", Json::parse(result)}};
     return write_file_atomic(folder + "/fathom.json", file.dump(1) + "\n");
   }
 
@@ -254,24 +266,12 @@ class NoopTrainer {
   }
 
   [[nodiscard]] std::string result_of(const Job& job) const {
-    const Json row = {{"epoch", job.best},      {"depth", 0},     {"split", "eval"}, {"metric", "accuracy"},
-                      {"value", job.objective}, {"primary", true}};
-    const Json result = {{"objective", job.objective},
-                         {"epoch", job.best},
-                         {"rows", {row}},
-                         {"attention", Json::array()},
-                         {"labels", {"neg", "pos"}},
-                         {"steps", job.epoch * kStepsPerEpoch},
-                         {"epochs", job.epoch},
-                         {"examples", job.epoch * 512},
-                         {"tokens", job.epoch * 4096},
-                         {"seconds", 0.0},
-                         {"steps_per_s", 0.0},
-                         {"peak_memory", 0},
-                         {"base_sha256", base_sha256_},
-                         {"data_sha256", data_sha256_},
-                         {"device", "cpu"}};
-    return result.dump();
+    return fmt::format(
+        R"({{"attention":[],"base_sha256":"{}","data_sha256":"{}","device":"cpu","epoch":{},"epochs":{},"examples":{},)"
+        R"("labels":["neg","pos"],"objective":{},"peak_memory":0,"rows":[{{"depth":0,"epoch":{},"metric":"accuracy",)"
+        R"("primary":true,"split":"eval","value":{}}}],"seconds":0.0,"steps":{},"steps_per_s":0.0,"tokens":{}}})",
+        base_sha256_, data_sha256_, job.best, job.epoch, job.epoch * 512, job.objective, job.best, job.objective,
+        job.epoch * kStepsPerEpoch, job.epoch * 4096);
   }
 
   void send_metrics(const Job& job, double objective) {
