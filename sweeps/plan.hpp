@@ -189,6 +189,7 @@ struct Plan {
   Limits limits;
   Retry retry;
   Cache cache;
+  std::uint32_t keep_latest = 1;          // 1..20, resumable checkpoints of a job that stay, and one more
   std::uint32_t priority = 50;            // 0..100, higher runs first
   std::uint32_t weight = 1;               // 1..1000, of its share beside sweeps of its priority
   std::uint32_t ranks = 1;                // processes that train a job together

@@ -82,11 +82,15 @@ Status lay_inputs(ArtifactClient& client, ArtifactCache& cache, wire::Assign& as
   }
   FATHOM_TRY(lay_resume(client, cache, assign, folder, cancelled));
   // One that is lost or damaged costs only the epochs since the one before it.
-  if (!assign.has_resume() && assign.has_resume_older()) {
-    assign.mutable_resume()->Swap(assign.mutable_resume_older());
+  std::vector<wire::Checkpoint> others;
+  if (assign.has_resume_older()) others.push_back(assign.resume_older());
+  others.insert(others.end(), assign.resume_earlier().begin(), assign.resume_earlier().end());
+  for (std::size_t next = 0; next < others.size() && !assign.has_resume(); ++next) {
+    assign.mutable_resume()->Swap(&others[next]);
     FATHOM_TRY(lay_resume(client, cache, assign, folder, cancelled));
   }
   assign.clear_resume_older();
+  assign.clear_resume_earlier();
   return success();
 }
 

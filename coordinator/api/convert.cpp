@@ -182,6 +182,7 @@ void fill_envelope(const core::SendAssign& assign, wire::Envelope& envelope) {
   for (const core::File& file : assign.fetch) set_file(file, *out.add_fetch());
   if (assign.resume) set_checkpoint(*assign.resume, *out.mutable_resume());
   if (assign.resume_older) set_checkpoint(*assign.resume_older, *out.mutable_resume_older());
+  for (const core::Checkpoint& earlier : assign.resume_earlier) set_checkpoint(earlier, *out.add_resume_earlier());
   out.set_alone(assign.alone);
 }
 

@@ -82,11 +82,17 @@ void add_failure(const Arrived& in, const item::Failed& failed, Decision& decisi
   event->set_until_wall_ms((in.context.now.wall + delay).time_since_epoch().count());
 }
 
+// How many stay of those before the newest and the older one.
+std::uint32_t keeps_earlier(const Arrived& in) { return in.context.state.sweep(in.job.sweep)->plan->keep_latest - 1; }
+
 // Hashes that this job keeps now and nobody keeps once the new checkpoint is in its slots: the newest becomes the older
-// one, and what was that goes.
+// one, what was that the first of those before it, and the last of them go.
 std::vector<std::string> released_by(const Arrived& in, const Checkpoint& fresh) {
   std::vector<const Checkpoint*> replaced;
   if (in.job.older_checkpoint) replaced.push_back(&*in.job.older_checkpoint);
+  for (const Checkpoint& earlier : in.job.earlier_checkpoints) replaced.push_back(&earlier);
+  replaced.erase(replaced.begin(), replaced.begin() + static_cast<std::ptrdiff_t>(
+                                                          std::min<std::size_t>(replaced.size(), keeps_earlier(in))));
   if (fresh.best && in.job.best_checkpoint) replaced.push_back(&*in.job.best_checkpoint);
   std::vector<std::string> out;
   for (const Checkpoint* old : replaced) {
@@ -139,6 +145,7 @@ bool decide_what(const Arrived& in, const Checkpoint& checkpoint, Decision& deci
   event->set_objective(checkpoint.objective);
   event->set_best(checkpoint.best);
   event->set_keeps_older(true);
+  event->set_keeps_earlier(keeps_earlier(in));
   for (const std::string& hash : released_by(in, checkpoint)) event->add_released(hash);
   return true;
 }

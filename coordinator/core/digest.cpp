@@ -97,6 +97,7 @@ void add_job(Digest& to, const Job& job) {
   to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
   to(job.latest_checkpoint, job.best_checkpoint, job.older_checkpoint, job.late, job.started_ms, job.worker,
      job.device);
+  if (!job.earlier_checkpoints.empty()) to(job.earlier_checkpoints);  // digests of before it stay
 }
 
 // The plan counts by the ids of its jobs, which hash all that matters in them.

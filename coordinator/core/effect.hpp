@@ -24,6 +24,7 @@ struct SendAssign {
   std::string inputs;                              // JSON, docs/protocol.md "inputs"
   std::vector<File> fetch;                         // path: below inputs/
   std::optional<Checkpoint> resume, resume_older;  // the second where the first is lost or damaged
+  std::vector<Checkpoint> resume_earlier;          // where that one is too
   bool alone = false;
 };
 struct SendStop {

@@ -86,6 +86,7 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   return out;
 }
 
+  out.resume_earlier = job.earlier_checkpoints;
 // Only to a worker that is there; one that comes back is told when it joins.
 void add_stop(const State& state, const Job& job, std::vector<Effect>& out) {
   const Phase phase = phase_of(job);

@@ -15,14 +15,27 @@ void count_item(Job& job, const event::Fence& fence) {
   if (fence.sequence() != 0) job.sequence = fence.sequence();
 }
 
-// A job keeps at most three checkpoints; equal files of several jobs are one artifact, so uses are counted.
+void let_go(State& state, const Checkpoint& checkpoint) {
+  const auto old = state.checkpoint_uses.find(checkpoint.file.sha256);
+  if (--old->second == 0) state.checkpoint_uses.erase(old);
+}
+
+// A job keeps at most three checkpoints and `keep.latest`; equal files of several jobs are one artifact, so uses are
+// counted.
 void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const std::optional<Checkpoint>& checkpoint) {
   if (checkpoint) ++state.checkpoint_uses[checkpoint->file.sha256];
-  if (slot) {
-    const auto old = state.checkpoint_uses.find(slot->file.sha256);
-    if (--old->second == 0) state.checkpoint_uses.erase(old);
-  }
+  if (slot) let_go(state, *slot);
   slot = checkpoint;
+}
+
+// The older one becomes the first of those before it, of which so many stay.
+void keep_earlier(State& state, Job& job, std::size_t count) {
+  auto& earlier = job.earlier_checkpoints;
+  if (count > 0 && job.older_checkpoint) {
+    ++state.checkpoint_uses[job.older_checkpoint->file.sha256];
+    earlier.insert(earlier.begin(), *job.older_checkpoint);
+  }
+  for (; earlier.size() > count; earlier.pop_back()) let_go(state, earlier.back());
 }
 
 // The watchdog's strikes count in a row: this device can finish a job.
@@ -99,6 +112,7 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
   const event::File& file = event.file();
   const Checkpoint checkpoint{
       event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()};
+  keep_earlier(state, *job, event.keeps_earlier());
   keep_checkpoint(state, job->older_checkpoint, event.keeps_older() ? job->latest_checkpoint : std::nullopt);
   keep_checkpoint(state, job->latest_checkpoint, checkpoint);
   if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);

@@ -171,6 +171,7 @@ void check_checkpoints(const State& state, Broken& broken) {
     if (job.latest_checkpoint) ++uses[job.latest_checkpoint->file.sha256];
     if (job.older_checkpoint) ++uses[job.older_checkpoint->file.sha256];
     if (job.best_checkpoint) ++uses[job.best_checkpoint->file.sha256];
+    for (const Checkpoint& earlier : job.earlier_checkpoints) ++uses[earlier.file.sha256];
   }
   if (uses != state.checkpoint_uses) broken.push_back("I5: the uses of checkpoints are counted wrongly");
 }

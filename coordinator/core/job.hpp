@@ -119,7 +119,8 @@ struct Job {
   std::uint32_t best_epoch = 0;
   std::vector<double> rung_values;  // at each rung crossed: the first report at or after it
   std::optional<Checkpoint> latest_checkpoint, best_checkpoint;
-  std::optional<Checkpoint> older_checkpoint;  // the one before the newest
+  std::optional<Checkpoint> older_checkpoint;   // the one before the newest
+  std::vector<Checkpoint> earlier_checkpoints;  // those before that one that stay too (keep.latest), newest first
   std::vector<LateMark> late;
   std::int64_t started_ms = 0;  // of the newest attempt's Started, Unix ms
   WorkerNumber worker;          // of the newest attempt

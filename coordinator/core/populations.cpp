@@ -32,6 +32,7 @@ std::vector<std::string> given_up(const State& state, const Job& job, const std:
   std::vector<std::string> kept, out;
   for (const auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
     if (*slot) kept.push_back((*slot)->file.sha256);
+  for (const Checkpoint& earlier : job.earlier_checkpoints) kept.push_back(earlier.file.sha256);
   for (const std::string& hash : kept) {
     const auto own = static_cast<std::uint32_t>(std::ranges::count(kept, hash));
     const bool told = std::ranges::find(out, hash) != out.end();
@@ -77,11 +78,18 @@ event::Event exploit(const State& state, const Job& job, std::uint32_t rung, con
   return event;
 }
 
-void let_go(State& state, std::optional<Checkpoint>& slot) {
-  if (!slot) return;
-  const auto uses = state.checkpoint_uses.find(slot->file.sha256);
-  if (--uses->second == 0) state.checkpoint_uses.erase(uses);
-  slot.reset();
+// All checkpoints of the job.
+void let_go(State& state, Job& job) {
+  const auto go = [&state](const Checkpoint& checkpoint) {
+    const auto uses = state.checkpoint_uses.find(checkpoint.file.sha256);
+    if (--uses->second == 0) state.checkpoint_uses.erase(uses);
+  };
+  for (auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint}) {
+    if (*slot) go(**slot);
+    slot->reset();
+  }
+  std::ranges::for_each(job.earlier_checkpoints, go);
+  job.earlier_checkpoints.clear();
 }
 
 }  // namespace
@@ -146,7 +154,7 @@ Status on(State& state, const event::Exploited& event, At) {
   const event::File& file = event.file();
   FATHOM_TRY(know_clone(state, sweep, job->index, text_of(donor->number, event.epoch(), file.sha256(), point)));
   ++state.checkpoint_uses[file.sha256()];
-  let_go(state, job->latest_checkpoint), let_go(state, job->older_checkpoint), let_go(state, job->best_checkpoint);
+  let_go(state, *job);
   job->latest_checkpoint =
       Checkpoint{event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false};
   job->best.reset();

@@ -83,6 +83,7 @@ void get(const snapshot::Job& in, Job& job) {
   job.rung_values.assign(in.rung_values().begin(), in.rung_values().end());
   if (in.has_latest()) job.latest_checkpoint = get(in.latest());
   if (in.has_older()) job.older_checkpoint = get(in.older());
+  for (const snapshot::Checkpoint& earlier : in.earlier()) job.earlier_checkpoints.push_back(get(earlier));
   if (in.has_best_checkpoint()) job.best_checkpoint = get(in.best_checkpoint());
   for (const snapshot::LateMark& mark : in.late())
     job.late.push_back({mark.generation(), mark.attempt(), mark.sequence()});
@@ -207,6 +208,7 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     move_index(state_, sweep, job, from, saved.aside());
     for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
       if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
+    for (const Checkpoint& earlier : job.earlier_checkpoints) ++state_.checkpoint_uses[earlier.file.sha256];
   }
   return success();
 }

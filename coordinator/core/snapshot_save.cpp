@@ -74,6 +74,7 @@ void put(const Job& job, snapshot::Job& out) {
   for (const double value : job.rung_values) out.add_rung_values(value);
   if (job.latest_checkpoint) put(*job.latest_checkpoint, *out.mutable_latest());
   if (job.older_checkpoint) put(*job.older_checkpoint, *out.mutable_older());
+  for (const Checkpoint& earlier : job.earlier_checkpoints) put(earlier, *out.add_earlier());
   if (job.best_checkpoint) put(*job.best_checkpoint, *out.mutable_best_checkpoint());
   for (const LateMark& mark : job.late) {
     snapshot::LateMark& late = *out.add_late();

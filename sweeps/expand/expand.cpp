@@ -61,6 +61,7 @@ void read_header(Plan& plan, const json& sweep) {
   const json& limits = sweep.at("limits");
   plan.limits = {limits.at("concurrency"), limits.at("wall_seconds"), limits.at("job_wall_seconds"),
                  limits.at("failed")};
+  plan.keep_latest = sweep.at("checkpoint").at("keep").at("latest");
   plan.retry = {sweep.at("retry").at("max"), sweep.at("retry").at("not_on").get<std::vector<std::string>>()};
   const json& cache = sweep.at("cache");  // a boolean, before it had a ttl
   plan.cache = cache.is_boolean() ? Cache{cache.get<bool>(), 0} : Cache{cache.at("use"), cache.at("ttl_seconds")};

@@ -1,5 +1,7 @@
 #include "tests/sim/sim_transfers.hpp"
 
+#include <algorithm>
+
 #include "common/protocol/fences.hpp"
 #include "common/sha256.hpp"
 #include "tests/sim/world.hpp"
@@ -160,22 +162,22 @@ void SimTransfers::lay(const wire::Assign& assign, const std::filesystem::path& 
   task.cancelled = std::move(flag);
   for (const wire::File& file : assign.fetch())
     task.pieces.push_back({"inputs/" + file.path(), file.sha256(), {}, false});
-  if (assign.has_resume()) task.pieces.push_back({"resume.ckpt", assign.resume().file().sha256(), {}, true});
-  if (assign.has_resume_older())
-    task.pieces.push_back({"resume.ckpt", assign.resume_older().file().sha256(), {}, true});
-  task.done = [this, laid = assign, base = folder.string() + "/", done = std::move(done)](
+  std::vector<wire::Checkpoint> choices;  // the newest first
+  if (assign.has_resume()) choices.push_back(assign.resume());
+  if (assign.has_resume_older()) choices.push_back(assign.resume_older());
+  choices.insert(choices.end(), assign.resume_earlier().begin(), assign.resume_earlier().end());
+  for (const wire::Checkpoint& choice : choices)
+    task.pieces.push_back({"resume.ckpt", choice.file().sha256(), {}, true});
+  task.done = [this, laid = assign, choices, base = folder.string() + "/", done = std::move(done)](
                   Task& ended, const Status& status) mutable {
-    for (const Piece& piece : ended.pieces) {
-      if (!piece.bytes.empty()) files_[base + piece.path] = piece.bytes;
-      if (!piece.resume || !piece.bytes.empty()) continue;
-      // The newest, then the older one; one that was not looked for is not taken either.
-      if (laid.has_resume_older() && piece.sha256 == laid.resume().file().sha256()) {
-        laid.mutable_resume()->Swap(laid.mutable_resume_older());
-      } else if (laid.has_resume() && piece.sha256 == laid.resume().file().sha256()) {
-        laid.clear_resume();
-      }
+    laid.clear_resume(), laid.clear_resume_older(), laid.clear_resume_earlier();
+    const std::size_t first = ended.pieces.size() - choices.size();
+    for (std::size_t i = 0; i < ended.pieces.size(); ++i) {
+      const Piece& piece = ended.pieces[i];
+      if (piece.bytes.empty()) continue;
+      files_[base + piece.path] = piece.bytes;
+      if (piece.resume) *laid.mutable_resume() = choices[i - first];  // one that was not looked for has no bytes
     }
-    laid.clear_resume_older();
     done(laid, status);
   };
   add(downloads_, std::move(task));
@@ -194,12 +196,10 @@ void SimTransfers::pump_downloads() {
       continue;
     }
     Piece& piece = task.pieces[task.next];
-    if (piece.resume && task.next > 0) {
-      const Piece& before = task.pieces[task.next - 1];
-      if (before.resume && !before.bytes.empty()) {  // the newest is there: the older one is not needed
-        ++task.next;
-        continue;
-      }
+    const auto is_there = [](const Piece& other) { return other.resume && !other.bytes.empty(); };
+    if (piece.resume && std::ranges::any_of(task.pieces, is_there)) {  // a newer one is there: this one is not needed
+      ++task.next;
+      continue;
     }
     if (const auto known = cache_.find(piece.sha256); known != cache_.end()) {
       piece.bytes = known->second;

@@ -74,6 +74,33 @@ TEST_F(CoreCheckpoints, Vector22RowsThatCountOtherwise) {
   }
 }
 
+// `keep.latest`: so many of the newest, and the one before them.
+TEST(CoreCheckpointsKept, SoManyOfTheNewestAndOneMore) {
+  Rig rig;
+  Planner make;
+  make.plan.keep_latest = 3;
+  make.stage("adapter", Kind::adapter);
+  make.adapter("mr", 0.1);
+  FakeWorker& worker = rig.worker("w");
+  rig.submit(make.plan);
+  worker.started(rig.number(0));
+  for (std::uint32_t i = 1; i <= 6; ++i) worker.checkpoint(rig.number(0), i, std::to_string(i), i == 1);
+  EXPECT_EQ(rig.released, (std::vector<std::string>{"2"}));  // the first is the best
+  worker.checkpoint(rig.number(0), 7, "7", true);
+  EXPECT_EQ(rig.released, (std::vector<std::string>{"2", "3", "1"}));
+  rig.take_snapshot();
+  rig.restart();
+  worker.gone();
+  rig.tick(Millis(15'000));
+  rig.tick(Millis(0));
+  FakeWorker& second = rig.worker("second");
+  ASSERT_TRUE(second.holds(rig.number(0)));
+  const SendAssign& assign = second.held[rig.number(0)].assign;
+  std::vector<std::string> offered = {assign.resume->file.sha256, assign.resume_older->file.sha256};
+  for (const Checkpoint& earlier : assign.resume_earlier) offered.push_back(earlier.file.sha256);
+  EXPECT_EQ(offered, (std::vector<std::string>{"7", "6", "5", "4"}));
+}
+
 // Ended jobs keep theirs: the newest serves `fathom extend`.
 TEST_F(CoreCheckpoints, StayWhenTheJobsHaveEnded) {
   const Names before = in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint});

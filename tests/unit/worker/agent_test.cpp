@@ -358,18 +358,20 @@ TEST_F(AgentTest, AMissingInputFailsTheJobAndAMissingResumeDoesNot) {
   EXPECT_TRUE(last_of(9).has_failed());
 }
 
-// Row 22: the artifact store of this coordinator has lost its newest checkpoint.
+// Row 22: the artifact store of this coordinator has lost its newest checkpoint, then three of four.
 TEST_F(AgentTest, ADamagedResumeFallsBackToTheOlderOne) {
   start();
-  wire::Envelope job = assignment(7, 2, 4);
-  const std::string saved = R"({"epoch":2,"best":1,"objective":0.5})";
-  job.mutable_assign()->mutable_resume()->set_epoch(3);
-  job.mutable_assign()->mutable_resume()->mutable_file()->set_sha256(sha256_hex("rotten"));
-  job.mutable_assign()->mutable_resume_older()->set_epoch(2);
-  job.mutable_assign()->mutable_resume_older()->mutable_file()->set_sha256(coordinator_.put(saved));
-  coordinator_.send(job);
-  EXPECT_EQ(started(7).started().resumed_epoch(), 2u);
-  EXPECT_TRUE(last_of(7).has_finished());
+  const std::string saved = coordinator_.put(R"({"epoch":2,"best":1,"objective":0.5})");
+  for (const std::uint64_t number : {7, 8}) {
+    wire::Envelope job = assignment(number, 2, 4);
+    wire::Assign& assign = *job.mutable_assign();
+    std::vector<wire::Checkpoint*> offered = {assign.mutable_resume(), assign.mutable_resume_older()};
+    if (number == 8) offered.insert(offered.end(), {assign.add_resume_earlier(), assign.add_resume_earlier()});
+    for (auto* one : offered) one->mutable_file()->set_sha256(one == offered.back() ? saved : sha256_hex("rotten"));
+    coordinator_.send(job);
+    EXPECT_EQ(started(number).started().resumed_epoch(), 2u);
+    EXPECT_TRUE(last_of(number).has_finished());
+  }
 }
 
 TEST_F(AgentTest, DrainDeliversEndsTrainersAndLeaves) {
