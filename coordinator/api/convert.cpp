@@ -13,7 +13,7 @@ constexpr int kDevices = 256;
 constexpr std::uint32_t kSlots = 1024;
 constexpr std::size_t kName = 128;  // bytes
 constexpr std::size_t kPath = 512;  // bytes
-constexpr int kFiles = 1000;        // in one final tree
+constexpr int kFiles = 5000;        // in one final tree, which may hold the trees of 20 epochs
 
 Error bad(const std::string& text) { return {Errc::invalid_argument, text}; }
 
@@ -56,7 +56,7 @@ Result<core::File> file_from_wire(const wire::File& file) {
 
 template <class Message>
 Result<std::vector<core::File>> files_from_wire(const Message& message) {
-  if (message.files_size() > kFiles) return bad("an item names more than 1000 files");
+  if (message.files_size() > kFiles) return bad("an item names more than " + std::to_string(kFiles) + " files");
   std::vector<core::File> files;
   for (const wire::File& file : message.files()) {
     FATHOM_ASSIGN(core::File one, file_from_wire(file));

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/canonical_json.hpp"
+#include "common/kept_epochs.hpp"
 #include "coordinator/core/core.hpp"
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/machine.hpp"
@@ -58,7 +59,10 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
     // The worker lays each file under inputs/ by its path: the folder is the need's name.
     const Outcome* outcome = outcome_of(input);
     if (outcome == nullptr) continue;
-    for (const File& file : outcome->files) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
+    for (const File& file : outcome->files) {
+      // Jobs take the best epoch.
+      if (!kept_file(file.path)) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
+    }
   }
   // Where a method judges by steps, it is measured there as well.
   if (is_grouped(sweep, job)) {
@@ -82,11 +86,11 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   add_inputs(state, job, out);
   out.resume = job.latest_checkpoint;  // of whichever attempt: any worker can go on from it
   out.resume_older = job.older_checkpoint;
+  out.resume_earlier = job.earlier_checkpoints;
   out.alone = granted.alone();
   return out;
 }
 
-  out.resume_earlier = job.earlier_checkpoints;
 // Only to a worker that is there; one that comes back is told when it joins.
 void add_stop(const State& state, const Job& job, std::vector<Effect>& out) {
   const Phase phase = phase_of(job);

@@ -82,7 +82,11 @@ const json& Builder::task(const std::string& name) const {
 
 json Builder::common() const {
   json out = sweep.at("common");
-  out["kind"] = stage().at("kind");
+  const json& kind = stage().at("kind");
+  out["kind"] = kind;
+  // Its model is another one only in what stays beside the best epoch; a job of one has the id that it always had.
+  const json& best = sweep.at("checkpoint").at("keep").at("best");
+  if (best > 1 && (kind == "adapter" || kind == "fusion" || kind == "finetune")) out["keep_best"] = best;
   return out;
 }
 

@@ -47,7 +47,8 @@ class Builder {
   [[nodiscard]] std::size_t stage_index() const { return stage_; }
   [[nodiscard]] const std::string& stage_name(std::size_t stage) const { return out_.plan.stages[stage].name; }
   [[nodiscard]] const nlohmann::json& task(const std::string& name) const;
-  // The keys that every job has: kind, model, recipe, precision, objective.
+  // The keys that every job has: kind, model, recipe, precision, objective; keep_best where it trains and keeps
+  // several.
   [[nodiscard]] nlohmann::json common() const;
   // Value of a column for `where`, `per` and `exclude`.
   [[nodiscard]] std::optional<nlohmann::json> column(JobIndex index, const std::string& name) const;

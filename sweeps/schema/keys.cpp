@@ -238,8 +238,8 @@ constexpr Key kCheckpoint[] = {
 };
 
 constexpr Key kKeep[] = {
-    {.name = "best", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .one_value = true, .doc = "the best epoch, which becomes the final checkpoint"},
-    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 1, .one_value = true, .doc = "the newest, for resuming; the one before it stays too, should that one turn out to be damaged"},
+    {.name = "best", .type = Type::integer, .fallback = "1", .identity = true, .low = 1, .high = 20, .doc = "so many of the best epochs of a job that trains: the best becomes the final checkpoint, the others stand beside it. In the identity only where it is more than 1"},
+    {.name = "latest", .type = Type::integer, .fallback = "1", .low = 1, .high = 20, .doc = "so many of the newest resumable checkpoints; the one before them stays too. A job resumes from the newest, from the next where that one turns out to be damaged, and so on"},
 };
 
 constexpr Key kNotify[] = {

@@ -39,10 +39,17 @@ json to_json(const Card& card) {
 
 }  // namespace
 
-void write_final(const std::filesystem::path& folder, const Network* network, const Card& card) {
-  const auto tree = folder / "final";
+void remove_tree(const std::filesystem::path& tree) {
   std::error_code ignored;
-  std::filesystem::remove_all(tree, ignored);  // of an earlier attempt in the same folder
+  std::filesystem::remove_all(tree, ignored);
+}
+
+void write_final(const std::filesystem::path& folder, const Network* network, const Card& card) {
+  remove_tree(folder / "final");
+  write_tree(folder / "final", network, card);
+}
+
+void write_tree(const std::filesystem::path& tree, const Network* network, const Card& card) {
   value_or_fail(make_folders(tree.string()), ErrorClass::disk);
   if (network) save_network(tree, *network);
   value_or_fail(write_file_atomic((tree / "fathom.json").string(), to_json(card).dump(2) + "\n"), ErrorClass::disk);

@@ -1,5 +1,5 @@
 // The final/ folder of a job: what collect hands out, other jobs start from and predict reads. Besides the AdapterHub
-// files it holds fathom.json with what those cannot say.
+// files it holds fathom.json with what those cannot say, and in epochs/N/ whole trees of further epochs that are kept.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,13 @@ struct Card {
   std::string model;               // path of the base below the data root
 };
 
-// Writes FOLDER/final, replacing what is there: `network` as an adapter folder, a setup or a Hugging Face
+// Writes a tree into a folder that holds none: `network` as an adapter folder, a setup or a Hugging Face
 // folder (null: fathom.json only).
 // fathom.json is written last, so that a tree with it is complete. JobError disk when a file cannot be written.
+void write_tree(const std::filesystem::path& tree, const Network* network, const Card& card);
+// What an earlier attempt left there, if anything.
+void remove_tree(const std::filesystem::path& tree);
+// Both in FOLDER/final.
 void write_final(const std::filesystem::path& folder, const Network* network, const Card& card);
 
 // Reads TREE/fathom.json. JobError model when it is missing, broken or of a newer format.

@@ -3,11 +3,13 @@
 //   param/NAME              trained tensors after the step
 //   optim/NAME/{exp_avg,exp_avg_sq,step}   AdamW state
 //   best/NAME               trained tensors of the best epoch, where those are other ones
-//   metadata "fathom"       JSON: format, settings hash, counters, rows of the best epoch
+//   kept/EPOCH/NAME         the same of the further epochs that are kept (keep_best)
+//   metadata "fathom"       JSON: format, settings hash, counters, rows of the best epochs
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,19 +30,32 @@ struct Progress {
   std::uint64_t step = 0;   // optimizer steps
   std::uint64_t examples = 0;
   std::uint64_t tokens = 0;
-  double seconds = 0;            // of this job's passes
-  double train_seconds = 0;      // of its optimizer steps
-  std::uint32_t best_epoch = 0;  // 0: nothing measured
-  double best_objective = 0;
-  std::vector<ResultRow> best_rows;
-  std::uint64_t rung = 0;  // the step after which it was measured last, inside an epoch
+  double seconds = 0;        // of this job's passes
+  double train_seconds = 0;  // of its optimizer steps
+  std::uint64_t rung = 0;    // the step after which it was measured last, inside an epoch
+};
+
+// An epoch whose model stays.
+struct KeptEpoch {
+  std::uint32_t epoch = 0;
+  double objective = 0;
+  std::vector<ResultRow> rows;
+  std::vector<at::Tensor> tensors;  // trained ones, in the order of the parameters
 };
 
 struct Checkpoint {
   Progress progress;
-  std::vector<at::Tensor> best;  // trained tensors of the best epoch, in the order of the parameters
-  bool current_is_best = false;  // they are the current ones, and stored once
+  std::vector<KeptEpoch> best;  // the best first, on a tie the earlier; empty: nothing measured
+  bool between_epochs = false;  // the tensors of progress.epoch, if it is kept, are the current ones and stored once
+
+  [[nodiscard]] std::uint32_t best_epoch() const { return best.empty() ? 0 : best.front().epoch; }
+  [[nodiscard]] double best_objective() const { return best.empty() ? 0 : best.front().objective; }
 };
+
+// Puts an epoch in its place among the `limit` best, of which the last falls out. On a tie the earlier one stays before
+// it. `tensors`: asked only when the epoch is kept.
+void keep_best(std::vector<KeptEpoch>& best, KeptEpoch epoch, bool maximize, std::size_t limit,
+               const std::function<std::vector<at::Tensor>()>& tensors);
 
 // What of a job's settings a checkpoint has to have been made with. Without the number of epochs where no step depends
 // on it (a constant schedule whose warmup is not a share): a job may then go on from one that was to train fewer. Nor

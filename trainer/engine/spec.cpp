@@ -6,6 +6,7 @@ namespace fathom::trainer {
 namespace {
 
 using nlohmann::json;
+constexpr std::uint32_t kMaxKeptEpochs = 20;  // each is a whole set of trained tensors in memory
 
 JobKind parse_kind(const SettingsObject& root) {
   const auto kind = root.text("kind");
@@ -133,7 +134,11 @@ JobSpec parse_spec(const json& settings) {
   if (spec.kind == JobKind::adapter || spec.kind == JobKind::fusion) {
     if (root.find("drop")) spec.drop = parse_drop(root.at("drop"), "drop");
   }
-  if (trains(spec.kind)) spec.train = parse_train(root.object("train"));
+  if (trains(spec.kind)) {
+    spec.train = parse_train(root.object("train"));
+    spec.keep_best = root.count("keep_best", 1, 1);
+    if (spec.keep_best > kMaxKeptEpochs) root.refuse("keep_best", "must be at most " + std::to_string(kMaxKeptEpochs));
+  }
   if (spec.kind == JobKind::adapter) {
     spec.adapter = root.at("adapter");
     const auto adapter = root.object("adapter");

@@ -66,6 +66,7 @@ struct JobSpec {
   nlohmann::json adapter;             // adapter: config name and overrides, without `share`
   Share share = Share::none;          // adapter
   TrainSpec train;                    // kinds that train
+  std::uint32_t keep_best = 1;        // kinds that train: so many of the best epochs stay in the final tree
   std::vector<std::string> set;       // fusion: member names in order
   std::string fusion_config;          // fusion: "dynamic" | "static"
   bool fresh_head = true;             // fusion: else the target member's head is taken over

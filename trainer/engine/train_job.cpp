@@ -248,33 +248,22 @@ void TrainJob::end_epoch() {
   // NaN must not enter a comparison: no epoch would ever be better again.
   if (!std::isfinite(objective)) diverged("eval/" + metric_, objective, progress.step);
   events_.metric({"objective", progress.step, objective, -1});
-  keep_if_best(objective, std::move(rows));
+  keep_best(state_.best, {progress.epoch, objective, std::move(rows), {}}, spec_.objective.maximize, spec_.keep_best,
+            [this] { return snapshot(network_); });
+  const bool best = state_.best_epoch() == progress.epoch;
   events_.log(fmt::format("epoch {}/{}: {} {:.4f}{}", progress.epoch, spec_.train.epochs, metric_, objective,
-                          progress.best_epoch == progress.epoch ? " (best)" : ""));
+                          best ? " (best)" : ""));
   events_.report(progress.epoch, progress.step, objective);
   // After the report: a search that stops the job because of it saves the upload.
-  const bool best = progress.best_epoch == progress.epoch;
+  state_.between_epochs = true;
   save_checkpoint(fmt::format("checkpoints/epoch-{}.ckpt", progress.epoch), objective, best);
   phase_ = Phase::train;
   if (progress.epoch == spec_.train.epochs || out_of_patience()) end_training();
 }
 
-void TrainJob::keep_if_best(double objective, std::vector<ResultRow> rows) {
-  auto& progress = state_.progress;
-  const bool better =
-      spec_.objective.maximize ? objective > progress.best_objective : objective < progress.best_objective;
-  // On a tie the earlier epoch stays.
-  if (progress.best_epoch != 0 && !better) return;
-  progress.best_epoch = progress.epoch;
-  progress.best_objective = objective;
-  progress.best_rows = std::move(rows);
-  state_.best = snapshot(network_);
-}
-
 void TrainJob::save_checkpoint(const std::string& path, double objective, bool best) {
   if (!resources_.gang().leads()) return;
   const auto& progress = state_.progress;
-  state_.current_is_best = best;
   value_or_fail(make_folders((folder_ / "checkpoints").string()), ErrorClass::disk);
   write_checkpoint(folder_ / path, identity_, state_, training_->optimizer());
   events_.checkpoint(progress.epoch, progress.step, path, objective, best);
@@ -289,7 +278,7 @@ void TrainJob::save_checkpoint(const std::string& path, double objective, bool b
 
 bool TrainJob::out_of_patience() const {
   const auto& progress = state_.progress;
-  return spec_.train.patience > 0 && progress.epoch >= progress.best_epoch + spec_.train.patience;
+  return spec_.train.patience > 0 && progress.epoch >= state_.best_epoch() + spec_.train.patience;
 }
 
 void TrainJob::end_training() {
@@ -304,7 +293,7 @@ void TrainJob::end_training() {
     return;
   }
   // The attention is that of the model that will be saved.
-  restore(network_, state_.best);
+  restore(network_, state_.best.front().tensors);
   attention_.emplace(network_, train_, spec_.drop.lo, /*mask_padding=*/true, resources_.gang());
   phase_ = Phase::attend;
 }
@@ -321,7 +310,7 @@ void TrainJob::stop() {
   phase_ = Phase::done;
   const auto& progress = state_.progress;
   // Stopped before anything was measured: there is no model to keep.
-  const std::string result = progress.best_epoch > 0 ? conclude() : "";
+  const std::string result = state_.best.empty() ? "" : conclude();
   events_.stopped(progress.epoch, progress.step, result);
 }
 
@@ -331,18 +320,17 @@ void TrainJob::suspend() {
   const bool inside = phase_ != Phase::open && phase_ != Phase::done && step_in_epoch_ > 0;
   phase_ = Phase::done;
   if (!inside) return;
+  state_.between_epochs = false;
   save_checkpoint(fmt::format("checkpoints/epoch-{}-step-{}.ckpt", progress.epoch, progress.step),
-                  progress.best_objective, /*best=*/false);
+                  state_.best_objective(), /*best=*/false);
 }
 
-std::string TrainJob::conclude() {
+JobResult TrainJob::result_of(const KeptEpoch& kept) const {
   const auto& progress = state_.progress;
-  restore(network_, state_.best);
   JobResult result;
-  result.objective = progress.best_objective;
-  result.epoch = progress.best_epoch;
-  result.rows = progress.best_rows;
-  result.attention = attention_rows_;
+  result.objective = kept.objective;
+  result.epoch = kept.epoch;
+  result.rows = kept.rows;
   result.labels = train_->labels;
   result.steps = progress.step;
   result.epochs = progress.epoch;
@@ -353,11 +341,33 @@ std::string TrainJob::conclude() {
   result.base_sha256 = model_->sha256;
   result.data_sha256 = data_sha256_;
   result.device = resources_.device();
-  const auto object = to_json(result);
+  return result;
+}
+
+void TrainJob::write_epoch(const std::filesystem::path& tree, const KeptEpoch& kept, const nlohmann::json& result) {
+  restore(network_, kept.tensors);
   if (resources_.gang().leads())
-    write_final(
-        folder_, &network_,
-        {spec_.settings, object, train_->labels, train_->regression, spec_.drop, spec_.train.max_length, spec_.model});
+    write_tree(
+        tree, &network_,
+        {spec_.settings, result, train_->labels, train_->regression, spec_.drop, spec_.train.max_length, spec_.model});
+}
+
+std::string TrainJob::conclude() {
+  const auto tree = folder_ / "final";
+  if (resources_.gang().leads()) remove_tree(tree);
+  for (std::size_t i = 1; i < state_.best.size(); ++i) {
+    const auto& kept = state_.best[i];
+    write_epoch(tree / "epochs" / std::to_string(kept.epoch), kept, to_json(result_of(kept)));
+  }
+  const auto& best = state_.best.front();
+  auto result = result_of(best);
+  result.attention = attention_rows_;
+  if (spec_.keep_best > 1) {
+    for (const auto& kept : state_.best) result.best_epochs.push_back({kept.epoch, kept.objective});
+  }
+  const auto object = to_json(result);
+  // Last: a tree with its own fathom.json is complete.
+  write_epoch(tree, best, object);
   // The same object in fathom.json and in the item: what is collected is what was reported.
   return object.dump();
 }

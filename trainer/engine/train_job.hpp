@@ -1,5 +1,6 @@
 // Adapter, fusion and finetune jobs: epochs of optimizer steps, each followed by an evaluation at the job's own depths,
-// a report and a resumable checkpoint. The best epoch (the earlier on a tie) becomes the final tree.
+// a report and a resumable checkpoint. The best epoch (the earlier on a tie) becomes the final tree,
+// with keep_best the next ones too, below its epochs/.
 #pragma once
 
 #include <memory>
@@ -40,12 +41,14 @@ class TrainJob final : public Job {
   void begin_evaluation();
   void end_rung();
   void end_epoch();
-  void keep_if_best(double objective, std::vector<ResultRow> rows);
   void save_checkpoint(const std::string& path, double objective, bool best);
   [[nodiscard]] bool out_of_patience() const;
   void end_training();
   void finish();
-  // Restores the best epoch, writes final/ and returns the result as JSON text.
+  [[nodiscard]] JobResult result_of(const KeptEpoch& kept) const;
+  // Writes the tree of one kept epoch with this result.
+  void write_epoch(const std::filesystem::path& tree, const KeptEpoch& kept, const nlohmann::json& result);
+  // Writes final/ and returns the result as JSON text. The network has the best epoch's tensors then.
   std::string conclude();
 
   JobSpec spec_;               // drop is bound once the model is open

@@ -55,22 +55,26 @@ json to_json(const JobResult& result) {
   for (const auto& row : result.attention) attention.push_back(to_json(row));
   // Evaluation is left out of the rate: it would hide how fast training is.
   const double rate = result.train_seconds > 0 ? static_cast<double>(result.steps) / result.train_seconds : 0.0;
-  return {{"objective", result.objective},
-          {"epoch", result.epoch},
-          {"rows", to_json(result.rows)},
-          {"attention", attention},
-          {"kept", result.kept},
-          {"labels", result.labels},
-          {"steps", result.steps},
-          {"epochs", result.epochs},
-          {"examples", result.examples},
-          {"tokens", result.tokens},
-          {"seconds", result.seconds},
-          {"steps_per_s", rate},
-          {"peak_memory", peak_memory()},
-          {"base_sha256", result.base_sha256},
-          {"data_sha256", result.data_sha256},
-          {"device", result.device}};
+  json object = {{"objective", result.objective},
+                 {"epoch", result.epoch},
+                 {"rows", to_json(result.rows)},
+                 {"attention", attention},
+                 {"kept", result.kept},
+                 {"labels", result.labels},
+                 {"steps", result.steps},
+                 {"epochs", result.epochs},
+                 {"examples", result.examples},
+                 {"tokens", result.tokens},
+                 {"seconds", result.seconds},
+                 {"steps_per_s", rate},
+                 {"peak_memory", peak_memory()},
+                 {"base_sha256", result.base_sha256},
+                 {"data_sha256", result.data_sha256},
+                 {"device", result.device}};
+  // Results of jobs that keep one look as they always did.
+  for (const auto& score : result.best_epochs)
+    object["best_epochs"].push_back({{"epoch", score.epoch}, {"objective", score.objective}});
+  return object;
 }
 
 }  // namespace fathom::trainer

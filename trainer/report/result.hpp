@@ -30,10 +30,16 @@ struct AttentionRow {
   std::optional<std::uint32_t> kept_at;  // prune jobs: how many stayed with it; absent: removed, or not pruned
 };
 
+struct EpochScore {
+  std::uint32_t epoch = 0;
+  double objective = 0;
+};
+
 struct JobResult {
   double objective = 0;                        // of `epoch`
   std::uint32_t epoch = 0;                     // the best one, the earlier on a tie
   std::vector<ResultRow> rows;                 // of `epoch`
+  std::vector<EpochScore> best_epochs;         // jobs that keep several: those that are kept, the best first
   std::vector<AttentionRow> attention;         // fusion and prune jobs
   std::vector<std::vector<std::string>> kept;  // prune jobs: adapter names per layer, in the set's order
   std::vector<std::string> labels;

@@ -126,11 +126,11 @@ TEST(CoreFlow, FilesAreForgottenOnceNobodyCanTakeThem) {
     worker.started(rig.number(i));
     worker.finish(rig.number(i), 0.5);
   }
-  EXPECT_EQ(files(0), 1u);
+  EXPECT_EQ(files(0), 2u);
   worker.started(rig.number(4));
   worker.finish(rig.number(4), 0.5);
   EXPECT_EQ(files(0), 0u);
-  EXPECT_EQ(files(4), 1u);
+  EXPECT_EQ(files(4), 2u);
   EXPECT_TRUE(std::get<Succeeded>(rig.job(0).state).outcome.has_files);
 }
 

@@ -204,6 +204,23 @@ TEST(Include, MergesKeyByKeyAndTheIncludingFileWins) {
   EXPECT_EQ(plan.jobs[0].seed, 7);  // lists are replaced
 }
 
+TEST(Checkpoints, KeptEpochsArePartOfJobsThatTrainWhereThereAreSeveral) {
+  const std::string rest =
+      "seeds: [1]\nstages:\n  adapter: {}\n  fusion: {needs: {from: adapter}, sets: [all]}\n  whole: {kind: finetune}\n"
+      "  prune: {from: fusion, keep: 1}\n  evaluate: {from: adapter}\n";
+  const Plan plain = planned(file_with(rest)), one = planned(file_with(rest + "checkpoint: {keep: {best: 1}}\n")),
+             three = planned(file_with(rest + "checkpoint: {keep: {best: 3}}\n"));
+  ASSERT_EQ(three.jobs.size(), plain.jobs.size());
+  for (std::size_t i = 0; i < plain.jobs.size(); ++i) {
+    EXPECT_EQ(one.jobs[i].id, plain.jobs[i].id);
+    EXPECT_NE(three.jobs[i].id, plain.jobs[i].id);  // of those that measure: by what they measure
+    const json settings = three.jobs[i].settings.whole();
+    const bool trains = three.jobs[i].kind != Kind::prune && three.jobs[i].kind != Kind::evaluate;
+    EXPECT_EQ(settings.value("keep_best", json()), trains ? json(3) : json());
+    EXPECT_FALSE(one.jobs[i].settings.whole().contains("keep_best"));
+  }
+}
+
 TEST(Include, IsRefusedWhereNoFileMayBeRead) {
   const ParseResult result = parse("include: x.yaml\n" + file_with("stages:\n  adapter: {}\n"), {});
   ASSERT_EQ(result.errors.size(), 1u);

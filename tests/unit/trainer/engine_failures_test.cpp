@@ -41,6 +41,9 @@ TEST_F(EngineFailures, SettingsThatCannotBe) {
   settings["task"]["metric"] = "spearmint";
   expect_failure(settings, "config", "spearmint");
   settings = adapter_settings();
+  settings["keep_best"] = 21;
+  expect_failure(settings, "config", "keep_best must be at most 20");
+  settings = adapter_settings();
   settings["adapter"]["config"] = "seq_bnn";
   expect_failure(settings, "config", "seq_bnn");
 }
