@@ -248,7 +248,15 @@ void add_sweeps(CLI::App& app, Parsed& p) {
     with_out->add_option("--out", p.collect.out, "Where the results go (default ./fathom-results/SWEEP)");
     with_out->add_flag("--best", p.collect.best, "Weights of the best setting of each task and drop only");
     with_out->add_flag("--curves", p.collect.curves, "Also curves.csv: every metric point of every job");
+    with_out
+        ->add_option("--predictions", p.collect.predictions,
+                     "Also predictions/: what every model says about the rows of a split of its task")
+        ->expected(0, 1)
+        ->default_str("dev")
+        ->check(CLI::IsMember({"dev", "test", "train"}));
   }
+  collect->add_option("--root", p.collect.root,
+                      "Data root for --predictions (default: that of the running 'up', else .)");
 }
 
 void add_forks(CLI::App& app, Parsed& p) {

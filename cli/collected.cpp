@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "common/kept_epochs.hpp"
+
 namespace fathom::cli {
 
 using nlohmann::json;
@@ -128,6 +130,28 @@ void place_jobs(std::vector<CollectedJob>& jobs, bool best, bool maximize) {
   }
 }
 
+namespace {
+
+std::string epoch_folder(const CollectedJob& job, const std::string& epoch) {
+  return fmt::format("epochs/{}/epoch-{}", job.folder, epoch);
+}
+
+}  // namespace
+
+std::string collected_path(const CollectedJob& job, const std::string& path) {
+  const auto kept = kept_file(path);
+  return kept ? epoch_folder(job, kept->epoch) + "/" + kept->path : job.folder + "/" + path;
+}
+
+std::vector<std::pair<std::string, double>> kept_epochs(const CollectedJob& job) {
+  std::vector<std::pair<std::string, double>> out;
+  const json best = job.detail.value(json::json_pointer("/result/best_epochs"), json::array());
+  // The first is the job's own folder.
+  for (std::size_t i = 1; i < best.size(); ++i)
+    out.emplace_back(epoch_folder(job, std::to_string(whole(best[i], "epoch"))), best[i].value("objective", 0.0));
+  return out;
+}
+
 // How a folder is opened in Python.
 std::string loading_lines(const std::string& kind, const std::string& model, const std::string& folder) {
   if (kind == "finetune") {
@@ -144,7 +168,8 @@ std::string loading_lines(const std::string& kind, const std::string& model, con
   return head + fmt::format("name = model.load_adapter(\"{}\", set_active=True)\n", folder);
 }
 
-std::string folder_readme(const json& detail, const std::string& folder) {
+std::string folder_readme(const CollectedJob& job, const std::string& folder) {
+  const json& detail = job.detail;
   const std::string kind = text(detail, "kind");
   const bool fused = kind == "fusion" || kind == "prune";
   const json settings = detail.value("settings", json::object());
@@ -168,10 +193,16 @@ std::string folder_readme(const json& detail, const std::string& folder) {
         drop.value("lo", 0), drop.value("hi", json()).is_null() ? "the last" : drop.at("hi").dump(), setup);
   }
   out += fmt::format("```\n\n## On the command line\n\n```\nfathom predict --adapter {} 'some text'\n```\n", folder);
+  const auto epochs = kept_epochs(job);
+  if (!epochs.empty()) out += fmt::format("\n## Epochs that were kept\n\n- the best: `{}`\n", job.folder);
+  for (const auto& [place, objective] : epochs) out += fmt::format("- `{}`, objective {:.4f}\n", place, objective);
   return out;
 }
 
-std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>& jobs) {
+std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>& jobs,
+                       const std::string& predictions) {
+  const bool further = std::ranges::any_of(
+      jobs, [](const CollectedJob& job) { return !job.folder.empty() && !kept_epochs(job).empty(); });
   std::string out = fmt::format(
       "# Results of the sweep `{}`\n\n"
       "| file | what |\n|---|---|\n"
@@ -180,10 +211,19 @@ std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>
       "| `summary.csv` | mean and spread over seeds, and the share kept of the score at depth 0 |\n"
       "| `jobs.csv`, `timing.csv` | what ran where, how long, at what speed |\n"
       "| `fusion_attention.csv` | how much each fusion layer attends to each adapter |\n"
-      "| `manifest.json` | SHA-256 of every file |\n\n"
+      "{}{}| `manifest.json` | SHA-256 of every file |\n\n"
       "Adapters, heads and fusions are AdapterHub folders (`adapters` 1.x); each has a README.md with the lines to "
       "load it. Fine-tuned models (`models/TASK/seed1`) are Hugging Face folders.\n\n",
-      sweep);
+      sweep,
+      predictions.empty()
+          ? ""
+          : fmt::format("| `predictions/FOLDER.tsv` | what the model in FOLDER says about each row of the split {}: "
+                        "label and probabilities, or the value; the gold label where the row has one |\n",
+                        predictions),
+      further
+          ? "| `epochs/FOLDER/epoch-N/` | the next best epochs (`checkpoint.keep.best`) of the job whose best is in "
+            "FOLDER, laid out like it |\n"
+          : "");
   out +=
       "```python\nfrom adapters import AutoAdapterModel\n\nmodel = AutoAdapterModel.from_pretrained(\"BASE MODEL\")\n"
       "model.load_adapter(\"adapters/TASK/DROP/seed1\", set_active=True)          # one adapter with its head\n"
@@ -196,6 +236,8 @@ std::string top_readme(const std::string& sweep, const std::vector<CollectedJob>
     const json objective = job.detail.value("objective", json());
     out += fmt::format("| `{}` | {} | {} |\n", job.folder, text(job.detail, "id"),
                        objective.is_number() ? fmt::format("{:.4f}", objective.get<double>()) : "");
+    for (const auto& [folder, value] : kept_epochs(job))
+      out += fmt::format("| `{}` | {} | {:.4f} |\n", folder, text(job.detail, "id"), value);
   }
   return out;
 }

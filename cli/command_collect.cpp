@@ -14,6 +14,7 @@
 #include "cli/collected.hpp"
 #include "cli/commands.hpp"
 #include "cli/curves.hpp"
+#include "cli/predictions.hpp"
 #include "cli/result_table.hpp"
 #include "cli/tables.hpp"
 #include "common/files.hpp"
@@ -105,13 +106,12 @@ Result<Source> ask(Client& client, const std::string& sweep) {
 
 // Fetches the files of one job. `have`: hashes that this folder already holds, by where: copied, not fetched again.
 Status fetch(Client& client, const CollectedJob& job, const fs::path& top, std::map<std::string, fs::path>& have) {
-  const fs::path folder = top / job.folder;
   for (const json& file : job.detail.value("files", json::array())) {
     const std::string name = file.value("path", "");
     const std::string sha256 = file.value("sha256", "");
     if (!is_safe(name) || !is_sha256(sha256))
       return Error{Errc::corrupt, "job " + job.detail.value("id", "") + " names a file that cannot be: " + name};
-    const fs::path target = folder / fs::path(name).lexically_normal();
+    const fs::path target = top / collected_path(job, fs::path(name).lexically_normal().generic_string());
     FATHOM_TRY(make_folders(target.parent_path().string()));
     const auto known = have.find(sha256);
     std::error_code error;
@@ -123,14 +123,17 @@ Status fetch(Client& client, const CollectedJob& job, const fs::path& top, std::
     FATHOM_TRY(client.artifact(sha256, target.string()));
     have.emplace(sha256, target);
   }
-  return write_file_atomic((folder / "README.md").string(), folder_readme(job.detail, job.folder));
+  for (const auto& [epoch, objective] : kept_epochs(job))
+    FATHOM_TRY(write_file_atomic((top / epoch / "README.md").string(), folder_readme(job, epoch)));
+  return write_file_atomic((top / job.folder / "README.md").string(), folder_readme(job, job.folder));
 }
 
 // A value as YAML that every reader agrees on: JSON is YAML, indented it is readable.
-Status write_texts(const Source& source, const std::string& sweep, const fs::path& top) {
+Status write_texts(const Source& source, const std::string& sweep, const std::string& predictions,
+                   const fs::path& top) {
   FATHOM_TRY(write_file_atomic((top / "sweep.yaml").string(), source.yaml));
   FATHOM_TRY(write_file_atomic((top / "resolved.yaml").string(), source.resolved.dump(2) + "\n"));
-  FATHOM_TRY(write_file_atomic((top / "README.md").string(), top_readme(sweep, source.jobs)));
+  FATHOM_TRY(write_file_atomic((top / "README.md").string(), top_readme(sweep, source.jobs, predictions)));
   for (const auto& [name, text] : result_files(source.sweep, source.rows, source.jobs, source.resolved)) {
     FATHOM_TRY(write_file_atomic((top / name).string(), text));
   }
@@ -176,6 +179,8 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
   FATHOM_ASSIGN(Source source, ask(client, options.sweep));
   const std::string id = source.sweep.value("id", options.sweep);
   place_jobs(source.jobs, options.best, maximizes(source.resolved));
+  const fs::path root = data_root(context, options.root);
+  if (!options.predictions.empty()) FATHOM_TRY(check_predictable(source.jobs, options.predictions, root));
   FATHOM_ASSIGN(StagedFolder staged,
                 StagedFolder::make(options.out.empty() ? fs::path("fathom-results") / id : fs::path(options.out)));
   std::map<std::string, fs::path> have;
@@ -185,7 +190,9 @@ ExitCode collect(const Context& context, const CollectOptions& options) {
     FATHOM_TRY(fetch(client, job, staged.part(), have));
     ++folders;
   }
-  FATHOM_TRY(write_texts(source, id, staged.part()));
+  if (!options.predictions.empty())
+    FATHOM_TRY(write_predictions(context, source.jobs, options.predictions, root, staged.part()));
+  FATHOM_TRY(write_texts(source, id, options.predictions, staged.part()));
   if (options.curves) FATHOM_TRY(write_curves_of(client, source, id, staged.part() / "curves.csv"));
   FATHOM_TRY(write_manifest(id, staged.part()));
   FATHOM_TRY(staged.finish());

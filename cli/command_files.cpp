@@ -111,12 +111,7 @@ Result<std::string> model_of(const Context& context, const PredictOptions& optio
     }
     path = named;
   }
-  std::string folder = options.root;
-  if (folder.empty()) {
-    const auto running = running_up(context);
-    folder = running ? running->root : ".";
-  }
-  FATHOM_ASSIGN(const fs::path model, data::below_root(folder, path.get<std::string>()));
+  FATHOM_ASSIGN(const fs::path model, data::below_root(data_root(context, options.root), path.get<std::string>()));
   std::error_code ignored;
   if (fs::is_directory(model, ignored)) return model.string();
   return Error{Errc::not_found,

@@ -147,7 +147,9 @@ struct CollectOptions {
   std::string out;  // empty: ./fathom-results/SWEEP
   bool best =
       false;  // only the best setting of each task and drop (default: where settings vary, all that have weights)
-  bool curves = false;  // also curves.csv
+  bool curves = false;      // also curves.csv
+  std::string predictions;  // also predictions/ on this split: dev, test or train; empty: none
+  std::string root;         // of the models and data for them; empty: that of the running `up`, else .
 };
 ExitCode collect(const Context& context, const CollectOptions& options);
 

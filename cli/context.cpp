@@ -56,4 +56,10 @@ Result<UpInfo> running_up(const Context& context) {
   return info;
 }
 
+std::string data_root(const Context& context, const std::string& given) {
+  if (!given.empty()) return given;
+  const auto running = running_up(context);
+  return running ? running->root : ".";
+}
+
 }  // namespace fathom::cli

@@ -38,6 +38,8 @@ struct UpInfo {
 
 // not_found: `up` does not run for this state folder (the lock is free), or is not ready yet.
 Result<UpInfo> running_up(const Context& context);
+// The data root on this machine: the given one, else that of the running `up`, else the working directory.
+std::string data_root(const Context& context, const std::string& given);
 // The pid of the process that holds the lock, 0 if nobody does.
 int lock_holder(const Context& context);
 

@@ -1,6 +1,7 @@
 #include "data/dataset.hpp"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -30,6 +31,7 @@ struct TaskFiles {
   const Published* published = nullptr;  // of the task's preset
   double split = 0.1;
   std::uint64_t split_seed = 0;
+  bool labelled = true;  // every row has a label
 };
 
 Error bad(const std::string& message) { return {Errc::invalid_argument, "task: " + message}; }
@@ -104,21 +106,23 @@ Result<TaskFiles> read_task(const json& task) {
 struct OpenTable {
   Table table;
   std::vector<std::size_t> text;
-  std::size_t label = 0;
+  std::optional<std::size_t> label;
 };
 
-Result<OpenTable> at_columns(Table table, const std::vector<Column>& text, const Column& label) {
-  OpenTable out{std::move(table), {}, 0};
+Result<OpenTable> at_columns(Table table, const std::vector<Column>& text, const Column& label, bool labelled) {
+  OpenTable out{std::move(table), {}, {}};
   for (const Column& column : text) {
     FATHOM_ASSIGN(const std::size_t index, out.table.find(column));
     out.text.push_back(index);
   }
-  FATHOM_ASSIGN(out.label, out.table.find(label));
+  auto found = out.table.find(label);
+  if (!found && labelled) return found.error();
+  if (found) out.label = *found;
   return out;
 }
 
-bool has_columns(const Table& table, const std::vector<Column>& text, const Column& label) {
-  return table.find(label) &&
+bool has_columns(const Table& table, const std::vector<Column>& text, const Column& label, bool labelled) {
+  return (!labelled || table.find(label)) &&
          std::all_of(text.begin(), text.end(), [&](const Column& c) { return table.find(c).ok(); });
 }
 
@@ -128,14 +132,14 @@ Result<OpenTable> open(const fs::path& path, const TaskFiles& files) {
     TableOptions named = files.table;
     named.header = true;
     FATHOM_ASSIGN(Table table, Table::open(path, named));
-    const bool own = files.table.header && has_columns(table, files.text, files.label);
-    if (!own && has_columns(table, files.published->text, files.published->label)) {
-      return at_columns(std::move(table), files.published->text, files.published->label);
+    const bool own = files.table.header && has_columns(table, files.text, files.label, files.labelled);
+    if (!own && has_columns(table, files.published->text, files.published->label, files.labelled)) {
+      return at_columns(std::move(table), files.published->text, files.published->label, files.labelled);
     }
-    if (files.table.header) return at_columns(std::move(table), files.text, files.label);
+    if (files.table.header) return at_columns(std::move(table), files.text, files.label, files.labelled);
   }
   FATHOM_ASSIGN(Table table, Table::open(path, files.table));
-  return at_columns(std::move(table), files.text, files.label);
+  return at_columns(std::move(table), files.text, files.label, files.labelled);
 }
 
 Result<Labels> names_in(const fs::path& train, const TaskFiles& files) {
@@ -145,7 +149,7 @@ Result<Labels> names_in(const fs::path& train, const TaskFiles& files) {
   while (true) {
     FATHOM_ASSIGN(const bool more, file.table.next(row));
     if (!more) break;
-    seen.push_back(row.fields[file.label]);
+    seen.push_back(row.fields[*file.label]);
     if (seen.size() >= 100'000) seen = labels_of(std::move(seen)).names;
   }
   return labels_of(std::move(seen));
@@ -189,6 +193,14 @@ Status set_label(Example& example, const std::string& text, const Labels& labels
   return success();
 }
 
+// Published test files say that there is no label by a column that is missing, empty or -1.
+bool has_label(const Row& row, const OpenTable& file, const TaskFiles& files) {
+  if (files.labelled) return true;
+  if (!file.label) return false;
+  const std::string& text = row.fields[*file.label];
+  return !text.empty() && text != "-1" && text != "-1.0";
+}
+
 Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, const Labels& labels) {
   FATHOM_ASSIGN(OpenTable file, open(path, files));
   Dataset out;
@@ -199,7 +211,11 @@ Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, cons
     FATHOM_ASSIGN(const bool more, file.table.next(row));
     if (!more) break;
     Example example;
-    FATHOM_TRY(set_label(example, row.fields[file.label], labels, file, files.published, row.line));
+    if (has_label(row, file, files)) {
+      FATHOM_TRY(set_label(example, row.fields[*file.label], labels, file, files.published, row.line));
+    } else {
+      example.value = std::numeric_limits<double>::quiet_NaN();
+    }
     if (file.text.size() > 1) example.pair = std::move(row.fields[file.text[1]]);
     example.text = std::move(row.fields[file.text[0]]);
     out.examples.push_back(std::move(example));
@@ -209,6 +225,22 @@ Result<Dataset> read_examples(const fs::path& path, const TaskFiles& files, cons
   out.replaced = file.table.replaced();
   out.skipped = file.table.skipped();
   return out;
+}
+
+std::string test_beside(const std::string& file) {
+  const fs::path path = file;
+  std::string name = path.filename().string();
+  for (const std::string_view word : {"validation", "dev", "eval"}) {
+    if (const auto at = name.find(word); at != std::string::npos)
+      return (path.parent_path() / name.replace(at, word.size(), "test")).string();
+  }
+  return (path.parent_path() / ("test" + path.extension().string())).string();
+}
+
+std::string file_of(const TaskFiles& files, Split split) {
+  const std::string& scores = files.eval ? *files.eval : files.train;
+  if (split == Split::test) return test_beside(scores);
+  return split == Split::train ? files.train : scores;
 }
 
 // The rows that an in-line split gives to one side.
@@ -236,14 +268,22 @@ Result<fs::path> below_root(const fs::path& root, const std::string& relative) {
 }
 
 Result<Dataset> load_task(const fs::path& root, const json& task, Split split) {
-  FATHOM_ASSIGN(const TaskFiles files, read_task(task));
+  FATHOM_ASSIGN(TaskFiles files, read_task(task));
   FATHOM_ASSIGN(const Labels labels, find_labels(root, files));
-  const bool inline_split = !files.eval;
-  FATHOM_ASSIGN(const fs::path path,
-                below_root(root, split == Split::train || inline_split ? files.train : *files.eval));
+  FATHOM_ASSIGN(const fs::path path, below_root(root, file_of(files, split)));
+  files.labelled = split != Split::test;
   FATHOM_ASSIGN(Dataset data, read_examples(path, files, labels));
-  if (inline_split) FATHOM_TRY(keep_side(data, files, split));
+  if (!files.eval && files.labelled) FATHOM_TRY(keep_side(data, files, split));
   return data;
+}
+
+Result<std::string> split_file(const fs::path& root, const json& task, Split split) {
+  FATHOM_ASSIGN(const TaskFiles files, read_task(task));
+  std::string file = file_of(files, split);
+  FATHOM_ASSIGN(const fs::path path, below_root(root, file));
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return Error{Errc::not_found, "there is no file " + path.string()};
+  return file;
 }
 
 std::vector<MoreEval> more_evals(const fs::path& root, const json& task) {

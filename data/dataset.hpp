@@ -29,7 +29,8 @@ struct Dataset {
   std::uint64_t skipped = 0;        // malformed rows that a preset says to leave out (QQP)
 };
 
-enum class Split { train, eval };
+// test: a file beside the one that scores; its rows may have no label (label -1, value NaN).
+enum class Split { train, eval, test };
 
 // Reads one split below `root`. `task` keys: train, eval (paths relative to root), text (one or two column names, or
 // column numbers from 1 in files without header), label, labels (names or null), metric; optional: format (csv | tsv |
@@ -50,6 +51,10 @@ struct MoreEval {
 };
 // MNLI's preset: the file beside the eval file whose name has "_mismatched" for "_matched", where there is one.
 std::vector<MoreEval> more_evals(const std::filesystem::path& root, const nlohmann::json& task);
+
+// The file of a split, relative to root. not_found names the file that should be there and is not. test: "test" in the
+// name of the eval file for "dev", "validation" or "eval" (dev_matched.tsv: test_matched.tsv), else test.ENDING.
+Result<std::string> split_file(const std::filesystem::path& root, const nlohmann::json& task, Split split);
 
 // root / relative, refused (permission_denied) when `relative` is absolute, empty or climbs out with "..", or leads to
 // where links may not lead (links.hpp).

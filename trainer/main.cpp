@@ -85,6 +85,11 @@ CLI::App* add_predict(CLI::App& app, Arguments& arguments) {
       ->check(CLI::ExistingDirectory);
   command->add_option("--file", options.file, "More texts, one a line; pairs as TEXT<TAB>TEXT")
       ->check(CLI::ExistingFile);
+  command
+      ->add_option("--split", options.split,
+                   "Instead of texts, the rows of this split of the adapter's task below --root")
+      ->check(CLI::IsMember({"dev", "test", "train"}));
+  command->add_option("--out", options.out, "With --split: the table that is written");
   command->add_option("--depth", options.depths, "Lowest layers without adapters (default: as trained); one for each")
       ->allow_extra_args(false);
   command->add_option("--threads", arguments.threads, "Compute threads")->check(CLI::Range(1, 1024));
@@ -239,8 +244,13 @@ int run(int argc, char** argv) {
   set_threads(arguments.threads);
   if (devices->parsed()) return print_devices(arguments.devices_json, arguments.devices_measure, std::cout);
   if (predict_command->parsed()) {
-    if (arguments.predict.texts.empty() && arguments.predict.file.empty()) {
-      std::cerr << "fathom-trainer predict: nothing to classify: give a TEXT or --file\n";
+    auto& predict_options = arguments.predict;
+    predict_options.root = arguments.service.root;
+    const bool split = !predict_options.split.empty();
+    if (split ? predict_options.out.empty() || predict_options.root.empty()
+              : predict_options.texts.empty() && predict_options.file.empty()) {
+      std::cerr << (split ? "fathom-trainer predict: --split needs --out, and --root before the command\n"
+                          : "fathom-trainer predict: nothing to classify: give a TEXT or --file\n");
       return 2;
     }
     return predict(arguments.predict, std::cout);

@@ -70,9 +70,9 @@ class Fathom:
     def json(self, *arguments, **options):
         return json.loads(self(*arguments, "--json", **options).stdout)
 
-    def run_sweep(self, file, timeout=1500):
+    def run_sweep(self, file, *submit, timeout=1500):
         """Submits, waits for the end, collects; returns (sweep id, results folder)."""
-        sweep = self.json("submit", file)["id"]
+        sweep = self.json("submit", file, *submit)["id"]
         self("watch", sweep, timeout=timeout)
         out = pathlib.Path(self.folder) / "results"
         self("collect", sweep, "--out", out)

@@ -1,5 +1,6 @@
 """Collected folders of an adapter with its head and of a fusion load strictly in AdapterHub's library and give the logits
-of `fathom predict` on 50 dev sentences within 1e-4."""
+of `fathom predict` on 50 dev sentences within 1e-4; so do further epochs that were kept. `collect --predictions` writes what
+adds up to results.csv."""
 import json
 import pathlib
 import subprocess
@@ -45,7 +46,7 @@ def main():
         rows = (root / "data" / "mr" / "dev.tsv").read_text(encoding="utf-8").splitlines()[1:51]
         sentences.write_text("\n".join(row.rsplit("\t", 1)[0] for row in rows) + "\n", encoding="utf-8")
         with demo.Fathom(root) as fathom:
-            _, results = fathom.run_sweep(demo.ROOT / "configs" / "sweeps" / "kill.yaml")
+            sweep, results = fathom.run_sweep(demo.ROOT / "configs" / "sweeps" / "kill.yaml", "--set", "checkpoint.keep.best=2")
             [adapter] = (results / "adapters" / "mr").glob("standard/seed*")
             [fusion] = (results / "fusions" / "mr").glob("*/standard/seed*")
 
@@ -55,7 +56,43 @@ def main():
             def fusion_of_three():
                 compare(fathom, base, fusion, sentences)
 
-            return demo.run_tests([adapter_with_head, fusion_of_three])
+            def epochs_that_were_kept():
+                folders = sorted((results / "epochs").rglob("epoch-*"))
+                demo.expect(len(folders) == 4, f"two epochs of four jobs: one of each is the best, {folders} the others")
+                for folder in folders:
+                    best = results / folder.parent.relative_to(results / "epochs")
+                    cards = [json.loads((one / "fathom.json").read_text())["result"] for one in (best, folder)]
+                    demo.expect([card["epoch"] for card in cards] == [one["epoch"] for one in cards[0]["best_epochs"]], f"{folder}: {cards}")
+                    demo.expect(cards[1]["objective"] <= cards[0]["objective"] and f"epoch-{cards[1]['epoch']}" == folder.name, f"{folder}: {cards}")
+                    demo.expect(str(folder.relative_to(results)) in (results / "README.md").read_text(), f"the README does not name {folder}")
+                [adapter_then] = (results / "epochs" / "adapters" / "mr").glob("standard/seed*/epoch-*")
+                compare(fathom, base, adapter_then, sentences)
+
+            def predictions_add_up_to_the_results():
+                out = pathlib.Path(fathom.folder) / "predicted"
+                fathom("collect", sweep, "--out", out, "--predictions")
+                rows = [row for row in demo.table(out / "results.csv") if row["metric"] == "accuracy" and row["split"] == "eval"]
+                demo.expect(len(rows) == 4, f"{rows}")
+                listed = {file["path"] for file in json.loads((out / "manifest.json").read_text())["files"]}
+                for row in rows:
+                    kind = "adapters" if row["kind"] == "adapter" else "fusions"
+                    [file] = (out / "predictions" / kind / row["task"]).rglob("*.tsv")
+                    demo.expect(str(file.relative_to(out)) in listed, f"{file} is not in the manifest")
+                    lines = [line.split("\t") for line in file.read_text().splitlines()]
+                    demo.expect(lines[0][:3] == ["row", "predicted", "gold"] and [name[:2] for name in lines[0][3:]] == ["p."] * (len(lines[0]) - 3), f"{lines[0]}")
+                    right = sum(line[1] == line[2] for line in lines[1:]) / (len(lines) - 1)
+                    demo.expect(abs(right - float(row["value"])) < 1e-6, f"{file}: {right} of the rows, results.csv says {row['value']}")
+                demo.expect("predictions/FOLDER.tsv" in (out / "README.md").read_text(), "the README does not say what predictions/ is")
+
+            def predictions_that_cannot_be_made_leave_nothing():
+                out = pathlib.Path(fathom.folder) / "none"
+                for arguments, words in ((("--predictions", "test"), "test.tsv"), (("--predictions", "--root", folder), "base model")):
+                    done = fathom("collect", sweep, "--out", out, *arguments, ok=False)
+                    demo.expect(done.returncode == 1 and words in done.stderr and "--root DIR" in done.stderr, f"{done.stdout}{done.stderr}")
+                demo.expect(not list(out.parent.glob("none*")), "something is half written")
+
+            return demo.run_tests([adapter_with_head, fusion_of_three, epochs_that_were_kept, predictions_add_up_to_the_results,
+                                   predictions_that_cannot_be_made_leave_nothing])
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 #include <ATen/ops/softmax.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "common/files.hpp"
+#include "data/dataset.hpp"
 #include "trainer/adapters/label_order.hpp"
 #include "trainer/checkpoint/adapter_files.hpp"
 #include "trainer/engine/engine.hpp"
@@ -26,6 +30,7 @@ constexpr std::size_t kPredictBatch = 32;  // texts of one pass
 struct Row {
   std::string text;
   std::optional<std::string> pair;
+  std::string gold;  // of a split's row that has a label
 };
 
 // One of the adapters that answer.
@@ -43,13 +48,13 @@ struct Answer {
 
 Row row_of(const std::string& line) {
   const auto tab = line.find('\t');
-  if (tab == std::string::npos) return {line, std::nullopt};
-  return {line.substr(0, tab), line.substr(tab + 1)};
+  if (tab == std::string::npos) return {line, std::nullopt, ""};
+  return {line.substr(0, tab), line.substr(tab + 1), ""};
 }
 
 std::vector<Row> read_rows(const PredictOptions& options) {
   std::vector<Row> rows;
-  for (const auto& text : options.texts) rows.push_back({text, std::nullopt});
+  for (const auto& text : options.texts) rows.push_back({text, std::nullopt, ""});
   if (options.file.empty()) return rows;
   const auto bytes = value_or_fail(read_file(options.file.string()), ErrorClass::data);
   for (std::size_t begin = 0; begin < bytes.size();) {
@@ -221,12 +226,12 @@ void print(const Row& row, const std::vector<Member>& members, const std::vector
   out << object.dump(-1, ' ', false, json::error_handler_t::replace) << "\n";
 }
 
-void predict_rows(const PredictOptions& options, std::ostream& out) {
-  const auto model = open_model(options.model);
-  const auto members = load_members(options, model.base);
+// Calls `told` with each row and the answers to it in the order of `members`.
+void ask_all(const PredictOptions& options, const OpenModel& model, const std::vector<Member>& members,
+             const std::vector<Row>& rows,
+             const std::function<void(const Row& row, const std::vector<Answer>& answers)>& told) {
   const auto groups = group(members);
   const auto engine = make_engine(options.engine);
-  const auto rows = read_rows(options);
   for (std::size_t first = 0; first < rows.size(); first += kPredictBatch) {
     const auto batch = std::span(rows).subspan(first, std::min(kPredictBatch, rows.size() - first));
     std::vector<std::vector<Answer>> by_row(batch.size(), std::vector<Answer>(members.size()));
@@ -237,8 +242,62 @@ void predict_rows(const PredictOptions& options, std::ostream& out) {
         for (std::size_t i = 0; i < batch.size(); ++i) by_row[i][place] = answers[m][i];
       }
     }
-    for (std::size_t i = 0; i < batch.size(); ++i) print(batch[i], members, by_row[i], options.json, out);
+    for (std::size_t i = 0; i < batch.size(); ++i) told(batch[i], by_row[i]);
   }
+}
+
+// The rows of a split of the task that the model was trained for.
+std::vector<Row> rows_of_split(const PredictOptions& options, const Card& card) {
+  if (!card.settings.contains("task"))
+    throw JobError(ErrorClass::config, options.adapters.front().string() + "/fathom.json names no task");
+  const auto split = options.split == "dev"     ? data::Split::eval
+                     : options.split == "train" ? data::Split::train
+                                                : data::Split::test;
+  auto dataset = value_or_fail(data::load_task(options.root, card.settings.at("task"), split), ErrorClass::data);
+  std::vector<Row> rows;
+  for (auto& example : dataset.examples) {
+    auto& row = rows.emplace_back(Row{std::move(example.text), std::move(example.pair), ""});
+    if (dataset.regression && std::isfinite(example.value)) row.gold = fmt::format("{}", example.value);
+    if (example.label >= 0) row.gold = dataset.labels.at(static_cast<std::size_t>(example.label));
+  }
+  return rows;
+}
+
+// A label's name may hold what ends a cell.
+std::string cell(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  return name;
+}
+
+void predict_split(const PredictOptions& options) {
+  const auto model = open_model(options.model);
+  const auto members = load_members(options, model.base);
+  if (members.size() != 1) throw JobError(ErrorClass::config, "--split asks one adapter at a time");
+  const auto& member = members.front();
+  const auto& card = member.card;
+  const auto rows = rows_of_split(options, card);
+  const bool gold = std::any_of(rows.begin(), rows.end(), [](const Row& row) { return !row.gold.empty(); });
+  std::string table = gold ? "row\tpredicted\tgold" : "row\tpredicted";
+  if (!card.regression) {
+    for (const auto& label : card.labels) table += "\tp." + cell(label);
+  }
+  std::size_t number = 0;
+  ask_all(options, model, members, rows, [&](const Row& row, const std::vector<Answer>& answers) {
+    const auto& answer = answers.front();
+    const auto said = card.regression ? fmt::format("{}", answer.logits.front()) : cell(label_of(card, answer));
+    table += fmt::format("\n{}\t{}", number++, said);
+    if (gold) table += "\t" + cell(row.gold);
+    if (!card.regression) table += fmt::format("\t{}", fmt::join(answer.probabilities, "\t"));
+  });
+  value_or_fail(write_file_atomic(options.out.string(), table + "\n"), ErrorClass::disk);
+}
+
+void predict_rows(const PredictOptions& options, std::ostream& out) {
+  const auto model = open_model(options.model);
+  const auto members = load_members(options, model.base);
+  ask_all(options, model, members, read_rows(options),
+          [&](const Row& row, const std::vector<Answer>& answers) { print(row, members, answers, options.json, out); });
 }
 
 }  // namespace
@@ -246,7 +305,7 @@ void predict_rows(const PredictOptions& options, std::ostream& out) {
 int predict(const PredictOptions& options, std::ostream& out) {
   try {
     const c10::InferenceMode inference;
-    predict_rows(options, out);
+    options.split.empty() ? predict_rows(options, out) : predict_split(options);
     return 0;
   } catch (...) {
     std::cerr << "fathom-trainer predict: " << failure_of(std::current_exception()).message << "\n";

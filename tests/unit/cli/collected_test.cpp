@@ -85,20 +85,39 @@ TEST(PlaceJobs, NamesFromOutsideStayInsideTheFolder) {
   EXPECT_EQ(setting_label({{"train.lr", 1e-4}, {"adapter.config", "a/b c"}}), "config=a_b_c,lr=0.0001");
 }
 
+TEST(KeptEpochs, HaveFoldersOfTheirOwn) {
+  std::vector<CollectedJob> jobs = {job("adapter", "standard", 0, 1, 0.8)};
+  place_jobs(jobs, false, true);
+  CollectedJob& one = jobs.front();
+  EXPECT_EQ(collected_path(one, "fathom.json"), "adapters/mr/standard/seed1/fathom.json");
+  EXPECT_EQ(collected_path(one, "epochs/12/mr/a.bin"), "epochs/adapters/mr/standard/seed1/epoch-12/mr/a.bin");
+  // A member of a fusion that is called so.
+  EXPECT_EQ(collected_path(one, "epochs/adapter.bin"), "adapters/mr/standard/seed1/epochs/adapter.bin");
+  EXPECT_THAT(kept_epochs(one), ElementsAre());
+  EXPECT_THAT(top_readme("s", jobs, ""), Not(HasSubstr("epoch")));
+  one.detail["result"]["best_epochs"] = {{{"epoch", 3}, {"objective", 0.8}}, {{"epoch", 12}, {"objective", 0.75}}};
+  const std::string folder = "epochs/adapters/mr/standard/seed1/epoch-12";
+  EXPECT_THAT(kept_epochs(one), ElementsAre(std::pair(folder, 0.75)));
+  EXPECT_THAT(folder_readme(one, one.folder), HasSubstr("`" + folder + "`, objective 0.7500"));
+  EXPECT_THAT(folder_readme(one, folder), HasSubstr("load_adapter(\"" + folder));
+  EXPECT_THAT(top_readme("s", jobs, "test"), HasSubstr("| `" + folder + "` | 0123456789abcdef | 0.7500 |"));
+  EXPECT_THAT(top_readme("s", jobs, "test"), HasSubstr("each row of the split test"));
+}
+
 TEST(Readme, ShowsHowToLoadAndSkipsLayersOfRobustAdapters) {
   CollectedJob robust = job("adapter", "robust-00-05", 0, 1, 0.8);
   robust.detail["settings"] = {{"model", {{"path", "models/minilm"}}},
                                {"drop", {{"kind", "robust"}, {"lo", 0}, {"hi", 5}}}};
-  const std::string text = folder_readme(robust.detail, "adapters/mr/robust-00-05/seed1");
+  const std::string text = folder_readme(robust, "adapters/mr/robust-00-05/seed1");
   EXPECT_THAT(text, HasSubstr("model.load_adapter(\"adapters/mr/robust-00-05/seed1\""));
   EXPECT_THAT(text, HasSubstr("skip_layers=list(range(n))"));
   EXPECT_THAT(text, HasSubstr("fathom predict --adapter adapters/mr/robust-00-05/seed1"));
   const CollectedJob fusion = job("fusion", "standard", 0, 1, 0.8);
-  EXPECT_THAT(folder_readme(fusion.detail, "f"), HasSubstr("load_adapter_setup(\"f\""));
-  EXPECT_THAT(folder_readme(fusion.detail, "f"), Not(HasSubstr("skip_layers")));
+  EXPECT_THAT(folder_readme(fusion, "f"), HasSubstr("load_adapter_setup(\"f\""));
+  EXPECT_THAT(folder_readme(fusion, "f"), Not(HasSubstr("skip_layers")));
   robust.detail["settings"]["drop"]["hi"] = nullptr;
-  EXPECT_THAT(folder_readme(robust.detail, "f"), HasSubstr("any drop depth from 0 to the last"));
-  const std::string whole = folder_readme(job("finetune", "", 0, 1, 0.8).detail, "models/mr/seed1");
+  EXPECT_THAT(folder_readme(robust, "f"), HasSubstr("any drop depth from 0 to the last"));
+  const std::string whole = folder_readme(job("finetune", "", 0, 1, 0.8), "models/mr/seed1");
   EXPECT_THAT(whole, HasSubstr("# Model of `mr`, seed 1"));
   EXPECT_THAT(whole, HasSubstr("AutoModelForSequenceClassification.from_pretrained(\"models/mr/seed1\")"));
   EXPECT_THAT(whole, Not(HasSubstr("load_adapter")));

@@ -55,6 +55,30 @@ TEST(Dataset, PairsNumbersAndRegression) {
   EXPECT_EQ(sentences->examples[0].text, "A sentence.");
 }
 
+TEST(Dataset, TestRowsNeedNoLabel) {
+  const TempFolder folder;
+  folder.write("t/train.tsv", "text\tlabel\nx\tpos\ny\tneg\n");
+  folder.write("t/dev_matched.tsv", "text\tlabel\nz\tpos\n");
+  const json task = {{"train", "t/train.tsv"}, {"eval", "t/dev_matched.tsv"}, {"text", {"text"}}, {"label", "label"}};
+  EXPECT_THAT(split_file(folder.path(), task, Split::test).error().message, HasSubstr("t/test_matched.tsv"));
+  EXPECT_EQ(*split_file(folder.path(), task, Split::eval), "t/dev_matched.tsv");
+  folder.write("t/test_matched.tsv", "index\ttext\n0\tu\n1\tv\n");
+  auto rows = load_task(folder.path(), task, Split::test);
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(rows->examples[1].text, "v");
+  EXPECT_EQ(rows->examples[1].label, -1);
+  folder.write("t/test_matched.tsv", "text\tlabel\nu\t-1\nv\tneg\nw\t\n");
+  rows = load_task(folder.path(), task, Split::test);
+  ASSERT_TRUE(rows) << rows.error().message;
+  std::vector<std::int32_t> labels;
+  for (const Example& example : rows->examples) labels.push_back(example.label);
+  EXPECT_EQ(labels, (std::vector<std::int32_t>{-1, 0, -1}));
+  folder.write("t/test_matched.tsv", "text\tlabel\nu\tother\n");
+  EXPECT_THAT(load_task(folder.path(), task, Split::test).error().message, HasSubstr("unknown label"));
+  folder.write("t/dev_matched.tsv", "text\nz\n");
+  EXPECT_FALSE(load_task(folder.path(), task, Split::eval));
+}
+
 TEST(Dataset, AnInlineSplitGivesEveryRowToOneSide) {
   const TempFolder folder;
   std::string text = "text\tlabel\n";

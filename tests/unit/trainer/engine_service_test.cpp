@@ -135,5 +135,48 @@ TEST_F(EngineTest, PredictClassifiesWithAFinalTree) {
   EXPECT_EQ(predict(options, out), 1);
 }
 
+// Accuracy of the table is that of the result, to the last row.
+TEST_F(EngineTest, PredictWritesATableOfASplit) {
+  const auto record = run("one", adapter_settings());
+  ASSERT_TRUE(record->finished()) << record->message;
+  PredictOptions options;
+  options.model = root_ / "models/tiny";
+  options.adapters = {folder("one") / "final"};
+  options.split = "dev";
+  options.root = root_;
+  options.out = root_ / "table.tsv";
+  std::ostringstream out;
+  ASSERT_EQ(predict(options, out), 0);
+  EXPECT_EQ(out.str(), "");
+  const auto read = [&] {
+    std::vector<std::vector<std::string>> rows;
+    std::ifstream file(options.out);
+    for (std::string line; std::getline(file, line);) {
+      auto& row = rows.emplace_back();
+      std::istringstream cells(line);
+      for (std::string cell; std::getline(cells, cell, '\t');) row.push_back(cell);
+    }
+    return rows;
+  };
+  auto rows = read();
+  ASSERT_EQ(rows.size(), 25U);
+  EXPECT_EQ(rows[0], (std::vector<std::string>{"row", "predicted", "gold", "p.neg", "p.pos"}));
+  int right = 0;
+  for (std::size_t i = 1; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i][0], std::to_string(i - 1));
+    EXPECT_EQ(rows[i][1] == "pos", std::stod(rows[i][4]) > 0.5);
+    right += rows[i][1] == rows[i][2] ? 1 : 0;
+  }
+  EXPECT_EQ(right / 24.0, record->result["objective"].get<double>());
+  options.split = "test";
+  EXPECT_EQ(predict(options, out), 1);  // there is none
+  std::ofstream(root_ / "toy/test.tsv") << "text\ngood fine lovely film\n";
+  ASSERT_EQ(predict(options, out), 0);
+  rows = read();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0], (std::vector<std::string>{"row", "predicted", "p.neg", "p.pos"}));
+  EXPECT_EQ(rows[1][1], "pos");
+}
+
 }  // namespace
 }  // namespace fathom::trainer::testing_support
