@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,12 +45,15 @@ struct ParseOptions {
   // Layers of a model, {"path"} or {"config", "init"}, where it can be seen; 0: not known. Depths beyond it are errors
   // at their places. Absent: expand() is told when the model is bound.
   std::function<std::uint32_t(const nlohmann::json& model)> layers;
+  // The check makes every job anyhow: keep them, with their ids, for who would call expand() next.
+  bool with_plan = false;
 };
 
 struct ParseResult {
   std::vector<Diagnostic> errors;  // empty = sweep is valid
   std::size_t more = 0;            // mistakes beyond the first hundred, which are in `errors`
   Sweep sweep;
+  std::optional<Plan> plan;  // what expand() makes of it; ParseOptions::with_plan and no errors
 };
 ParseResult parse(const std::string& yaml, const ParseOptions& options);
 

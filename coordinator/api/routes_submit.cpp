@@ -113,13 +113,15 @@ void submit(Services& services, const Request& request, Respond respond) {
   const auto key = idempotency_key(request);
   if (!key) return respond(problem(key.error()));
 
+  submission->options.with_plan = true;
   auto parsed = sweeps::parse(submission->yaml, submission->options);
   if (!parsed.errors.empty()) return respond(mistakes(parsed));
-  if (!submission->extends.empty()) parsed.sweep.resolved["extends"] = submission->extends;
-  auto plan = sweeps::expand(parsed.sweep);
-  if (!plan) return respond(problem(422, plan.error().message));
-  if (!submission->extends.empty())
+  std::optional<sweeps::Plan>& plan = parsed.plan;
+  if (!submission->extends.empty()) {
+    parsed.sweep.resolved["extends"] = submission->extends;
+    plan->extends = submission->extends;
     plan->notes.push_back("jobs go on from those of " + submission->extends + " that trained fewer epochs");
+  }
   if (plan->jobs.size() > services.max_jobs) {
     return respond(problem(422, "the sweep has " + std::to_string(plan->jobs.size()) +
                                     " jobs; this coordinator takes at most " + std::to_string(services.max_jobs) +
@@ -130,7 +132,8 @@ void submit(Services& services, const Request& request, Respond respond) {
   core::SubmitSweep command;
   command.resolved = canonical_json(parsed.sweep.resolved);
   // What is kept makes the same jobs by itself: for collect, and for who forks the sweep.
-  command.yaml = sweeps::whole_file(submission->yaml, submission->options).yaml;
+  const bool whole = submission->options.set.empty() && !submission->options.read_include;
+  command.yaml = whole ? std::move(submission->yaml) : sweeps::whole_file(submission->yaml, submission->options).yaml;
   command.name = std::move(submission->name);
   command.file = submission->options.file;
   command.idempotency_key = *key;

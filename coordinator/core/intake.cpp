@@ -1,4 +1,5 @@
 // From a plan to the jobs of a sweep with the indexes that later steps use. Linear in jobs and needs.
+#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -148,6 +149,9 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   sweep.dependents = dependents_of(*sweep.plan);
   make_groups(sweep);
   sweep.by_id.reserve(sweep.plan->jobs.size());
+  // At once for a large sweep, and never by less than a vector grows by itself.
+  if (const std::size_t all = state.jobs.size() + sweep.plan->jobs.size(); all > state.jobs.capacity())
+    state.jobs.reserve(std::max(all, 2 * state.jobs.capacity()));
   for (JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) add_job(state, sweep, i);
   seek_bindings(state, sweep);
   state.sweep_by_id.emplace(sweep.id, sweep.number);

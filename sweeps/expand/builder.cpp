@@ -29,6 +29,13 @@ void Builder::end_stage() {
   if (done.stop) note_stopping(*this, done);
 }
 
+void Builder::expect(std::size_t jobs) {
+  const std::size_t all = std::min(out_.plan.jobs.size() + jobs, kMaxJobs);
+  out_.plan.jobs.reserve(all);
+  models_[stage_].reserve(std::min(jobs, kMaxJobs));
+  if (identities) by_id_.reserve(all);
+}
+
 bool Builder::add(Job job, std::uint32_t setting) {
   job.stage = static_cast<std::uint32_t>(stage_);
   if (identities) {

@@ -30,6 +30,8 @@ class Builder {
 
   void begin_stage(std::size_t stage);
   void end_stage();
+  // So many jobs are to come: room is made at once. An estimate.
+  void expect(std::size_t jobs);
   // Adds a job to the current stage; false when the limit is reached (reported once).
   bool add(Job job, std::uint32_t setting);
   void problem(std::string message, std::string key = "");

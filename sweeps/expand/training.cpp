@@ -142,10 +142,12 @@ bool add_setting(Builder& builder, const Axes& axes, Settings* settings, const j
   job.epochs = epochs_of(axes.train, point);
   if (settings != nullptr) job.settings = settings->at(open ? nullptr : &point);
   const json columns = group_columns(stage);
+  const bool by_seed = std::ranges::find(columns, "seed") != columns.end();
+  job.group = by_seed ? "" : group_of(job, stage.at("name"), columns);
   for (const json& seed : stage.at("seeds")) {
     Job one = job;
     one.seed = seed;
-    one.group = group_of(one, stage.at("name"), columns);
+    if (by_seed) one.group = group_of(one, stage.at("name"), columns);
     if (settings != nullptr) one.settings.add("seed", seed);
     if (settings != nullptr && open) one.settings.add("trial", one.trial);
     if (!builder.add(std::move(one), setting)) return false;
@@ -162,6 +164,9 @@ void expand_training(Builder& builder) {
   const bool finetune = stage.at("kind") == "finetune";
   const json none = json::array({nullptr});
   const json& drops = finetune ? none : stage.at("drops");
+  const bool drawn = is_drawn(stage);
+  const std::size_t count = settings_in(stage);
+  builder.expect(tasks.size() * drops.size() * count * stage.at("seeds").size());
   std::uint32_t setting = 0;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     for (const json& drop : drops) {
@@ -173,10 +178,10 @@ void expand_training(Builder& builder) {
       like.kind = finetune ? Kind::finetune : Kind::adapter;
       like.task = axes.task.at("name");
       if (axes.drop) like.drop = drop_label(*axes.drop);
-      if (is_drawn(stage)) like.search = builder.begin_search();
-      for (std::size_t i = 0; i < settings_in(stage); ++i) {
-        if (is_drawn(stage)) like.trial = static_cast<std::uint32_t>(i);
-        const json& point = is_drawn(stage) ? kNoPoint : stage.at("points")[i];
+      if (drawn) like.search = builder.begin_search();
+      for (std::size_t i = 0; i < count; ++i) {
+        if (drawn) like.trial = static_cast<std::uint32_t>(i);
+        const json& point = drawn ? kNoPoint : stage.at("points")[i];
         if (!add_setting(builder, axes, settings ? &*settings : nullptr, point, setting++, like)) return;
       }
     }

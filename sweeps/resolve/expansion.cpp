@@ -79,20 +79,23 @@ std::vector<json*> inputs_of(json& stage) {
   return out;
 }
 
-void check_expansion(const json& resolved, const std::vector<EarlierStage>& stages, Report& report) {
+std::optional<Plan> check_expansion(const json& resolved, const std::vector<EarlierStage>& stages, bool identities,
+                                    Report& report) {
   if (report.clean()) {
-    const Expansion out = expand_resolved(resolved, 0, false);
+    Expansion out = expand_resolved(resolved, 0, identities);
     tell(out, stages, all_of(stages), report);
     if (out.problems.empty() && out.plan.jobs.empty()) report.error(stages.front().mark, "the sweep makes no job");
-    return;
+    if (identities && report.clean()) return std::move(out.plan);
+    return std::nullopt;
   }
   const auto [part, places] = sound_part(resolved, stages);
-  if (places.empty()) return;
+  if (places.empty()) return std::nullopt;
   try {
     tell(expand_resolved(part, 0, false), stages, places, report);
   } catch (const json::exception&) {
     // A mistake outside of these stages, which is told, left a gap that they need. They are checked when it is mended.
   }
+  return std::nullopt;
 }
 
 }  // namespace fathom::sweeps

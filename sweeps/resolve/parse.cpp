@@ -143,7 +143,7 @@ ParseResult parse(const std::string& yaml, const ParseOptions& options) {
       const json& model = read.resolved.at("common").at("model");
       if (const std::uint32_t layers = options.layers ? options.layers(model) : 0; layers > 0)
         check_depths(*node, layers, report);
-      check_expansion(read.resolved, read.stages, report);
+      result.plan = check_expansion(read.resolved, read.stages, options.with_plan, report);
       result.sweep.resolved = std::move(read.resolved);
     } catch (const json::exception& error) {
       // A mistake of this program, not of the file; still no reason to end the process that asked.
@@ -152,7 +152,10 @@ ParseResult parse(const std::string& yaml, const ParseOptions& options) {
   }
   result.more = report.more();
   result.errors = report.take();
-  if (!result.errors.empty()) result.sweep.resolved = nullptr;
+  if (!result.errors.empty()) {
+    result.sweep.resolved = nullptr;
+    result.plan.reset();
+  }
   return result;
 }
 

@@ -1,6 +1,7 @@
 // `stages`: each in its checked form, ready for expand(). Thread: free functions without state.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,11 @@ void check_any_kind(const Node& stage, const Surroundings& around, const std::ve
 // The lists of stages that a resolved stage takes from, by their places.
 std::vector<nlohmann::json*> inputs_of(nlohmann::json& stage);
 
-// Makes the jobs of a resolved sweep once, without their identities: what is wrong only then gets its place too. Only
-// of stages that are sound, and where not all are, only for what is wrong with those.
-void check_expansion(const nlohmann::json& resolved, const std::vector<EarlierStage>& stages, Report& report);
+// Makes the jobs of a resolved sweep once: what is wrong only then gets its place too. Only of stages that are sound,
+// and where not all are, only for what is wrong with those. With `identities` (which take longer) the plan is returned
+// where nothing is wrong.
+std::optional<Plan> check_expansion(const nlohmann::json& resolved, const std::vector<EarlierStage>& stages,
+                                    bool identities, Report& report);
 
 // The parts of a stage, in files of their own.
 nlohmann::json parse_drops(const Node* node, Report& report);

@@ -173,7 +173,7 @@ def sweep_end_to_end(root):
         plan = fathom.json("plan", file)
         demo.expect([(stage["kind"], stage["jobs"]) for stage in plan["stages"]] == [("adapter", 2), ("finetune", 2), ("evaluate", 4)],
                     f"plan: {plan['stages']}")
-        sweep, results = fathom.run_sweep(file)
+        _, results = fathom.run_sweep(file)
         rows = [row for row in demo.table(results / "results.csv") if row["primary"] == "true"]
         for seed in ("1", "2"):
             trained = [row for row in rows if row["kind"] == "finetune" and row["seed"] == seed]
@@ -185,12 +185,6 @@ def sweep_end_to_end(root):
         demo.expect("AutoModelForSequenceClassification" in readme, readme)
         answer = fathom("predict", "--adapter", results / "models" / "toy" / "seed1", "--json", "good film").stdout
         demo.expect(json.loads(answer)["label"] in ("neg", "pos"), answer)
-        fathom("collect", sweep, "--out", results, "--predictions")  # in the place of the one without
-        for seed in ("1", "2"):
-            lines = [line.split("\t") for line in (results / "predictions" / "models" / "toy" / f"seed{seed}.tsv").read_text().splitlines()]
-            [value] = [float(row["value"]) for row in rows if row["kind"] == "finetune" and row["seed"] == seed]
-            right = sum(line[1] == line[2] for line in lines[1:]) / (len(lines) - 1)
-            demo.expect(lines[0] == ["row", "predicted", "gold", "p.neg", "p.pos"] and abs(right - value) < 1e-6, f"{right}, not {value}: {lines[0]}")
         robust = [row for row in rows if row["kind"] == "adapter"]
         demo.expect({row["drop"] for row in robust} == {"robust-all"} and {row["depth"] for row in robust} == set("0123"), f"{robust}")
 

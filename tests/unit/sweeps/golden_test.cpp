@@ -69,6 +69,18 @@ TEST_P(GoldenSweep, SurvivesTheStore) {
   EXPECT_EQ(summary_of(*first), summary_of(*again));
 }
 
+// What a submit is numbered by is what every start makes again.
+TEST_P(GoldenSweep, TheCheckMakesThePlan) {
+  ParseOptions options = options_for(GetParam());
+  options.with_plan = true;
+  const ParseResult result = parse(read_file(GetParam()), options);
+  ASSERT_TRUE(result.plan.has_value()) << rendered(result);
+  const auto again = expand(result.sweep);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(summary_of(*result.plan), summary_of(*again));
+  EXPECT_EQ(result.plan->notes, again->notes);
+}
+
 // What the CLI sends instead of a file that includes others gives the same jobs.
 TEST_P(GoldenSweep, MergedTextMakesTheSameJobs) {
   const MergeResult merged = merge_includes(read_file(GetParam()), options_for(GetParam()));

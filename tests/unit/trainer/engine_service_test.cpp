@@ -176,20 +176,6 @@ TEST_F(EngineTest, PredictWritesATableOfASplit) {
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[0], (std::vector<std::string>{"row", "predicted", "p.neg", "p.pos"}));
   EXPECT_EQ(rows[1][1], "pos");
-  // A regression has values for labels.
-  fs::create_directories(root_ / "scores");
-  std::ofstream(root_ / "scores/train.tsv") << "text\tlabel\ngood film\t2.5\nbad film\t0\nfine plot\t1.25\n";
-  auto settings = adapter_settings();
-  settings["task"].update({{"train", "scores/train.tsv"}, {"eval", "scores/train.tsv"}, {"metric", "spearman"}});
-  ASSERT_TRUE(run("scores", settings)->finished());
-  options.adapters = {folder("scores") / "final"};
-  options.split = "train";
-  ASSERT_EQ(predict(options, out), 0);
-  rows = read();
-  ASSERT_EQ(rows.size(), 4U);
-  EXPECT_EQ(rows[0], (std::vector<std::string>{"row", "predicted", "gold"}));
-  EXPECT_EQ(rows[1][2], "2.5");
-  EXPECT_NO_THROW((void)std::stod(rows[3][1]));
 }
 
 }  // namespace
