@@ -190,6 +190,8 @@ SimCoordinator::~SimCoordinator() {
 
 const core::State* SimCoordinator::state() const { return process_ ? process_->state : nullptr; }
 
+bool SimCoordinator::all_durable() const { return state() != nullptr && state()->seq == process_->durable; }
+
 api::Runtime::Hooks SimCoordinator::hooks(Process& process) {
   api::Runtime::Hooks hooks;
   // Not inside the store's or the strand's own call.

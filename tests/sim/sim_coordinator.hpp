@@ -27,6 +27,8 @@ class SimCoordinator {
   [[nodiscard]] bool up() const { return process_ != nullptr; }
   // The core's state; null: the process is down.
   [[nodiscard]] const core::State* state() const;
+  // The process is up and its log has every event that its core has applied.
+  [[nodiscard]] bool all_durable() const;
   // A command of a person; `done` may never be called, when the process dies meanwhile.
   void apply(core::Command command, api::Done done);
   // What is wrong with the log and the files once all is over.

@@ -95,8 +95,8 @@ WorldReport World::run() {
     } else if (quiet_since == TimePoint{}) {
       quiet_since = now;
       if (!healed_) heal();
-    } else if (now - quiet_since > kSettle) {
-      break;
+    } else if (now - quiet_since > kSettle && coordinator->all_durable()) {
+      break;  // a worker that came back just now is in the log too
     }
     if (now - begin > options.faults_for + options.limit) {
       complain("I8: nothing ends any more");
