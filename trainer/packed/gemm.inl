@@ -95,18 +95,25 @@ FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t space, std::int
   }
 }
 
+// Tile t, whose rows begin at `a`, by the panel that begins at column j.
+FATHOM_INLINE void panel_of_tile(const ProductArgs& p, const float* a, std::int64_t t, std::int64_t j,
+                                 std::int64_t rows) {
+  const std::int64_t row = t * kTileRows, columns = p.n - j < kPanel ? p.n - j : kPanel;
+  float* c = p.c + row * p.c_stride + j;
+  want(c, p.c_stride, rows);
+  if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
+  with_rows<kTileRows>(rows, [&](auto count) {
+    tile<decltype(count)::value>(p, a, static_cast<const float*>(p.b) + j * p.k, c, columns);
+  });
+  if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
+}
+
 void product(const ProductArgs& p, float* /*scratch*/, std::int64_t first, std::int64_t last) {
   over_tiles(
       p, kBlockFloats, kTileRows * p.k, first, last, [](auto, auto) {},
       [&](std::int64_t t, std::int64_t j, std::int64_t) {
-        const std::int64_t row = t * kTileRows, columns = p.n - j < kPanel ? p.n - j : kPanel;
+        const std::int64_t row = t * kTileRows;
         const std::int64_t rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
-        float* c = p.c + row * p.c_stride + j;
-        want(c, p.c_stride, rows);
-        if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
-        with_rows<kTileRows>(rows, [&](auto count) {
-          tile<decltype(count)::value>(p, p.a + row * p.a_stride, static_cast<const float*>(p.b) + j * p.k, c, columns);
-        });
-        if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
+        panel_of_tile(p, p.a + row * p.a_stride, t, j, rows);
       });
 }

@@ -35,29 +35,39 @@ constexpr Products kBf16 = {kStrip, packed_floats_amx, pack_amx, product_scratch
 #elif defined(FATHOM_BF16)
 #include "trainer/packed/bf16.inl"
 #include "trainer/packed/gemm_bf16.inl"
+#include "trainer/packed/gemm_rounded.inl"
 constexpr Products kBf16 = {kPairRows, packed_floats_bf16, pack_bf16, product_scratch_bf16, product_bf16};
+constexpr Products kRounded = {kTileRows, packed_floats, pack_rounded, product_scratch_rounded, product_rounded};
 #else
 constexpr Products kBf16 = {};
 #endif
 
 std::int64_t no_scratch(std::int64_t /*k*/) { return 0; }
 
+constexpr Kernels with_bf16(const char* name, const Products& bf16) {
+  return {name,
+          {kTileRows, packed_floats, pack, no_scratch, product},
+          bf16,
+          embed,
+          norm,
+          norm_back,
+          activate,
+          multiply,
+          fuse,
+          fuse_back,
+          attention_scratch,
+          attend,
+          attend_back,
+          adamw};
+}
+
 }  // namespace
 
 extern const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS);
-const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = {FATHOM_TEXT(FATHOM_KERNELS),
-                                                         {kTileRows, packed_floats, pack, no_scratch, product},
-                                                         kBf16,
-                                                         embed,
-                                                         norm,
-                                                         norm_back,
-                                                         activate,
-                                                         multiply,
-                                                         fuse,
-                                                         fuse_back,
-                                                         attention_scratch,
-                                                         attend,
-                                                         attend_back,
-                                                         adamw};
+const Kernels FATHOM_JOINED(kernels_, FATHOM_KERNELS) = with_bf16(FATHOM_TEXT(FATHOM_KERNELS), kBf16);
+#if defined(FATHOM_BF16)
+extern const Kernels kernels_avx512rounded;
+const Kernels kernels_avx512rounded = with_bf16("avx512rounded", kRounded);
+#endif
 
 }  // namespace fathom::trainer::packed

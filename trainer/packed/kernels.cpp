@@ -16,6 +16,7 @@ extern const Kernels kernels_plain;
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
 extern const Kernels kernels_avx512bf16;
+extern const Kernels kernels_avx512rounded;
 extern const Kernels kernels_amx;
 #endif
 
@@ -31,7 +32,7 @@ bool tiles_granted() {
 #endif
 
 struct Present {
-  const Kernels* list[5] = {};
+  const Kernels* list[6] = {};
   int count = 0;
   Present() {
     list[count++] = &kernels_plain;
@@ -41,7 +42,10 @@ struct Present {
         __builtin_cpu_supports("avx512vl")) {
       list[count++] = &kernels_avx512;
       if (__builtin_cpu_supports("avx512bf16")) {
-        list[count++] = &kernels_avx512bf16;
+        // Intel's have one unit for dot products of bfloat16 and two for float32.
+        const bool by_dots = __builtin_cpu_is("intel") == 0;
+        list[count++] = by_dots ? &kernels_avx512rounded : &kernels_avx512bf16;
+        list[count++] = by_dots ? &kernels_avx512bf16 : &kernels_avx512rounded;
         if (tiles_granted()) list[count++] = &kernels_amx;
       }
     }

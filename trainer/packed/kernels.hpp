@@ -186,12 +186,13 @@ struct Kernels {
   void (*adamw)(const AdamWArgs&, std::int64_t first, std::int64_t last);                            // elements
 };
 
-// The widest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16|amx takes a narrower one, for comparison.
+// The fastest that this CPU runs. FATHOM_KERNELS=plain|avx2|avx512|avx512bf16|avx512rounded|amx takes another one, for
+// comparison.
 const Kernels& kernels();
 inline const Products& products_of(Precision precision) {
   return precision == Precision::bf16 ? kernels().bf16 : kernels().fp32;
 }
-// Every one that this CPU runs, the plainest first: for tests.
+// Every one that this CPU runs, the fastest last: for tests.
 const Kernels* const* all_kernels(int* count);
 
 }  // namespace fathom::trainer::packed
