@@ -164,7 +164,7 @@ bool JsonScanner::take_escape() {
   return peek() == 'u' && take_hex(unit) && unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
-// "uXXXX", from the u on.
+// u and four hex digits, from the u on.
 bool JsonScanner::take_hex(unsigned& unit) {
   ++at_;
   const std::string_view digits = text_.substr(std::min(at_, text_.size()), 4);
