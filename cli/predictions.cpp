@@ -19,11 +19,6 @@ namespace {
 
 constexpr const char* kAdvice = "; --root DIR names the data root, without --predictions none is needed";
 
-data::Split split_named(const std::string& name) {
-  if (name == "train") return data::Split::train;
-  return name == "test" ? data::Split::test : data::Split::eval;
-}
-
 Result<fs::path> model_of(const CollectedJob& job, const fs::path& root) {
   const json path = job.detail.value(json::json_pointer("/settings/model/path"), json());
   if (!path.is_string())
@@ -37,7 +32,7 @@ Result<fs::path> model_of(const CollectedJob& job, const fs::path& root) {
 Status check(const CollectedJob& job, const std::string& split, const fs::path& root) {
   FATHOM_TRY(model_of(job, root));
   const json task = job.detail.value(json::json_pointer("/settings/task"), json());
-  const auto file = data::split_file(root, task, split_named(split));
+  const auto file = data::split_file(root, task, data::split_named(split));
   if (file) return success();
   return Error{file.error().code,
                fmt::format("the split {} of its task cannot be read: {}{}", split, file.error().message, kAdvice)};

@@ -267,6 +267,11 @@ Result<fs::path> below_root(const fs::path& root, const std::string& relative) {
   return root / path;
 }
 
+Split split_named(std::string_view name) {
+  if (name == "train") return Split::train;
+  return name == "test" ? Split::test : Split::eval;
+}
+
 Result<Dataset> load_task(const fs::path& root, const json& task, Split split) {
   FATHOM_ASSIGN(TaskFiles files, read_task(task));
   FATHOM_ASSIGN(const Labels labels, find_labels(root, files));

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -31,6 +32,8 @@ struct Dataset {
 
 // test: a file beside the one that scores; its rows may have no label (label -1, value NaN).
 enum class Split { train, eval, test };
+// Of "train", "test", and "dev" for the one that scores.
+Split split_named(std::string_view name);
 
 // Reads one split below `root`. `task` keys: train, eval (paths relative to root), text (one or two column names, or
 // column numbers from 1 in files without header), label, labels (names or null), metric; optional: format (csv | tsv |

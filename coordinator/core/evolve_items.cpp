@@ -15,11 +15,6 @@ void count_item(Job& job, const event::Fence& fence) {
   if (fence.sequence() != 0) job.sequence = fence.sequence();
 }
 
-void let_go(State& state, const Checkpoint& checkpoint) {
-  const auto old = state.checkpoint_uses.find(checkpoint.file.sha256);
-  if (--old->second == 0) state.checkpoint_uses.erase(old);
-}
-
 // A job keeps at most three checkpoints and `keep.latest`; equal files of several jobs are one artifact, so uses are
 // counted.
 void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const std::optional<Checkpoint>& checkpoint) {
@@ -61,6 +56,11 @@ void cross_rungs(State& state, const Sweep& sweep, Job& job, const event::Report
 Outcome seen(const Job& job) { return {job.best, job.best_epoch, false, {}}; }
 
 }  // namespace
+
+void let_go(State& state, const Checkpoint& checkpoint) {
+  const auto uses = state.checkpoint_uses.find(checkpoint.file.sha256);
+  if (--uses->second == 0) state.checkpoint_uses.erase(uses);
+}
 
 std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files) {
   std::vector<File> out;

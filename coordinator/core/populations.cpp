@@ -79,16 +79,12 @@ event::Event exploit(const State& state, const Job& job, std::uint32_t rung, con
 }
 
 // All checkpoints of the job.
-void let_go(State& state, Job& job) {
-  const auto go = [&state](const Checkpoint& checkpoint) {
-    const auto uses = state.checkpoint_uses.find(checkpoint.file.sha256);
-    if (--uses->second == 0) state.checkpoint_uses.erase(uses);
-  };
+void let_go_of_all(State& state, Job& job) {
   for (auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint}) {
-    if (*slot) go(**slot);
+    if (*slot) let_go(state, **slot);
     slot->reset();
   }
-  std::ranges::for_each(job.earlier_checkpoints, go);
+  for (const Checkpoint& earlier : job.earlier_checkpoints) let_go(state, earlier);
   job.earlier_checkpoints.clear();
 }
 
@@ -154,7 +150,7 @@ Status on(State& state, const event::Exploited& event, At) {
   const event::File& file = event.file();
   FATHOM_TRY(know_clone(state, sweep, job->index, text_of(donor->number, event.epoch(), file.sha256(), point)));
   ++state.checkpoint_uses[file.sha256()];
-  let_go(state, *job);
+  let_go_of_all(state, *job);
   job->latest_checkpoint =
       Checkpoint{event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false};
   job->best.reset();

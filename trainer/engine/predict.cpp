@@ -250,10 +250,8 @@ void ask_all(const PredictOptions& options, const OpenModel& model, const std::v
 std::vector<Row> rows_of_split(const PredictOptions& options, const Card& card) {
   if (!card.settings.contains("task"))
     throw JobError(ErrorClass::config, options.adapters.front().string() + "/fathom.json names no task");
-  const auto split = options.split == "dev"     ? data::Split::eval
-                     : options.split == "train" ? data::Split::train
-                                                : data::Split::test;
-  auto dataset = value_or_fail(data::load_task(options.root, card.settings.at("task"), split), ErrorClass::data);
+  auto dataset = value_or_fail(
+      data::load_task(options.root, card.settings.at("task"), data::split_named(options.split)), ErrorClass::data);
   std::vector<Row> rows;
   for (auto& example : dataset.examples) {
     auto& row = rows.emplace_back(Row{std::move(example.text), std::move(example.pair), ""});
