@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 
+#include "common/free_memory.hpp"
 #include "common/net/listener.hpp"
 #include "common/net/stream.hpp"
 #include "common/thread_name.hpp"
@@ -37,6 +38,7 @@ using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
 namespace {
 
 constexpr std::uint32_t kNetworkThreads = 2;  // TLS and frames
+constexpr std::size_t kManyJobs = 10'000;     // of a submit after which memory is given back
 
 }  // namespace
 
@@ -63,6 +65,7 @@ class Coordinator::Impl {
     replayed_ = true;
     run();
     asio::post(pool_io_, [this] { list_artifacts(); });
+    asio::post(pool_io_, [] { return_free_memory(); });  // what a snapshot or a log was read with
     make_snapshotter();
     return folder_->write_address(listener_->endpoint());
   }
@@ -238,7 +241,11 @@ class Coordinator::Impl {
 
   void open_read_side() {
     hub_ = std::make_shared<EventHub>(*read_);
-    read_->subscribe([hub = hub_](const store::Changes& changes) { hub->changed(changes); });
+    read_->subscribe([hub = hub_](const store::Changes& changes) {
+      hub->changed(changes);
+      // Their file was read, and their rows are written: both needed much for a moment.
+      if (changes.submitted >= kManyJobs) return_free_memory();
+    });
     read_->notify(events_->last_durable());
   }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "common/free_memory.hpp"
 #include "common/thread_name.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/core/inspect.hpp"
@@ -127,6 +128,7 @@ void Snapshotter::run() {
     lock.unlock();
     if (const Status made = make(durable); !made)
       spdlog::warn("no snapshot made seq={} why=\"{}\"", durable, made.error().message);
+    return_free_memory();  // a second state was made
     lock.lock();
     last_ = durable;  // also after a failure: not again before as many new events
   }

@@ -71,6 +71,7 @@ Status Projector::apply_sweep(const event::Event& event, Changes& changes) {
   if (event.has_sweep_submitted()) {
     sweep = event.sweep_submitted().sweep();
     FATHOM_TRY(submit(event));
+    changes.submitted += event.sweep_submitted().jobs();
   } else if (event.has_sweep_cancel_requested()) {
     sweep = event.sweep_cancel_requested().sweep();
     FATHOM_TRY(cancel_sweep(event));

@@ -43,6 +43,7 @@ struct Changes {
   std::uint64_t seq = 0;            // applied up to here
   std::vector<std::string> sweeps;  // ids
   std::vector<JobNumber> jobs;
+  std::size_t submitted = 0;  // jobs of new sweeps
   bool workers = false;
 };
 
