@@ -36,6 +36,12 @@ bool takes_results(const State& state, const Job& job) {
          !awaits_point(sweep, job.index);
 }
 
+// What the job's task is bound to. Asked for each job of a sweep when it is submitted: where it has no folders, its
+// task is the name.
+TaskBinding& binding_in(Sweep& sweep, const sweeps::Job& planned) {
+  return planned.folders.empty() ? sweep.bindings[planned.task] : sweep.bindings[binding_name(planned)];
+}
+
 // nullptr: not bound.
 const TaskBinding* binding_of(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
@@ -47,7 +53,7 @@ const TaskBinding* binding_of(const State& state, const Job& job) {
 bool is_young(const State& state, const Sweep& sweep, const Job& source) {
   const std::int64_t ttl = sweep.plan->cache.ttl_seconds;
   if (ttl == 0 || state.pinned.contains(source.number)) return true;
-  return state.wall_ms / 1000 - std::get<Succeeded>(source.state).mark.made_secs <= ttl;
+  return state.wall_ms / 1000 - std::get<Succeeded>(source.state).mark->made_secs <= ttl;
 }
 
 // Somebody else asks for the same and has it or makes it, if model, data and inputs are the same.
@@ -141,7 +147,7 @@ std::uint64_t result_key(const State& state, const Job& job) {
     const auto* done = std::get_if<Succeeded>(&input.state);
     const auto* stopped = std::get_if<Stopped>(&input.state);
     if (done == nullptr && stopped == nullptr) return 0;
-    const std::uint64_t tree = done != nullptr ? done->mark.tree : tree_hash(stopped->outcome.files);
+    const std::uint64_t tree = done != nullptr ? done->mark->tree : tree_hash(*stopped->outcome->files);
     text += "\n" + planned.needs[i].name + " " + std::to_string(tree);
   }
   return short_hash(text);
@@ -151,12 +157,12 @@ const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
   if (key == 0 || !takes_results(state, job)) return nullptr;
   const Job* best = nullptr;
   const auto rank = [&](const Job& one) {
-    return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark.seq);
+    return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark->seq);
   };
   const auto known = state.results.equal_range(cache_id(state, job));
   for (auto it = known.first; it != known.second; ++it) {
     const Job& one = *state.job(it->second);
-    if (std::get<Succeeded>(one.state).mark.key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
+    if (std::get<Succeeded>(one.state).mark->key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
     if (best == nullptr || rank(*best) < rank(one)) best = &one;
   }
   return best;
@@ -164,8 +170,8 @@ const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
 
 void put_in_queue(const State& state, Sweep& sweep, const Job& job) {
   auto& queue = runs_alone(state, job) ? sweep.ready_alone : sweep.ready;
-  queue.insert(queue.end(), job.index);  // where indexes rise: no search
-  ++sweep.bindings[binding_name(state.planned(job))].seekers;
+  queue.insert(job.index);
+  ++binding_in(sweep, state.planned(job)).seekers;
 }
 
 void put_in(State& state, Sweep& sweep, const Job& job) {
@@ -178,26 +184,26 @@ void put_in(State& state, Sweep& sweep, const Job& job) {
 
 void take_out(State& state, Sweep& sweep, const Job& job) {
   state.pending.recall.erase(job.number);
-  if (sweep.aside.erase(job.index) != 0) return;
+  if (sweep.aside.erase(job.index)) return;
   sweep.ready.erase(job.index), sweep.ready_alone.erase(job.index);
-  --sweep.bindings[binding_name(state.planned(job))].seekers;
+  --binding_in(sweep, state.planned(job)).seekers;
 }
 
 void begin_training(State& state, Sweep& sweep, const Job& job) {
   state.training.emplace(cache_id(state, job), job.number);
-  ++sweep.bindings[binding_name(state.planned(job))].seekers;
+  ++binding_in(sweep, state.planned(job)).seekers;
 }
 
 void stop_training(State& state, Sweep& sweep, const Job& job) {
   const auto makers = state.training.equal_range(cache_id(state, job));
   state.training.erase(
       std::find_if(makers.first, makers.second, [&](const auto& one) { return one.second == job.number; }));
-  --sweep.bindings[binding_name(state.planned(job))].seekers;
+  --binding_in(sweep, state.planned(job)).seekers;
   state.pending.withdraw.erase(job.number);
 }
 
 void know_result(State& state, const Job& job) {
-  const ResultMark& mark = std::get<Succeeded>(job.state).mark;
+  const ResultMark& mark = *std::get<Succeeded>(job.state).mark;
   if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state, job), job.number);
 }
 
@@ -229,7 +235,7 @@ void bind(State& state, Job& job, const std::string& base_sha256, const std::str
   job.foreign = base_sha256.empty() || base_sha256 != sweep.base_sha256 || data_sha256 != binding.data_sha256;
   if (!bound && binding_of(state, job) != nullptr) {
     std::vector<sweeps::JobIndex> waiting;
-    const auto collect = [&](const std::set<sweeps::JobIndex>& jobs) {
+    const auto collect = [&](const JobSet& jobs) {
       for (const sweeps::JobIndex index : jobs) {
         if (binding_name(sweep.plan->jobs[index]) == task) waiting.push_back(index);
       }
@@ -255,7 +261,7 @@ void settle_binding(State& state, Sweep& sweep, const Job& job) {
 }
 
 void seek_bindings(State& state, Sweep& sweep) {
-  const std::set<sweeps::JobIndex> aside = sweep.aside;  // settle_binding() takes from it
+  const JobSet aside = sweep.aside;  // settle_binding() takes from it
   for (const sweeps::JobIndex index : aside)
     settle_binding(state, sweep, *state.job(JobNumber(sweep.first.value() + index)));
 }

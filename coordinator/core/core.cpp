@@ -154,7 +154,7 @@ void Core::read_results(Step& step) {
     const Job& job = *state_.job(number);
     const Job* source = known_result(state_, job, result_key(state_, job));
     const JobNumber from = source == nullptr ? JobNumber() : source->number;  // too old meanwhile: refused
-    read.wanted.push_back({number, from, source == nullptr ? 0 : std::get<Succeeded>(source->state).mark.seq});
+    read.wanted.push_back({number, from, source == nullptr ? 0 : std::get<Succeeded>(source->state).mark->seq});
   }
   if (read.wanted.empty()) return;
   reading_ = true;

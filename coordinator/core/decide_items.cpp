@@ -88,19 +88,20 @@ std::uint32_t keeps_earlier(const Arrived& in) { return in.context.state.sweep(i
 // Hashes that this job keeps now and nobody keeps once the new checkpoint is in its slots: the newest becomes the older
 // one, what was that the first of those before it, and the last of them go.
 std::vector<std::string> released_by(const Arrived& in, const Checkpoint& fresh) {
-  std::vector<const Checkpoint*> replaced;
-  if (in.job.older_checkpoint) replaced.push_back(&*in.job.older_checkpoint);
-  for (const Checkpoint& earlier : in.job.earlier_checkpoints) replaced.push_back(&earlier);
+  std::vector<const SmallCheckpoint*> replaced;
+  const Checkpoints& kept = *in.job.progress->checkpoints;
+  if (kept.older) replaced.push_back(kept.older.get());
+  for (const KeptCheckpoint& earlier : kept.earlier) replaced.push_back(earlier.get());
   replaced.erase(replaced.begin(), replaced.begin() + static_cast<std::ptrdiff_t>(
                                                           std::min<std::size_t>(replaced.size(), keeps_earlier(in))));
-  if (fresh.best && in.job.best_checkpoint) replaced.push_back(&*in.job.best_checkpoint);
+  if (fresh.best && kept.best) replaced.push_back(kept.best.get());
   std::vector<std::string> out;
-  for (const Checkpoint* old : replaced) {
-    const std::string& hash = old->file.sha256;
-    const auto same = [&](const Checkpoint* other) { return other->file.sha256 == hash; };
+  for (const SmallCheckpoint* old : replaced) {
+    const std::string hash = old->sha256.str();
+    const auto same = [&](const SmallCheckpoint* other) { return other->sha256 == hash; };
     const auto leaving = static_cast<std::uint32_t>(std::ranges::count_if(replaced, same));
-    const bool kept = hash == fresh.file.sha256 || in.context.state.checkpoint_uses.at(hash) > leaving;
-    if (!kept && std::ranges::find(out, hash) == out.end()) out.push_back(hash);
+    const bool stays = hash == fresh.file.sha256 || in.context.state.checkpoint_uses.find(hash)->second > leaving;
+    if (!stays && std::ranges::find(out, hash) == out.end()) out.push_back(hash);
   }
   return out;
 }
@@ -178,7 +179,7 @@ void strike_device(const Arrived& in, const item::Failed& failed, Decision& deci
   }
   auto* event = decision.events.emplace_back().mutable_device_struck();
   event->set_worker(in.worker.value());
-  event->set_device(in.job.device);
+  event->set_device(in.job.progress->device.str());
   event->set_excluded(most != 0 && strikes >= most);
   event->set_why(failed.message);
 }
@@ -206,7 +207,7 @@ bool decide_what(const Arrived& in, const item::Stopped& stopped, Decision& deci
   if (in.phase() == Phase::pausing) {
     auto* event = decision.events.emplace_back().mutable_lease_released();
     in.fence(event->mutable_fence());
-    event->set_why(std::get<Pausing>(in.job.state).text);
+    event->set_why(std::get<Pausing>(in.job.state).text.str());
     return true;
   }
   if (in.job.handing_back) {
@@ -253,10 +254,10 @@ Decision decide_late(const Context& context, const ItemReceived& command) {
     return decision;
   }
   // A fenced worker sends its whole spool: each item is noted once, and what comes again is only acknowledged.
-  const auto seen = std::ranges::find_if(job->late, [&](const LateMark& mark) {
-    return mark.generation == fence.generation && mark.attempt == fence.attempt;
-  });
-  if (seen == job->late.end() || seen->sequence < command.sequence) {
+  const std::vector<LateMark>& late = *job->progress->late;
+  const auto seen = std::ranges::find_if(
+      late, [&](const LateMark& mark) { return mark.generation == fence.generation && mark.attempt == fence.attempt; });
+  if (seen == late.end() || seen->sequence < command.sequence) {
     add_late(command, "attempt " + std::to_string(fence.attempt) + " no longer holds the job", decision);
   }
   return decision;

@@ -43,7 +43,7 @@ std::optional<event::Event> bound(const State& state, const Job& job, const Resu
     to->set_job(input.job.value());
     to->set_mean(input.mean);
     if (!input.elsewhere) continue;
-    const ResultMark& mark = std::get<Succeeded>(state.job(input.job)->state).mark;
+    const ResultMark& mark = *std::get<Succeeded>(state.job(input.job)->state).mark;
     const ResultRead* read = read_of(command, job.number, mark.source == 0 ? input.job : JobNumber(mark.source));
     if (read == nullptr) return std::nullopt;
     if (!read->problem.empty()) return cannot(job, state.planned(job).needs[i], read->problem);

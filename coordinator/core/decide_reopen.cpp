@@ -24,7 +24,7 @@ class Choice {
     if (verdict_is_stop(job)) return false;
     if (phase_of(job) == Phase::failed) return has_inputs(job);
     const auto* cancelled = std::get_if<Cancelled>(&job.state);
-    return cancelled != nullptr && sweep_.cancelled_by_limit && cancelled->cause == sweep_.cancel_cause;
+    return cancelled != nullptr && sweep_.cancelled_by_limit && cancelled->cause.str() == sweep_.cancel_cause;
   }
   // Skipped, or failed, since another sweep did not have what it needs: it may have it now.
   [[nodiscard]] bool lacks_outside(const Job& job) const {

@@ -29,7 +29,7 @@ event::Event refused(JobNumber job, const std::string& why) {
 }
 
 event::Event reused(const State& state, const Job& job, const Job& source, const ResultRead& read) {
-  const ResultMark& mark = std::get<Succeeded>(source.state).mark;
+  const ResultMark& mark = *std::get<Succeeded>(source.state).mark;
   event::Event event;
   auto* out = event.mutable_job_reused();
   out->set_job(job.number.value());
@@ -47,7 +47,7 @@ event::Event reused(const State& state, const Job& job, const Job& source, const
   out->set_epoch(read.epoch);
   out->set_key(mark.key);
   if (at_same_rungs(state, job, source)) {
-    for (const double value : source.rung_values) out->add_rung_values(value);
+    for (const double value : source.progress->rung_values) out->add_rung_values(value);
   }
   return event;
 }
@@ -83,7 +83,7 @@ Decision decide_reuse(const Context& context, const ResultsRead& command) {
     if (job == nullptr || !state.pending.recall.contains(read.job)) continue;
     const Job* source = state.job(read.source);
     const auto* done = source == nullptr ? nullptr : std::get_if<Succeeded>(&source->state);
-    if (!read.problem.empty() || done == nullptr || done->mark.key != result_key(state, *job)) {
+    if (!read.problem.empty() || done == nullptr || done->mark->key != result_key(state, *job)) {
       decision.events.push_back(refused(read.job, read.problem.empty() ? "the result is another one" : read.problem));
     } else {
       decision.events.push_back(reused(state, *job, *source, read));
@@ -96,9 +96,9 @@ Decision decide_pin(const Context& context, const PinResult& command) {
   const Job* job = context.state.job(command.job);
   if (job == nullptr) return refuse(Errc::not_found, "there is no such job");
   const auto* done = std::get_if<Succeeded>(&job->state);
-  if (done == nullptr || done->mark.key == 0)
+  if (done == nullptr || done->mark->key == 0)
     return refuse(Errc::failed_precondition, "only a result that other jobs may take is pinned: the job has none");
-  const JobNumber made = done->mark.source == 0 ? job->number : JobNumber(done->mark.source);
+  const JobNumber made = done->mark->source == 0 ? job->number : JobNumber(done->mark->source);
   Decision decision;
   if (context.state.pinned.contains(made) == command.pinned) return decision;
   auto* pinned = decision.events.emplace_back().mutable_result_pinned();

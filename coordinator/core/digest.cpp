@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
+#include <span>
 
 #include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
@@ -28,13 +29,19 @@ class Digest {
   }
   // By bits: -0 and 0, or two NaN, are different states.
   void add(double value) { add(std::bit_cast<std::uint64_t>(value)); }
-  void add(const std::string& text) {
+  void add(std::string_view text) {
     add(text.size());
     hash_ = hash_of(text, hash_);
   }
+  void add(const std::string& text) { add(std::string_view(text)); }
+  void add(const SmallText& text) { add(text.view()); }
   template <class Tag, class Rep>
   void add(const Id<Tag, Rep>& id) {
     add(id.value());
+  }
+  void add(const MaybeDouble& value) {
+    add(value.has_value());
+    if (value) add(*value);
   }
   template <class T>
   void add(const std::optional<T>& value) {
@@ -46,6 +53,18 @@ class Digest {
     add(all.size());
     for (const T& one : all) add(one);
   }
+  void add(std::span<const sweeps::JobIndex> all) {
+    add(all.size());
+    for (const sweeps::JobIndex one : all) add(one);
+  }
+  void add(const JobSet& all) {
+    add(all.size());
+    for (const sweeps::JobIndex one : all) add(one);
+  }
+  template <class T>
+  void add(const Rare<T>& value) {
+    add(*value);
+  }
   template <class T>
   void add(const std::set<T>& all) {
     add(all.size());
@@ -56,7 +75,11 @@ class Digest {
     add(both.first), add(both.second);
   }
   void add(const File& file) { (*this)(file.path, file.sha256, file.size); }
-  void add(const Checkpoint& c) { (*this)(c.epoch, c.step, c.file, c.objective, c.best); }
+  void add(const SmallCheckpoint& c) { (*this)(c.epoch, c.step, c.path, c.sha256, c.size, c.objective, c.best); }
+  void add(const KeptCheckpoint& c) {
+    add(c != nullptr);
+    if (c) add(*c);
+  }
   void add(const Outcome& o) { (*this)(o.objective, o.epoch, o.has_files, o.files); }
   void add(const ResultMark& m) { (*this)(m.key, m.tree, m.seq, m.made_secs, m.source); }
   void add(const LateMark& mark) { (*this)(mark.generation, mark.attempt, mark.sequence); }
@@ -94,10 +117,13 @@ void add_job(Digest& to, const Job& job) {
   to(job.generation, job.attempt, job.lease, job.sequence, job.failures, job.losses, job.suspect, job.handing_back,
      job.inputs);
   to(job.foreign, job.fresh);
-  to(job.open_dependents, job.epoch, job.step, job.objective, job.best, job.best_epoch, job.rung_values);
-  to(job.latest_checkpoint, job.best_checkpoint, job.older_checkpoint, job.late, job.started_ms, job.worker,
-     job.device);
-  if (!job.earlier_checkpoints.empty()) to(job.earlier_checkpoints);  // digests of before it stay
+  const Progress& seen = *job.progress;
+  const Checkpoints& kept = *seen.checkpoints;
+  to(job.open_dependents, seen.epoch, seen.step, seen.objective, seen.best, seen.best_epoch, seen.rung_values);
+  to(kept.latest, kept.best, kept.older, seen.late, seen.started_ms, job.worker, seen.device);
+  if (kept.earlier.empty()) return;  // digests of before it stay
+  to(kept.earlier.size());
+  for (const KeptCheckpoint& one : kept.earlier) to(*one);
 }
 
 // The plan counts by the ids of its jobs, which hash all that matters in them.
@@ -120,7 +146,7 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
     for (const sweeps::Stopper::Entry& entry : group.stopper.entries())
       to(entry.job, entry.rung, entry.value, entry.keep_going, entry.held);
     for (const auto& [first, setting] : group.settings)
-      to(first, setting.jobs, setting.judged, setting.stopped, setting.waiting);
+      to(first, group.jobs_of(setting), setting.judged, setting.stopped, setting.waiting);
   }
 }
 
@@ -143,7 +169,8 @@ std::string digest(const State& state) {
   for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
   for (const Worker& worker : state.workers) add_worker(to, worker);
   for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.devices, lease.alone);
-  std::vector<std::pair<std::string, std::uint32_t>> uses(state.checkpoint_uses.begin(), state.checkpoint_uses.end());
+  std::vector<std::pair<std::string, std::uint32_t>> uses;
+  for (const auto& [sha256, count] : state.checkpoint_uses) uses.emplace_back(sha256.str(), count);
   std::ranges::sort(uses);  // a hash map has no order of its own
   to(uses, state.free.all, state.next_notice);
   for (const auto& [number, notice] : state.notices)

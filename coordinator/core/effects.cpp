@@ -16,8 +16,8 @@ namespace {
 using nlohmann::json;
 
 const Outcome* outcome_of(const Job& job) {
-  if (const auto* done = std::get_if<Succeeded>(&job.state)) return &done->outcome;
-  if (const auto* done = std::get_if<Stopped>(&job.state)) return &done->outcome;
+  if (const auto* done = std::get_if<Succeeded>(&job.state)) return &*done->outcome;
+  if (const auto* done = std::get_if<Stopped>(&job.state)) return &*done->outcome;
   return nullptr;
 }
 
@@ -59,7 +59,7 @@ void add_inputs(const State& state, const Job& job, SendAssign& to) {
     // The worker lays each file under inputs/ by its path: the folder is the need's name.
     const Outcome* outcome = outcome_of(input);
     if (outcome == nullptr) continue;
-    for (const File& file : outcome->files) {
+    for (const File& file : *outcome->files) {
       // Jobs take the best epoch.
       if (!kept_file(file.path)) to.fetch.push_back({name + "/" + file.path, file.sha256, file.size});
     }
@@ -84,9 +84,10 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   out.device = granted.device();
   out.settings = state.planned(job).settings.canonical();
   add_inputs(state, job, out);
-  out.resume = job.latest_checkpoint;  // of whichever attempt: any worker can go on from it
-  out.resume_older = job.older_checkpoint;
-  out.resume_earlier = job.earlier_checkpoints;
+  const Checkpoints& kept = *job.progress->checkpoints;
+  if (kept.latest) out.resume = kept.latest->whole();  // of whichever attempt: any worker can go on from it
+  if (kept.older) out.resume_older = kept.older->whole();
+  for (const KeptCheckpoint& earlier : kept.earlier) out.resume_earlier.push_back(earlier->whole());
   out.alone = granted.alone();
   return out;
 }

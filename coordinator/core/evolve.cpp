@@ -38,12 +38,12 @@ Status on(State& state, const event::SweepCancelRequested& event, At) {
   sweep->cancel_cause = event.cause();
   sweep->cancelled_by_limit = event.by_limit();
   sweep->finishing = event.finish();
+  const SmallText cause = event.cause();  // one for all of them
   // From the last to the first: a dependent ends before its inputs do, so no need is resolved in between.
   for (std::size_t i = sweep->plan->jobs.size(); i-- > 0;) {
     Job& job = state.jobs[sweep->first.value() - 1 + i];
     if (event.finish() && !is_waiting(phase_of(job))) continue;
-    if (next(phase_of(job), Move::wish_cancel))
-      FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = event.cause()}));
+    if (next(phase_of(job), Move::wish_cancel)) FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = cause}));
   }
   mark_sweep(state, *sweep);  // limits.failed has been acted on
   return success();
@@ -89,6 +89,7 @@ Status on(State& state, const event::SweepEnded& event, At at) {
   sweep->outcome = event.outcome();
   sweep->ended_ms = at.wall_ms;
   state.open_sweeps.erase(sweep->number);
+  drop_move_indexes(*sweep);
   mark_sweep(state, *sweep);
   note(state, *sweep, sweep->outcome == "succeeded" ? "done" : sweep->outcome, JobNumber(), at);
   return success();
@@ -211,7 +212,7 @@ Status on(State& state, const event::StopWished& event, At) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
   // One that waits for its next attempt ends here with the best that was seen.
   const Move move = event.cause() == "limit" ? Move::wish_limit : Move::wish_stop;
-  return move_job(state, *job, move, {.text = event.text(), .outcome = {job->best, job->best_epoch, false, {}}});
+  return move_job(state, *job, move, {.text = event.text(), .outcome = seen(*job)});
 }
 
 Status on(State& state, const event::PauseWished& event, At) {

@@ -17,20 +17,19 @@ void count_item(Job& job, const event::Fence& fence) {
 
 // A job keeps at most three checkpoints and `keep.latest`; equal files of several jobs are one artifact, so uses are
 // counted.
-void keep_checkpoint(State& state, std::optional<Checkpoint>& slot, const std::optional<Checkpoint>& checkpoint) {
-  if (checkpoint) ++state.checkpoint_uses[checkpoint->file.sha256];
+void keep_checkpoint(State& state, KeptCheckpoint& slot, const KeptCheckpoint& checkpoint) {
+  if (checkpoint) ++state.checkpoint_uses[checkpoint->sha256];
   if (slot) let_go(state, *slot);
   slot = checkpoint;
 }
 
 // The older one becomes the first of those before it, of which so many stay.
-void keep_earlier(State& state, Job& job, std::size_t count) {
-  auto& earlier = job.earlier_checkpoints;
-  if (count > 0 && job.older_checkpoint) {
-    ++state.checkpoint_uses[job.older_checkpoint->file.sha256];
-    earlier.insert(earlier.begin(), *job.older_checkpoint);
+void keep_earlier(State& state, Checkpoints& kept, std::size_t count) {
+  if (count > 0 && kept.older) {
+    ++state.checkpoint_uses[kept.older->sha256];
+    kept.earlier.insert(kept.earlier.begin(), kept.older);
   }
-  for (; earlier.size() > count; earlier.pop_back()) let_go(state, earlier.back());
+  for (; kept.earlier.size() > count; kept.earlier.pop_back()) let_go(state, *kept.earlier.back());
 }
 
 // The watchdog's strikes count in a row: this device can finish a job.
@@ -47,18 +46,17 @@ void cross_rungs(State& state, const Sweep& sweep, Job& job, const event::Report
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   const std::uint64_t reached = group.stopper.rule().by_step ? report.step() : report.epoch();
   const auto& rungs = group.stopper.rungs(sweep.setting_of[job.index]);
-  while (job.rung_values.size() < rungs.size() && rungs[job.rung_values.size()] <= reached)
-    job.rung_values.push_back(report.objective());
+  std::vector<double>& values = job.progress.edit().rung_values;
+  while (values.size() < rungs.size() && rungs[values.size()] <= reached) values.push_back(report.objective());
   mark_setting(state, sweep, group, sweep.setting_of[job.index]);
 }
 
-// What a job that ends without a final tree leaves: the best value that was seen.
-Outcome seen(const Job& job) { return {job.best, job.best_epoch, false, {}}; }
-
 }  // namespace
 
-void let_go(State& state, const Checkpoint& checkpoint) {
-  const auto uses = state.checkpoint_uses.find(checkpoint.file.sha256);
+Outcome seen(const Job& job) { return {job.progress->best, job.progress->best_epoch, false, {}}; }
+
+void let_go(State& state, const SmallCheckpoint& checkpoint) {
+  const auto uses = state.checkpoint_uses.find(checkpoint.sha256);
   if (--uses->second == 0) state.checkpoint_uses.erase(uses);
 }
 
@@ -83,8 +81,9 @@ Status on(State& state, const event::JobStarted& event, At at) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
   FATHOM_TRY(move_job(state, *job, Move::start));
   count_item(*job, event.fence());
-  job->epoch = event.resumed_epoch();  // what is not in the checkpoint is done again
-  job->started_ms = at.wall_ms;
+  Progress& progress = job->progress.edit();
+  progress.epoch = event.resumed_epoch();  // what is not in the checkpoint is done again
+  progress.started_ms = at.wall_ms;
   bind(state, *job, event.base_sha256(), event.data_sha256());
   return success();
 }
@@ -94,12 +93,13 @@ Status on(State& state, const event::ReportRecorded& event, At) {
   FATHOM_TRY(move_job(state, *job, Move::report));
   count_item(*job, event.fence());
   const Sweep& sweep = *state.sweep(job->sweep);
-  job->epoch = event.epoch();
-  job->step = event.step();
-  job->objective = event.objective();
-  if (!job->best || sweeps::better(sweep.plan->goal, event.objective(), *job->best)) {
-    job->best = event.objective();  // the earlier epoch on a tie (rule 8)
-    job->best_epoch = event.epoch();
+  Progress& progress = job->progress.edit();
+  progress.epoch = event.epoch();
+  progress.step = event.step();
+  progress.objective = event.objective();
+  if (!progress.best || sweeps::better(sweep.plan->goal, event.objective(), *progress.best)) {
+    progress.best = event.objective();  // the earlier epoch on a tie (rule 8)
+    progress.best_epoch = event.epoch();
   }
   cross_rungs(state, sweep, *job, event);
   return success();
@@ -110,12 +110,13 @@ Status on(State& state, const event::CheckpointCommitted& event, At) {
   FATHOM_TRY(move_job(state, *job, Move::report));
   count_item(*job, event.fence());
   const event::File& file = event.file();
-  const Checkpoint checkpoint{
-      event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()};
-  keep_earlier(state, *job, event.keeps_earlier());
-  keep_checkpoint(state, job->older_checkpoint, event.keeps_older() ? job->latest_checkpoint : std::nullopt);
-  keep_checkpoint(state, job->latest_checkpoint, checkpoint);
-  if (checkpoint.best) keep_checkpoint(state, job->best_checkpoint, checkpoint);
+  const KeptCheckpoint checkpoint = state.kept(
+      {event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), event.best()});
+  Checkpoints& kept = job->progress.edit().checkpoints.edit();
+  keep_earlier(state, kept, event.keeps_earlier());
+  keep_checkpoint(state, kept.older, event.keeps_older() ? kept.latest : nullptr);
+  keep_checkpoint(state, kept.latest, checkpoint);
+  if (checkpoint->best) keep_checkpoint(state, kept.best, checkpoint);
   job->losses = 0;  // progress that the next attempt keeps
   return success();
 }
@@ -125,14 +126,15 @@ Status on(State& state, const event::CheckpointTaken& event, At) {
   Job* job = state.job(JobNumber(event.job()));
   if (job == nullptr || state.job(JobNumber(event.source())) == nullptr)
     return Error{Errc::not_found, "there is no job " + std::to_string(event.job())};
-  if (phase_of(*job) != Phase::ready || job->latest_checkpoint)
+  if (phase_of(*job) != Phase::ready || job->progress->checkpoints->latest)
     return Error{Errc::failed_precondition, "job " + std::to_string(event.job()) + " goes on from somewhere already"};
   const event::File& file = event.file();
-  const Checkpoint checkpoint{
-      event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false};
-  keep_checkpoint(state, job->latest_checkpoint, checkpoint);
-  if (event.has_objective()) job->best = event.objective();
-  job->best_epoch = event.best_epoch();
+  Progress& progress = job->progress.edit();
+  keep_checkpoint(
+      state, progress.checkpoints.edit().latest,
+      state.kept({event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false}));
+  if (event.has_objective()) progress.best = event.objective();
+  progress.best_epoch = event.best_epoch();
   return success();
 }
 
@@ -142,7 +144,7 @@ Status on(State& state, const event::JobFinished& event, At at) {
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   forget_strikes(state, *job);
-  const ResultMark mark{event.key(), tree_hash(outcome.files), at.seq, static_cast<std::uint32_t>(at.wall_ms / 1000),
+  const ResultMark mark{event.key(), tree_hash(*outcome.files), at.seq, static_cast<std::uint32_t>(at.wall_ms / 1000),
                         0};
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome), .mark = mark}));
   count_item(*job, event.fence());
@@ -191,12 +193,13 @@ Status on(State& state, const event::LateItem& event, At) {
     job->sequence = fence.sequence();  // of the living attempt, but not possible in its state: passed over
     return success();
   }
-  for (LateMark& mark : job->late) {
+  std::vector<LateMark>& late = job->progress.edit().late.edit();
+  for (LateMark& mark : late) {
     if (mark.generation != fence.generation() || mark.attempt != fence.attempt()) continue;
     mark.sequence = fence.sequence();
     return success();
   }
-  job->late.push_back({fence.generation(), fence.attempt(), fence.sequence()});
+  late.push_back({fence.generation(), fence.attempt(), fence.sequence()});
   return success();
 }
 

@@ -112,7 +112,7 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   job->lease = LeaseId(fence.lease());
   job->sequence = 0;
   job->worker = worker->number;
-  job->device = event.device();
+  job->progress.edit().device = state.shared_device(event.device());
   state.next_lease = fence.lease() + 1;
   count_grant(state, *state.sweep(job->sweep));
   add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, places, event.alone()});
@@ -125,7 +125,7 @@ Status on(State& state, const event::LeaseExpired& event, At) {
                       {.text = "its worker was not heard of in time",
                        .until_wall_ms = event.until_wall_ms(),
                        .delay_ms = event.delay_ms(),
-                       .outcome = {job->best, job->best_epoch, false, {}}}));
+                       .outcome = seen(*job)}));
   ++job->losses;
   if (event.suspect()) job->suspect = true;  // read when its wait is over
   return success();
@@ -136,8 +136,7 @@ Status on(State& state, const event::LeaseReleased& event, At) {
   // Before the move, which queues the job by it. A fence with a lease allows a release in every state.
   if (event.suspect()) job->suspect = true;
   if (event.lost()) ++job->losses;
-  FATHOM_TRY(
-      move_job(state, *job, Move::release, {.text = event.why(), .outcome = {job->best, job->best_epoch, false, {}}}));
+  FATHOM_TRY(move_job(state, *job, Move::release, {.text = event.why(), .outcome = seen(*job)}));
   if (event.fence().sequence() != 0) job->sequence = event.fence().sequence();
   return success();
 }

@@ -15,7 +15,8 @@ Status open_again(State& state, Job& job) {
   ++job.generation;
   job.attempt = 0, job.sequence = 0, job.lease = LeaseId();
   job.failures = 0, job.losses = 0;
-  job.started_ms = 0, job.worker = WorkerNumber(), job.device.clear();
+  job.worker = WorkerNumber();
+  if (job.progress) job.progress.edit().started_ms = 0, job.progress.edit().device = SmallText();
   return success();
 }
 
@@ -28,7 +29,7 @@ void tell_waiting(State& state, const Sweep& sweep, const Job& job, const std::s
     auto* blocked = std::get_if<Blocked>(&dependent.state);
     if (blocked == nullptr || opened.contains(dependent.number)) continue;
     ++blocked->open;
-    blocked->missing.clear();  // `on_missing: wait` has something to wait for again
+    blocked->missing = SmallText();  // `on_missing: wait` has something to wait for again
     state.pending.resolve.erase(dependent.number), state.pending.fetch.erase(dependent.number);
   }
 }
@@ -37,6 +38,7 @@ void open_sweep(State& state, Sweep& sweep, At at) {
   sweep.cancel_cause.reset();
   sweep.cancelled_by_limit = sweep.finishing = false;
   if (sweep.outcome.empty()) return;
+  make_move_indexes(sweep);
   sweep.outcome.clear();
   sweep.ended_ms = 0;
   sweep.paused_ms.reset();

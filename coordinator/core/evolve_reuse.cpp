@@ -19,8 +19,8 @@ void take_rungs(const State& state, Job& job, const event::JobReused& event) {
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   const sweeps::JobIndex first = sweep.setting_of[job.index];
   const auto rungs = static_cast<int>(group.stopper.rungs(first).size());
-  for (auto i = static_cast<int>(job.rung_values.size()); i < event.rung_values_size() && i < rungs; ++i)
-    job.rung_values.push_back(event.rung_values(i));
+  for (auto i = static_cast<int>(job.progress->rung_values.size()); i < event.rung_values_size() && i < rungs; ++i)
+    job.progress.edit().rung_values.push_back(event.rung_values(i));
 }
 
 void judge_taken(State& state, const Job& job) {
@@ -36,14 +36,15 @@ Status on(State& state, const event::JobReused& event, At) {
   FATHOM_ASSIGN(const Job* source, job_of(state, event.source()));
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
-  const ResultMark mark{event.key(), tree_hash(outcome.files), event.source_seq(),
+  const ResultMark mark{event.key(), tree_hash(*outcome.files), event.source_seq(),
                         static_cast<std::uint32_t>(event.made_ms() / 1000),
                         static_cast<std::uint32_t>(source->number.value())};
   const std::optional<double> objective = outcome.objective;
   take_rungs(state, *job, event);  // before it ends: what its group makes of the end depends on them
   FATHOM_TRY(move_job(state, *job, Move::reuse, {.outcome = std::move(outcome), .mark = mark}));
-  job->objective = job->best = objective;
-  job->best_epoch = event.epoch();
+  Progress& progress = job->progress.edit();
+  progress.objective = progress.best = objective;
+  progress.best_epoch = event.epoch();
   judge_taken(state, *job);
   return success();
 }

@@ -20,12 +20,12 @@ std::string plural(std::size_t count, const std::string& one) {
 // Where the newest attempt was put.
 std::string place_of(const State& state, const Job& job) {
   const Worker* worker = state.worker(job.worker);
-  return job.device + " of worker " + (worker == nullptr ? "?" : worker->name);
+  return job.progress->device.str() + " of worker " + (worker == nullptr ? "?" : worker->name);
 }
 
 // The first need that still has open jobs, with its count and one of them.
 std::string explain_blocked(const State& state, const Job& job, const Blocked& blocked) {
-  if (!blocked.missing.empty()) return blocked.missing + ". It waits (on_missing: wait) until it is cancelled.";
+  if (!blocked.missing.empty()) return blocked.missing.str() + ". It waits (on_missing: wait) until it is cancelled.";
   const Sweep& sweep = *state.sweep(job.sweep);
   for (const sweeps::Need& need : state.planned(job).needs) {
     std::size_t open = 0;
@@ -184,28 +184,34 @@ struct Explain {
     return "Given to " + place_of(state, job) + ", which has not started it yet.";
   }
   std::string operator()(const Running&) const { return "Running on " + place_of(state, job) + "."; }
-  std::string operator()(const Stopping& s) const { return "Asked to stop (" + s.text + "); waiting for its worker."; }
-  std::string operator()(const Limiting& s) const { return "Asked to stop (" + s.text + "); waiting for its worker."; }
+  std::string operator()(const Stopping& s) const {
+    return "Asked to stop (" + s.text.str() + "); waiting for its worker.";
+  }
+  std::string operator()(const Limiting& s) const {
+    return "Asked to stop (" + s.text.str() + "); waiting for its worker.";
+  }
   std::string operator()(const Cancelling& s) const {
-    return "Asked to stop (" + s.cause + "); waiting for its worker.";
+    return "Asked to stop (" + s.cause.str() + "); waiting for its worker.";
   }
   std::string operator()(const Backoff& s) const {
-    return "Attempt " + std::to_string(job.attempt) + " ended (" + s.why + "); the next one follows after " +
+    return "Attempt " + std::to_string(job.attempt) + " ended (" + s.why.str() + "); the next one follows after " +
            std::to_string((s.delay_ms + 999) / 1000) + " s.";
   }
   std::string operator()(const Succeeded& s) const {
-    if (s.mark.source == 0) return "Succeeded.";
-    const Job& source = *state.job(JobNumber(s.mark.source));
+    if (s.mark->source == 0) return "Succeeded.";
+    const Job& source = *state.job(JobNumber(s.mark->source));
     return "Succeeded with the result of job " + state.planned(source).id + " of sweep " +
            state.sweep(source.sweep)->id + ".";
   }
-  std::string operator()(const Failed& s) const { return "Failed (" + s.error_class + "): " + s.message; }
-  std::string operator()(const Diverged& s) const { return "Diverged: " + s.message; }
-  std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text + "."; }
-  std::string operator()(const Cancelled& s) const { return "Cancelled: " + s.cause + "."; }
-  std::string operator()(const Skipped& s) const { return "Skipped: " + s.why + "."; }
+  std::string operator()(const Failed& s) const { return "Failed (" + s.error_class.str() + "): " + s.message.str(); }
+  std::string operator()(const Diverged& s) const { return "Diverged: " + s.message.str(); }
+  std::string operator()(const Stopped& s) const { return "Stopped early: " + s.text.str() + "."; }
+  std::string operator()(const Cancelled& s) const { return "Cancelled: " + s.cause.str() + "."; }
+  std::string operator()(const Skipped& s) const { return "Skipped: " + s.why.str() + "."; }
   std::string operator()(const Paused&) const { return explain_paused(state, job); }
-  std::string operator()(const Pausing& s) const { return "Asked to pause (" + s.text + "); waiting for its worker."; }
+  std::string operator()(const Pausing& s) const {
+    return "Asked to pause (" + s.text.str() + "); waiting for its worker.";
+  }
 };
 
 constexpr std::size_t kNamed = 3;  // of the jobs that a need lacks

@@ -19,8 +19,8 @@ const Job* shorter(const State& state, const Sweep& from, const sweeps::Job& pla
     const auto* done = job == nullptr ? nullptr : std::get_if<Succeeded>(&job->state);
     if (done == nullptr) continue;
     // One that took its result has none of its own.
-    const Job* made = done->mark.source == 0 ? job : state.job(JobNumber(done->mark.source));
-    if (made->latest_checkpoint) return made;
+    const Job* made = done->mark->source == 0 ? job : state.job(JobNumber(done->mark->source));
+    if (made->progress->checkpoints->latest) return made;
   }
   return nullptr;
 }
@@ -33,10 +33,10 @@ std::optional<event::Event> take_checkpoint(const State& state, const Sweep& swe
   if (sweep.plan->extends.empty() || planned.epochs == 0 || job.attempt != 0 || job.generation != 1)
     return std::nullopt;
   const Sweep* from = state.find_sweep(sweep.plan->extends);
-  if (from == nullptr || job.latest_checkpoint) return std::nullopt;
+  if (from == nullptr || job.progress->checkpoints->latest) return std::nullopt;
   const Job* source = shorter(state, *from, planned);
   if (source == nullptr) return std::nullopt;
-  const Checkpoint& checkpoint = *source->latest_checkpoint;
+  const Checkpoint checkpoint = source->progress->checkpoints->latest->whole();
   event::Event event;
   auto* taken = event.mutable_checkpoint_taken();
   taken->set_job(job.number.value());
@@ -46,9 +46,9 @@ std::optional<event::Event> take_checkpoint(const State& state, const Sweep& swe
   taken->mutable_file()->set_path(checkpoint.file.path);
   taken->mutable_file()->set_sha256(checkpoint.file.sha256);
   taken->mutable_file()->set_size(checkpoint.file.size);
-  taken->set_has_objective(source->best.has_value());
-  taken->set_objective(source->best.value_or(0));
-  taken->set_best_epoch(source->best_epoch);
+  taken->set_has_objective(source->progress->best.has_value());
+  taken->set_objective(source->progress->best.value_or(0));
+  taken->set_best_epoch(source->progress->best_epoch);
   return event;
 }
 

@@ -86,10 +86,10 @@ event::Event judge(const State& state, const Sweep& sweep, sweeps::JobIndex firs
   const StopGroup& group = sweep.groups[sweep.group_of[first]];
   const Setting& setting = group.settings.at(first);
   double sum = 0;
-  for (const sweeps::JobIndex index : setting.jobs) {
-    sum += state.job(JobNumber(sweep.first.value() + index))->rung_values[setting.judged];
+  for (const sweeps::JobIndex index : group.jobs_of(setting)) {
+    sum += state.job(JobNumber(sweep.first.value() + index))->progress->rung_values[setting.judged];
   }
-  const double mean = sum / static_cast<double>(setting.jobs.size());
+  const double mean = sum / static_cast<double>(setting.count);
   return entered(sweep, group, group.stopper.judge(first, setting.judged, mean));
 }
 

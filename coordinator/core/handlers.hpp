@@ -55,8 +55,11 @@ Status on(State& state, const event::JobsReopened& event, At at);
 
 std::vector<File> files_of(const google::protobuf::RepeatedPtrField<event::File>& files);
 
+// What a job that ends without a final tree leaves: the best value that was seen.
+Outcome seen(const Job& job);
+
 // One use of it fewer; what nobody uses is not counted any more.
-void let_go(State& state, const Checkpoint& checkpoint);
+void let_go(State& state, const SmallCheckpoint& checkpoint);
 
 // The job of a fence, if the fence is that of its newest attempt.
 Result<Job*> attempt_of(State& state, const event::Fence& fence);

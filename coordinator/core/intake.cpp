@@ -57,26 +57,22 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
   const sweeps::Stage& stage = plan.stages[stage_index];
   std::unordered_map<std::string, std::uint32_t> groups;
   std::unordered_map<std::string, JobIndex> settings;
+  std::map<std::uint32_t, std::vector<JobIndex>> jobs;  // by group
   for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
     const sweeps::Job& job = plan.jobs[i];
     const auto [found, fresh] = groups.try_emplace(job.group, static_cast<std::uint32_t>(sweep.groups.size()));
     if (fresh) {
       sweeps::StopRule rule = *stage.stop;
       if (rule.max == 0) rule.max = job.epochs;  // the tasks of the stage differ; a group has one task
-      sweep.groups.push_back({sweeps::Stopper(std::move(rule), plan.goal), {}});
+      sweep.groups.push_back({sweeps::Stopper(std::move(rule), plan.goal), {}, {}});
     }
     const JobIndex first =
         settings.try_emplace(std::to_string(found->second) + '\n' + sweeps::setting_of(job), i).first->second;
     sweep.group_of[i] = found->second;
     sweep.setting_of[i] = first;
-    sweep.groups[found->second].settings[first].jobs.push_back(i);
+    jobs[found->second].push_back(i);
   }
-  for (const auto& [name, index] : groups) {
-    StopGroup& group = sweep.groups[index];
-    std::vector<JobIndex> order;
-    for (const auto& [first, setting] : group.settings) order.push_back(first);
-    group.stopper.admit(order);
-  }
+  for (auto& [group, own] : jobs) sweep.groups[group].admit(std::move(own), sweep.setting_of);
 }
 
 // Nothing is kept per job where no stage stops early.
@@ -124,6 +120,13 @@ void add_job(State& state, Sweep& sweep, JobIndex index) {
 
 }  // namespace
 
+void make_move_indexes(Sweep& sweep) { sweep.dependents = dependents_of(*sweep.plan); }
+
+void drop_move_indexes(Sweep& sweep) {
+  sweep.dependents = {};
+  for (JobSet* queue : {&sweep.ready, &sweep.ready_alone, &sweep.aside, &sweep.active}) queue->clear();  // all empty
+}
+
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
   for (const char c : text) seed = (seed ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
   return seed;
@@ -146,7 +149,7 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   sweep.wall_from_ms = wall_ms;
   sweep.model = model_of(*sweep.plan);
   sweep.stage_counts.resize(sweep.plan->stages.size());
-  sweep.dependents = dependents_of(*sweep.plan);
+  make_move_indexes(sweep);
   make_groups(sweep);
   sweep.by_id.reserve(sweep.plan->jobs.size());
   // At once for a large sweep, and never by less than a vector grows by itself.

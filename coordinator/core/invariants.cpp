@@ -103,7 +103,7 @@ void check_inputs(const State& state, const Job& job, Broken& broken) {
   for (const JobNumber input : job.inputs) {
     const Job& from = *state.job(input);
     const auto* stopped = std::get_if<Stopped>(&from.state);
-    const bool whole = phase_of(from) == Phase::succeeded || (stopped != nullptr && stopped->outcome.has_files);
+    const bool whole = phase_of(from) == Phase::succeeded || (stopped != nullptr && stopped->outcome->has_files);
     if (!whole) broken.push_back("I4: " + text_of(job) + " takes " + text_of(from));
   }
 }
@@ -112,7 +112,7 @@ void check_inputs(const State& state, const Job& job, Broken& broken) {
 void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
   Counts counts{};
   std::vector<Counts> stages(sweep.plan->stages.size());
-  std::set<sweeps::JobIndex> ready, ready_alone, active;
+  JobSet ready, ready_alone, active;
   for (sweeps::JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) {
     const Job& job = *state.job(JobNumber(sweep.first.value() + i));
     const Phase phase = phase_of(job);
@@ -130,9 +130,9 @@ void check_sweep(const State& state, const Sweep& sweep, Broken& broken) {
   }
   if (counts != sweep.counts || stages != sweep.stage_counts)
     broken.push_back("I10: counters of sweep " + sweep.id + " are wrong");
-  if (ready != sweep.ready || ready_alone != sweep.ready_alone)
+  if (!(ready == sweep.ready) || !(ready_alone == sweep.ready_alone))
     broken.push_back("I8: the queue of sweep " + sweep.id + " is wrong");
-  if (active != sweep.active) broken.push_back("I2: the active jobs of sweep " + sweep.id + " are wrong");
+  if (!(active == sweep.active)) broken.push_back("I2: the active jobs of sweep " + sweep.id + " are wrong");
   // Ended means ended: no job may be left that could still run.
   const bool open = state.open_sweeps.contains(sweep.number);
   if (open != sweep.outcome.empty()) broken.push_back("I8: sweep " + sweep.id + " is open and ended");
@@ -166,14 +166,12 @@ void check_rungs(const Sweep& sweep, Broken& broken) {
 
 // I5: the count of keepers of each checkpoint, which says what may be collected.
 void check_checkpoints(const State& state, Broken& broken) {
-  std::unordered_map<std::string, std::uint32_t> uses;
+  std::map<std::string, std::uint32_t> uses, counted;
   for (const Job& job : state.jobs) {
-    if (job.latest_checkpoint) ++uses[job.latest_checkpoint->file.sha256];
-    if (job.older_checkpoint) ++uses[job.older_checkpoint->file.sha256];
-    if (job.best_checkpoint) ++uses[job.best_checkpoint->file.sha256];
-    for (const Checkpoint& earlier : job.earlier_checkpoints) ++uses[earlier.file.sha256];
+    for (const KeptCheckpoint& one : all_of(*job.progress->checkpoints)) ++uses[one->sha256.str()];
   }
-  if (uses != state.checkpoint_uses) broken.push_back("I5: the uses of checkpoints are counted wrongly");
+  for (const auto& [sha256, count] : state.checkpoint_uses) counted.emplace(sha256.str(), count);
+  if (uses != counted) broken.push_back("I5: the uses of checkpoints are counted wrongly");
 }
 
 // I11: what is known and made is what jobs say, and nobody stands aside for nothing.
@@ -183,7 +181,7 @@ void check_cache(const State& state, Broken& broken) {
   for (const Job& job : state.jobs) {
     const std::uint64_t id = cache_id(state, job);
     const auto* done = std::get_if<Succeeded>(&job.state);
-    if (done != nullptr && done->mark.key != 0 && done->mark.source == 0) results.emplace(id, job.number);
+    if (done != nullptr && done->mark->key != 0 && done->mark->source == 0) results.emplace(id, job.number);
     if (is_active(phase_of(job))) training.emplace(id, job.number);
   }
   const auto same = [](const Index& made, const std::unordered_multimap<std::uint64_t, JobNumber>& kept) {

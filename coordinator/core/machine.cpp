@@ -10,7 +10,7 @@ namespace fathom::core {
 namespace {
 
 // Why a stop was wished, kept in the state it leads to.
-std::string wish_text(const JobState& state) {
+SmallText wish_text(const JobState& state) {
   if (const auto* stopping = std::get_if<Stopping>(&state)) return stopping->text;
   if (const auto* limiting = std::get_if<Limiting>(&state)) return limiting->text;
   if (const auto* cancelling = std::get_if<Cancelling>(&state)) return cancelling->cause;
@@ -19,7 +19,7 @@ std::string wish_text(const JobState& state) {
 
 // The state of phase `to` with its data. A job that ends under a wish ends for that reason, not for how it ended.
 JobState make_state(Phase to, const Job& job, Arrival& in) {
-  const std::string wish = wish_text(job.state);  // read before the state is replaced
+  const SmallText wish = wish_text(job.state);  // read before the state is replaced
   const auto reason = [&] { return wish.empty() ? std::move(in.text) : wish; };
   switch (to) {
     case Phase::blocked:
@@ -62,8 +62,10 @@ JobState make_state(Phase to, const Job& job, Arrival& in) {
 // Files are kept for dependents only: nobody else asks the core for them.
 void drop_unneeded_files(Job& job) {
   if (job.open_dependents != 0) return;
-  if (auto* done = std::get_if<Succeeded>(&job.state)) done->outcome.files.clear();
-  if (auto* done = std::get_if<Stopped>(&job.state)) done->outcome.files.clear();
+  auto* done = std::get_if<Succeeded>(&job.state);
+  auto* stopped = std::get_if<Stopped>(&job.state);
+  if (done != nullptr && done->outcome->files) done->outcome.edit().files.reset();
+  if (stopped != nullptr && stopped->outcome->files) stopped->outcome.edit().files.reset();
 }
 
 // Jobs that wait for this one have one less to wait for.
@@ -142,7 +144,7 @@ void enter(State& state, Sweep& sweep, Job& job, Phase from, Phase to) {
 
 void keep_input(Job& input, std::vector<File> files) {
   ++input.open_dependents;
-  if (auto* done = std::get_if<Succeeded>(&input.state)) done->outcome.files = std::move(files);
+  if (auto* done = std::get_if<Succeeded>(&input.state)) done->outcome.edit().files = std::move(files);
 }
 
 void let_input_go(Job& input) {

@@ -19,7 +19,7 @@ namespace fathom::core {
 // What the new state needs to know, as far as it needs it.
 struct Arrival {
   LeaseId lease{};                               // leased
-  std::string error_class{}, text{};             // failed; text: cause, message or reason of every other
+  SmallText error_class{}, text{};               // failed; text: cause, message or reason of every other
   std::int64_t until_wall_ms = 0, delay_ms = 0;  // backoff
   Outcome outcome{};                             // succeeded, stopped
   ResultMark mark{};                             // succeeded
@@ -64,6 +64,11 @@ std::string warm_key(const std::string& model, const std::string& task);
 // Makes the sweep and its jobs from the plan. The event's numbers were checked.
 void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wall_ms,
                std::shared_ptr<const sweeps::Plan> plan);
+
+// What is kept of a sweep for moves of its jobs alone. add_sweep() makes it; it goes when the sweep has ended, and
+// comes again when it is opened once more.
+void make_move_indexes(Sweep& sweep);
+void drop_move_indexes(Sweep& sweep);
 
 // FNV-1a, for digests and to tell contents apart; stable on every machine.
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed = 0xcbf29ce484222325ULL);

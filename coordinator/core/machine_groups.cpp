@@ -32,11 +32,11 @@ bool rests(const State& state, const Sweep& sweep, const Job& job, std::uint32_t
   if (least < setting.judged && setting.judged < group.stopper.rungs(first).size()) return true;
   const std::size_t cleared = setting.judged - (setting.waiting ? 1 : 0);
   // Nor is there one where a seed ended before it came as far (train.patience, a result of before).
-  const bool in_vain = std::ranges::any_of(setting.jobs, [&](sweeps::JobIndex index) {
+  const bool in_vain = std::ranges::any_of(group.jobs_of(setting), [&](sweeps::JobIndex index) {
     const Job& seed = state.jobs[sweep.first.value() - 1 + index];
-    return is_terminal(phase_of(seed)) && seed.rung_values.size() <= cleared;
+    return is_terminal(phase_of(seed)) && seed.progress->rung_values.size() <= cleared;
   });
-  return !in_vain && job.rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
+  return !in_vain && job.progress->rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
 }
 
 void mark_job(State& state, const Sweep& sweep, const Job& job, std::uint32_t least) {
@@ -64,15 +64,15 @@ void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, swee
   const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return state.jobs[sweep.first.value() - 1 + index]; };
   // All seeds have passed the next rung: only then is there a mean to judge.
   const bool judge =
-      !setting.stopped && !setting.waiting && std::ranges::all_of(setting.jobs, [&](sweeps::JobIndex index) {
-        return job_at(index).rung_values.size() > setting.judged;
+      !setting.stopped && !setting.waiting && std::ranges::all_of(group.jobs_of(setting), [&](sweeps::JobIndex index) {
+        return job_at(index).progress->rung_values.size() > setting.judged;
       });
   if (judge) {
     state.pending.judge.emplace(sweep.number, first);
   } else {
     state.pending.judge.erase({sweep.number, first});
   }
-  for (const sweeps::JobIndex index : setting.jobs) {
+  for (const sweeps::JobIndex index : group.jobs_of(setting)) {
     mark_pause(state, sweep, job_at(index));
     if (setting.stopped && next(phase_of(job_at(index)), Move::wish_stop))
       state.pending.stop.insert(job_at(index).number);
@@ -104,7 +104,7 @@ void end_in_group(State& state, Sweep& sweep, const Job& job) {
   const Setting& setting = group.settings.at(first);
   const auto phase_at = [&](sweeps::JobIndex index) { return phase_of(state.jobs[sweep.first.value() - 1 + index]); };
   const auto any = [&](auto test) {
-    return std::ranges::any_of(setting.jobs, [&](sweeps::JobIndex index) { return test(phase_at(index)); });
+    return std::ranges::any_of(group.jobs_of(setting), [&](sweeps::JobIndex index) { return test(phase_at(index)); });
   };
   // A setting whose seeds all Succeeded is one to compare with, however early train.patience ended it.
   if (any(ended_without_result)) {
@@ -113,7 +113,7 @@ void end_in_group(State& state, Sweep& sweep, const Job& job) {
     group.stopper.complete(first);
   }
   if (!group.stopper.pauses()) return;
-  for (const sweeps::JobIndex index : setting.jobs)
+  for (const sweeps::JobIndex index : group.jobs_of(setting))
     mark_pause(state, sweep, state.jobs[sweep.first.value() - 1 + index]);
   mark_overdue(state, sweep, number);
 }
@@ -123,7 +123,7 @@ void open_in_group(State& state, Sweep& sweep, const Job& job) {
   const std::uint32_t number = sweep.group_of[job.index];
   StopGroup& group = sweep.groups[number];
   const sweeps::JobIndex first = sweep.setting_of[job.index];
-  const bool without = std::ranges::any_of(group.settings.at(first).jobs, [&](sweeps::JobIndex index) {
+  const bool without = std::ranges::any_of(group.jobs_of(group.settings.at(first)), [&](sweeps::JobIndex index) {
     return ended_without_result(phase_of(state.jobs[sweep.first.value() - 1 + index]));
   });
   if (!without) group.stopper.readmit(first);

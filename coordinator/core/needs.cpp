@@ -125,9 +125,9 @@ void each_sweep_outside(const State& state, const Job& job, Visit visit) {
 sweeps::JobResult result_of(const Job& job) {
   using Of = sweeps::Outcome;
   const Phase phase = phase_of(job);
-  if (phase == Phase::succeeded) return {Of::succeeded, std::get<Succeeded>(job.state).outcome.objective};
+  if (phase == Phase::succeeded) return {Of::succeeded, std::get<Succeeded>(job.state).outcome->objective};
   if (phase == Phase::stopped) {
-    const Outcome& outcome = std::get<Stopped>(job.state).outcome;
+    const Outcome& outcome = *std::get<Stopped>(job.state).outcome;
     // Stopped without a tree (its worker was lost meanwhile): there is nothing that a dependent could take.
     return {outcome.has_files ? Of::stopped : Of::failed, outcome.objective};
   }
@@ -157,7 +157,7 @@ std::vector<ReadResults::Wanted> files_to_read(const State& state, const Job& jo
   for (const ChosenInput& input : *inputs) {
     if (!input.elsewhere) continue;
     // One that took its result from another has its files where that one ended.
-    const ResultMark& mark = std::get<Succeeded>(state.job(input.job)->state).mark;
+    const ResultMark& mark = *std::get<Succeeded>(state.job(input.job)->state).mark;
     out.push_back({job.number, mark.source == 0 ? input.job : JobNumber(mark.source), mark.seq});
   }
   return out;

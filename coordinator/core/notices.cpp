@@ -50,11 +50,11 @@ json job_of(const State& state, const Notice& notice) {
   if (job == nullptr) return nullptr;
   json out = {{"id", state.planned(*job).id}, {"task", state.planned(*job).task}, {"message", ""}};
   if (const auto* failed = std::get_if<Failed>(&job->state)) {
-    out["class"] = failed->error_class;
-    out["message"] = failed->message;
+    out["class"] = failed->error_class.str();
+    out["message"] = failed->message.str();
   } else if (const auto* diverged = std::get_if<Diverged>(&job->state)) {
     out["class"] = "diverged";
-    out["message"] = diverged->message;
+    out["message"] = diverged->message.str();
   }
   return out;
 }

@@ -30,18 +30,18 @@ void Paces::observe(const State& after, const event::Event& event, TimePoint now
     marks_.erase(job->number);
     return;
   }
-  if (event.has_job_started()) marks_[job->number] = {now, Millis(0), job->epoch};
+  if (event.has_job_started()) marks_[job->number] = {now, Millis(0), job->progress->epoch};
   if (!event.has_report_recorded()) return;
   const auto mark = marks_.find(job->number);
   // One that was adopted at a start: how long its epoch took so far is not known.
   if (mark == marks_.end()) {
-    marks_[job->number] = {now, Millis(0), job->epoch};
+    marks_[job->number] = {now, Millis(0), job->progress->epoch};
     return;
   }
-  if (job->epoch == mark->second.epoch) return;  // measured at a rung inside it
+  if (job->progress->epoch == mark->second.epoch) return;  // measured at a rung inside it
   const Millis time = std::chrono::duration_cast<Millis>(now - mark->second.since);
   epochs_[peers_of(after, *job)].add(time);
-  mark->second = {now, time, job->epoch};
+  mark->second = {now, time, job->progress->epoch};
 }
 
 std::optional<Straggler> Paces::straggler(const State& state, const Job& job, TimePoint now) const {

@@ -30,13 +30,11 @@ double newest_of(const State& state, const Job& job) {
 // Hashes that the job keeps now and nobody keeps once it has another job's checkpoint instead.
 std::vector<std::string> given_up(const State& state, const Job& job, const std::string& taken) {
   std::vector<std::string> kept, out;
-  for (const auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
-    if (*slot) kept.push_back((*slot)->file.sha256);
-  for (const Checkpoint& earlier : job.earlier_checkpoints) kept.push_back(earlier.file.sha256);
+  for (const KeptCheckpoint& one : all_of(*job.progress->checkpoints)) kept.push_back(one->sha256.str());
   for (const std::string& hash : kept) {
     const auto own = static_cast<std::uint32_t>(std::ranges::count(kept, hash));
     const bool told = std::ranges::find(out, hash) != out.end();
-    if (hash != taken && state.checkpoint_uses.at(hash) == own && !told) out.push_back(hash);
+    if (hash != taken && state.checkpoint_uses.find(hash)->second == own && !told) out.push_back(hash);
   }
   return out;
 }
@@ -56,7 +54,7 @@ event::Event keep(const Sweep& sweep, const StopGroup& group, sweeps::JobIndex f
 
 event::Event exploit(const State& state, const Job& job, std::uint32_t rung, const Job& donor,
                      const sweeps::Clone& clone) {
-  const Checkpoint& checkpoint = *donor.latest_checkpoint;
+  const Checkpoint checkpoint = donor.progress->checkpoints->latest->whole();
   event::Event event;
   auto* out = event.mutable_exploited();
   out->set_job(job.number.value());
@@ -69,9 +67,9 @@ event::Event exploit(const State& state, const Job& job, std::uint32_t rung, con
   out->mutable_file()->set_path(checkpoint.file.path);
   out->mutable_file()->set_sha256(checkpoint.file.sha256);
   out->mutable_file()->set_size(checkpoint.file.size);
-  out->set_has_objective(donor.best.has_value());
-  out->set_objective(donor.best.value_or(0));
-  out->set_best_epoch(donor.best_epoch);
+  out->set_has_objective(donor.progress->best.has_value());
+  out->set_objective(donor.progress->best.value_or(0));
+  out->set_best_epoch(donor.progress->best_epoch);
   out->set_parameters(canonical_json(clone.point));
   for (const std::string& name : clone.resampled) out->add_resampled(name);
   for (const std::string& hash : given_up(state, job, checkpoint.file.sha256)) out->add_released(hash);
@@ -79,13 +77,9 @@ event::Event exploit(const State& state, const Job& job, std::uint32_t rung, con
 }
 
 // All checkpoints of the job.
-void let_go_of_all(State& state, Job& job) {
-  for (auto* slot : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint}) {
-    if (*slot) let_go(state, **slot);
-    slot->reset();
-  }
-  for (const Checkpoint& earlier : job.earlier_checkpoints) let_go(state, earlier);
-  job.earlier_checkpoints.clear();
+void let_go_of_all(State& state, Progress& progress) {
+  for (const KeptCheckpoint& one : all_of(*progress.checkpoints)) let_go(state, *one);
+  progress.checkpoints.reset();
 }
 
 }  // namespace
@@ -104,7 +98,7 @@ event::Event clone(const State& state, const Job& job) {
     return *state.job(JobNumber(sweep.first.value() + index));
   };
   std::vector<sweeps::JobIndex> donors = group.stopper.donors(first);
-  std::erase_if(donors, [&](sweeps::JobIndex index) { return !job_at(index).latest_checkpoint; });
+  std::erase_if(donors, [&](sweeps::JobIndex index) { return !job_at(index).progress->checkpoints->latest; });
   const auto drawn =
       sweeps::clone_among(group.stopper.rule(), first, rung, donors,
                           [&](sweeps::JobIndex index) -> const sweeps::Job& { return state.planned(job_at(index)); });
@@ -149,15 +143,17 @@ Status on(State& state, const event::Exploited& event, At) {
   if (!point.is_object()) return Error{Errc::corrupt, "the parameters of a clone are not a JSON object"};
   const event::File& file = event.file();
   FATHOM_TRY(know_clone(state, sweep, job->index, text_of(donor->number, event.epoch(), file.sha256(), point)));
-  ++state.checkpoint_uses[file.sha256()];
-  let_go_of_all(state, *job);
-  job->latest_checkpoint =
-      Checkpoint{event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false};
-  job->best.reset();
-  if (event.has_objective()) job->best = event.objective();
-  job->best_epoch = event.best_epoch();
+  const KeptCheckpoint taken =
+      state.kept({event.epoch(), event.step(), {file.path(), file.sha256(), file.size()}, event.objective(), false});
+  ++state.checkpoint_uses[taken->sha256];
+  Progress& progress = job->progress.edit();
+  let_go_of_all(state, progress);
+  progress.checkpoints.edit().latest = taken;
+  progress.best.reset();
+  if (event.has_objective()) progress.best = event.objective();
+  progress.best_epoch = event.best_epoch();
   // What its own weights came to at later rungs says nothing of those that it has now.
-  job->rung_values.resize(setting.judged);
+  progress.rung_values.resize(setting.judged);
   group.stopper.restore({sweep.setting_of[job->index], event.rung(), event.value(), true, false});
   setting.waiting = false;
   mark_setting(state, sweep, group, sweep.setting_of[job->index]);

@@ -30,12 +30,13 @@ struct SeedEnd {
 SeedEnd end_of(const Job& job, bool by_step) {
   switch (phase_of(job)) {
     case Phase::succeeded: {
-      const auto& outcome = std::get<Succeeded>(job.state).outcome;
-      return {Reached::whole, outcome.objective ? outcome.objective : job.best, 0, false};
+      const Outcome& outcome = *std::get<Succeeded>(job.state).outcome;
+      return {Reached::whole, outcome.objective ? outcome.objective : job.progress->best, 0, false};
     }
     case Phase::stopped:
     case Phase::paused:
-      return {Reached::part, job.best, by_step ? static_cast<std::uint32_t>(job.step) : job.epoch, false};
+      return {Reached::part, job.progress->best,
+              by_step ? static_cast<std::uint32_t>(job.progress->step) : job.progress->epoch, false};
     case Phase::diverged:
       return {Reached::nothing, std::nullopt, 0, false};
     case Phase::failed:

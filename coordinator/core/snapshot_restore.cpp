@@ -23,7 +23,7 @@ Checkpoint get(const snapshot::Checkpoint& in) {
 Outcome get(const snapshot::Outcome& in) {
   Outcome outcome{{}, in.epoch(), in.has_files(), {}};
   if (in.has_objective()) outcome.objective = in.objective();
-  for (const event::File& file : in.files()) outcome.files.push_back(get(file));
+  for (const event::File& file : in.files()) outcome.files.edit().push_back(get(file));
   return outcome;
 }
 
@@ -47,8 +47,8 @@ JobState state_of(const snapshot::Job& in) {
     case Phase::backoff:
       return Backoff{in.until_wall_ms(), in.delay_ms(), in.text()};
     case Phase::succeeded:
-      return Succeeded{get(in.outcome()),
-                       {in.mark().key(), in.mark().tree(), in.mark().seq(), in.mark().made_secs(), in.mark().source()}};
+      return Succeeded{get(in.outcome()), ResultMark{in.mark().key(), in.mark().tree(), in.mark().seq(),
+                                                     in.mark().made_secs(), in.mark().source()}};
     case Phase::failed:
       return Failed{in.error_class(), in.text()};
     case Phase::diverged:
@@ -67,6 +67,43 @@ JobState state_of(const snapshot::Job& in) {
   return Skipped{};  // the phase was checked
 }
 
+Checkpoints checkpoints_of(const State& state, const snapshot::Job& in) {
+  Checkpoints kept;
+  if (in.has_latest()) kept.latest = state.kept(get(in.latest()));
+  if (in.has_older()) kept.older = state.kept(get(in.older()));
+  for (const snapshot::Checkpoint& earlier : in.earlier()) kept.earlier.push_back(state.kept(get(earlier)));
+  if (!in.has_best_checkpoint()) return kept;
+  const Checkpoint best = get(in.best_checkpoint());
+  for (const KeptCheckpoint& one : all_of(kept)) {
+    if (one->whole() == best) kept.best = one;
+  }
+  if (!kept.best) kept.best = state.kept(best);
+  return kept;
+}
+
+bool has_checkpoints(const snapshot::Job& in) {
+  return in.has_latest() || in.has_older() || in.has_best_checkpoint() || in.earlier_size() != 0;
+}
+
+bool has_progress(const snapshot::Job& in) {
+  return in.started_ms() != 0 || !in.device().empty() || in.epoch() != 0 || in.step() != 0 || in.has_objective() ||
+         in.has_best() || in.best_epoch() != 0 || in.rung_values_size() != 0 || in.late_size() != 0 ||
+         has_checkpoints(in);
+}
+
+void get(State& state, const snapshot::Job& in, Progress& seen) {
+  seen.epoch = in.epoch(), seen.step = in.step();
+  if (in.has_objective()) seen.objective = in.objective();
+  if (in.has_best()) seen.best = in.best();
+  seen.best_epoch = in.best_epoch();
+  seen.rung_values.assign(in.rung_values().begin(), in.rung_values().end());
+  if (has_checkpoints(in)) seen.checkpoints.edit() = checkpoints_of(state, in);
+  for (const snapshot::LateMark& mark : in.late())
+    seen.late.edit().push_back({mark.generation(), mark.attempt(), mark.sequence()});
+  seen.started_ms = in.started_ms(), seen.device = state.shared_device(in.device());
+  for (const KeptCheckpoint& one : all_of(*seen.checkpoints)) ++state.checkpoint_uses[one->sha256];
+}
+
 void get(const snapshot::Job& in, Job& job) {
   job.state = state_of(in);
   job.generation = in.generation(), job.attempt = in.attempt();
@@ -76,18 +113,7 @@ void get(const snapshot::Job& in, Job& job) {
   job.handing_back = in.handing_back();
   for (const std::uint64_t input : in.inputs()) job.inputs.emplace_back(input);
   job.open_dependents = in.open_dependents();
-  job.epoch = in.epoch(), job.step = in.step();
-  if (in.has_objective()) job.objective = in.objective();
-  if (in.has_best()) job.best = in.best();
-  job.best_epoch = in.best_epoch();
-  job.rung_values.assign(in.rung_values().begin(), in.rung_values().end());
-  if (in.has_latest()) job.latest_checkpoint = get(in.latest());
-  if (in.has_older()) job.older_checkpoint = get(in.older());
-  for (const snapshot::Checkpoint& earlier : in.earlier()) job.earlier_checkpoints.push_back(get(earlier));
-  if (in.has_best_checkpoint()) job.best_checkpoint = get(in.best_checkpoint());
-  for (const snapshot::LateMark& mark : in.late())
-    job.late.push_back({mark.generation(), mark.attempt(), mark.sequence()});
-  job.started_ms = in.started_ms(), job.worker = WorkerNumber(in.worker()), job.device = in.device();
+  job.worker = WorkerNumber(in.worker());
 }
 
 // From the queue and counter that add_sweep() put a new job in to those of its restored state.
@@ -202,13 +228,11 @@ Status Restorer::take_jobs(const snapshot::Jobs& in) {
     Job& job = state_.jobs[jobs_++];
     const Phase from = phase_of(job);
     get(saved, job);
+    if (has_progress(saved)) get(state_, saved, job.progress.edit());
     Sweep& sweep = *state_.sweep(job.sweep);
     // Before the indexes, which know the job by it.
     if (!saved.point().empty()) FATHOM_TRY(know_drawn(state_, sweep, job.index, saved.point()));
     move_index(state_, sweep, job, from, saved.aside());
-    for (const auto* checkpoint : {&job.latest_checkpoint, &job.older_checkpoint, &job.best_checkpoint})
-      if (*checkpoint) ++state_.checkpoint_uses[(*checkpoint)->file.sha256];
-    for (const Checkpoint& earlier : job.earlier_checkpoints) ++state_.checkpoint_uses[earlier.file.sha256];
   }
   return success();
 }
@@ -279,7 +303,10 @@ Result<State> Restorer::finish() {
   if (digest_.empty() || !pending_ || jobs_ != state_.jobs.size() || jobs_ != head_.jobs())
     return damaged("it is not whole");
   for (const Worker& worker : state_.workers) index_worker(state_, worker);
-  for (Sweep& sweep : state_.sweeps) end_settings(state_, sweep);
+  for (Sweep& sweep : state_.sweeps) {
+    end_settings(state_, sweep);
+    if (!sweep.outcome.empty()) drop_move_indexes(sweep);
+  }
   state_.outside.clear();
   for (const Job& job : state_.jobs) {
     if (phase_of(job) == Phase::blocked) watch_outside(state_, job);

@@ -26,36 +26,54 @@ void put(const Outcome& outcome, snapshot::Outcome& out) {
   if (outcome.objective) out.set_objective(*outcome.objective);
   out.set_epoch(outcome.epoch);
   out.set_has_files(outcome.has_files);
-  for (const File& file : outcome.files) put(file, *out.add_files());
+  for (const File& file : *outcome.files) put(file, *out.add_files());
 }
 
 // The data of each state. States that hold a lease hold the job's own.
 struct PutState {
   snapshot::Job& out;
-  void operator()(const Blocked& s) const { out.set_open(s.open), out.set_text(s.missing); }
+  void operator()(const Blocked& s) const { out.set_open(s.open), out.set_text(s.missing.str()); }
   void operator()(const Ready&) const {}
   void operator()(const Leased&) const {}
   void operator()(const Running&) const {}
-  void operator()(const Stopping& s) const { out.set_text(s.text); }
-  void operator()(const Limiting& s) const { out.set_text(s.text); }
-  void operator()(const Cancelling& s) const { out.set_text(s.cause); }
+  void operator()(const Stopping& s) const { out.set_text(s.text.str()); }
+  void operator()(const Limiting& s) const { out.set_text(s.text.str()); }
+  void operator()(const Cancelling& s) const { out.set_text(s.cause.str()); }
   void operator()(const Backoff& s) const {
-    out.set_until_wall_ms(s.until_wall_ms), out.set_delay_ms(s.delay_ms), out.set_text(s.why);
+    out.set_until_wall_ms(s.until_wall_ms), out.set_delay_ms(s.delay_ms), out.set_text(s.why.str());
   }
   void operator()(const Succeeded& s) const {
-    put(s.outcome, *out.mutable_outcome());
+    put(*s.outcome, *out.mutable_outcome());
     snapshot::ResultMark& mark = *out.mutable_mark();
-    mark.set_key(s.mark.key), mark.set_tree(s.mark.tree), mark.set_seq(s.mark.seq);
-    mark.set_made_secs(s.mark.made_secs), mark.set_source(s.mark.source);
+    mark.set_key(s.mark->key), mark.set_tree(s.mark->tree), mark.set_seq(s.mark->seq);
+    mark.set_made_secs(s.mark->made_secs), mark.set_source(s.mark->source);
   }
-  void operator()(const Failed& s) const { out.set_error_class(s.error_class), out.set_text(s.message); }
-  void operator()(const Diverged& s) const { out.set_text(s.message); }
-  void operator()(const Stopped& s) const { put(s.outcome, *out.mutable_outcome()), out.set_text(s.text); }
-  void operator()(const Cancelled& s) const { out.set_text(s.cause); }
-  void operator()(const Skipped& s) const { out.set_text(s.why); }
+  void operator()(const Failed& s) const { out.set_error_class(s.error_class.str()), out.set_text(s.message.str()); }
+  void operator()(const Diverged& s) const { out.set_text(s.message.str()); }
+  void operator()(const Stopped& s) const { put(*s.outcome, *out.mutable_outcome()), out.set_text(s.text.str()); }
+  void operator()(const Cancelled& s) const { out.set_text(s.cause.str()); }
+  void operator()(const Skipped& s) const { out.set_text(s.why.str()); }
   void operator()(const Paused&) const {}
-  void operator()(const Pausing& s) const { out.set_text(s.text); }
+  void operator()(const Pausing& s) const { out.set_text(s.text.str()); }
 };
+
+void put(const Progress& seen, snapshot::Job& out) {
+  out.set_epoch(seen.epoch), out.set_step(seen.step);
+  if (seen.objective) out.set_objective(*seen.objective);
+  if (seen.best) out.set_best(*seen.best);
+  out.set_best_epoch(seen.best_epoch);
+  for (const double value : seen.rung_values) out.add_rung_values(value);
+  const Checkpoints& kept = *seen.checkpoints;
+  if (kept.latest) put(kept.latest->whole(), *out.mutable_latest());
+  if (kept.older) put(kept.older->whole(), *out.mutable_older());
+  for (const KeptCheckpoint& earlier : kept.earlier) put(earlier->whole(), *out.add_earlier());
+  if (kept.best) put(kept.best->whole(), *out.mutable_best_checkpoint());
+  for (const LateMark& mark : *seen.late) {
+    snapshot::LateMark& late = *out.add_late();
+    late.set_generation(mark.generation), late.set_attempt(mark.attempt), late.set_sequence(mark.sequence);
+  }
+  out.set_started_ms(seen.started_ms), out.set_device(seen.device.str());
+}
 
 void put(const Job& job, snapshot::Job& out) {
   out.set_phase(static_cast<std::uint32_t>(phase_of(job)));
@@ -67,20 +85,8 @@ void put(const Job& job, snapshot::Job& out) {
   out.set_handing_back(job.handing_back);
   for (const JobNumber input : job.inputs) out.add_inputs(input.value());
   out.set_open_dependents(job.open_dependents);
-  out.set_epoch(job.epoch), out.set_step(job.step);
-  if (job.objective) out.set_objective(*job.objective);
-  if (job.best) out.set_best(*job.best);
-  out.set_best_epoch(job.best_epoch);
-  for (const double value : job.rung_values) out.add_rung_values(value);
-  if (job.latest_checkpoint) put(*job.latest_checkpoint, *out.mutable_latest());
-  if (job.older_checkpoint) put(*job.older_checkpoint, *out.mutable_older());
-  for (const Checkpoint& earlier : job.earlier_checkpoints) put(earlier, *out.add_earlier());
-  if (job.best_checkpoint) put(*job.best_checkpoint, *out.mutable_best_checkpoint());
-  for (const LateMark& mark : job.late) {
-    snapshot::LateMark& late = *out.add_late();
-    late.set_generation(mark.generation), late.set_attempt(mark.attempt), late.set_sequence(mark.sequence);
-  }
-  out.set_started_ms(job.started_ms), out.set_worker(job.worker.value()), out.set_device(job.device);
+  out.set_worker(job.worker.value());
+  if (job.progress) put(*job.progress, out);
 }
 
 void put(const Sweep& sweep, snapshot::Sweep& out) {

@@ -27,6 +27,19 @@ const char* name_of(WorkerState state) {
   return "gone";
 }
 
+SmallText State::shared_device(const std::string& name) {
+  const auto known = device_names.find(name);
+  return known != device_names.end() ? *known : *device_names.emplace(name).first;
+}
+
+KeptCheckpoint State::kept(const Checkpoint& checkpoint) const {
+  const File& file = checkpoint.file;
+  const auto known = checkpoint_uses.find(file.sha256);
+  return std::make_shared<const SmallCheckpoint>(SmallCheckpoint{
+      checkpoint.step, file.size, checkpoint.objective, file.path,
+      known == checkpoint_uses.end() ? SmallText(file.sha256) : known->first, checkpoint.epoch, checkpoint.best});
+}
+
 const Job* State::job(JobNumber number) const { return at(jobs, number); }
 Job* State::job(JobNumber number) { return at(jobs, number); }
 const Sweep* State::sweep(SweepNumber number) const { return at(sweeps, number); }

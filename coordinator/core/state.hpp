@@ -13,11 +13,13 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "coordinator/core/job.hpp"
-#include "sweeps/search/stopper.hpp"
+#include "coordinator/core/job_set.hpp"
+#include "coordinator/core/stop_group.hpp"
 
 namespace fathom::core {
 
@@ -32,21 +34,6 @@ struct Dependents {
   std::vector<std::uint32_t> first;
   std::vector<Edge> edges;
 };
-
-// The jobs of one setting, one per seed. It is judged at a rung once all of them have a value there.
-struct Setting {
-  std::vector<sweeps::JobIndex> jobs;
-  std::uint32_t judged = 0;  // rungs with a verdict
-  bool stopped = false;      // the last verdict
-  bool waiting = false;      // the method pauses, and the verdict at the last of them is not given yet
-};
-
-// A comparison group of a stopping method. A setting is named by its first job and judged by the mean of its seeds.
-struct StopGroup {
-  sweeps::Stopper stopper;
-  std::map<sweeps::JobIndex, Setting> settings;  // by its first job
-};
-inline constexpr std::uint32_t kNoGroup = 0xffffffff;
 
 // What the first attempt that started says of a task's data: it binds the sweep.
 struct TaskBinding {
@@ -86,13 +73,13 @@ struct Sweep {
   std::map<std::string, std::uint32_t> reopened;  // jobs that a retry or rerun opened again, by operation and key
   Counts counts{};                                // sum = plan->jobs.size()
   std::vector<Counts> stage_counts;
-  std::set<sweeps::JobIndex> ready;        // those that share a device
-  std::set<sweeps::JobIndex> ready_alone;  // suspects of a crash, and benchmarks
-  std::set<sweeps::JobIndex> aside;        // Ready, and in no queue: another job has or makes its result (cache.hpp)
-  std::set<sweeps::JobIndex> active;       // with a lease
-  std::string base_sha256;                 // of the model, as the first attempt that started says; empty: not known
+  JobSet ready;             // those that share a device
+  JobSet ready_alone;       // suspects of a crash, and benchmarks
+  JobSet aside;             // Ready, and in no queue: another job has or makes its result (cache.hpp)
+  JobSet active;            // with a lease
+  std::string base_sha256;  // of the model, as the first attempt that started says; empty: not known
   std::map<std::string, TaskBinding> bindings;  // by task
-  Dependents dependents;
+  Dependents dependents;                        // of an open sweep
   std::vector<StopGroup> groups;
   std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
   std::vector<sweeps::JobIndex> setting_of;  // per job: the first job of its setting
@@ -180,7 +167,8 @@ struct State {
   std::set<SweepNumber> open_sweeps;
   std::unordered_map<std::string, SweepNumber> sweep_by_id, sweep_by_key;
   std::unordered_map<std::string, WorkerNumber> worker_by_uid;
-  std::unordered_map<std::string, std::uint32_t> checkpoint_uses;  // by hash: jobs that keep it
+  std::unordered_map<SmallText, std::uint32_t, SmallText::Hash, SmallText::Equal>
+      checkpoint_uses;  // by hash: jobs that keep it
   std::unordered_multimap<std::uint64_t, JobNumber>
       results;  // by cache_id(): Succeeded, with a result that others take
   std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
@@ -188,11 +176,16 @@ struct State {
   // By sweep that Blocked jobs of others look at (its id, whether it is there or not): these jobs, and the job that
   // each waits for, as far as it is known (0: none).
   std::map<std::string, std::map<JobNumber, JobNumber>> outside;
-  std::set<JobNumber> pinned;               // their results have no age
-  std::map<std::uint64_t, Notice> notices;  // open ones, by number
+  std::unordered_set<SmallText, SmallText::Hash, SmallText::Equal> device_names;  // that leases named
+  std::set<JobNumber> pinned;                                                     // their results have no age
+  std::map<std::uint64_t, Notice> notices;                                        // open ones, by number
   std::uint64_t next_notice = 1;
   FreeDevices free;
   Pending pending;
+
+  // What many jobs have alike, once for all of them: the device of a lease, the hash of a checkpoint.
+  [[nodiscard]] SmallText shared_device(const std::string& name);
+  [[nodiscard]] KeptCheckpoint kept(const Checkpoint& checkpoint) const;
 
   // nullptr: there is none.
   [[nodiscard]] const Job* job(JobNumber number) const;

@@ -26,7 +26,7 @@ void watch_sweep(Timers& timers, const Sweep& sweep, Now now) {
 void watch_job_wall(Timers& timers, const State& state, const Job& job, Now now) {
   const Millis wall = seconds(state.sweep(job.sweep)->limits.job_wall_seconds);
   timers.job_walls.erase(job.number);
-  if (wall.count() != 0) timers.job_walls.set(job.number, now.mono + rest_of(wall, job.started_ms, now));
+  if (wall.count() != 0) timers.job_walls.set(job.number, now.mono + rest_of(wall, job.progress->started_ms, now));
 }
 
 // Other limits: what runs is held to them too.

@@ -265,7 +265,7 @@ void Checker::finish(const core::State& state, const MemoryArtifacts& artifacts)
     }
   }
   for (const auto& [sha256, uses] : state.checkpoint_uses) {
-    const std::string* bytes = artifacts.bytes(sha256);
+    const std::string* bytes = artifacts.bytes(sha256.str());
     if (bytes == nullptr || sha256_hex(*bytes) != sha256) complain("I5: a kept checkpoint is gone or damaged");
   }
 }

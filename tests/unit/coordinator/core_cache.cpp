@@ -43,7 +43,7 @@ class CoreCache : public ::testing::Test {
   }
   std::size_t trained() const { return rig.logged(event::Event::kJobFinished); }
   std::size_t reused() const { return rig.logged(event::Event::kJobReused); }
-  const ResultMark& mark(sweeps::JobIndex index) const { return std::get<Succeeded>(rig.job(index).state).mark; }
+  const ResultMark& mark(sweeps::JobIndex index) const { return *std::get<Succeeded>(rig.job(index).state).mark; }
 
   Rig rig;
   FakeWorker& worker;
@@ -63,8 +63,8 @@ TEST_F(CoreCache, AnEqualSweepIsNotTrainedAgain) {
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
   for (sweeps::JobIndex i = 0; i < 8; ++i) {
     EXPECT_EQ(mark(i).source, first.value() + i);
-    EXPECT_EQ(std::get<Succeeded>(rig.job(i).state).outcome.objective,
-              std::get<Succeeded>(rig.state().job(JobNumber(first.value() + i))->state).outcome.objective);
+    EXPECT_EQ(std::get<Succeeded>(rig.job(i).state).outcome->objective,
+              std::get<Succeeded>(rig.state().job(JobNumber(first.value() + i))->state).outcome->objective);
   }
 }
 
@@ -151,8 +151,8 @@ TEST_F(CoreCache, ValuesAtRungsComeWithTheResult) {
   ASSERT_TRUE(worker.holds(fresh));
   worker.started(fresh);  // binds: the other one takes its result and is judged
   EXPECT_EQ(rig.phase(0), Phase::succeeded);
-  ASSERT_FALSE(rig.job(0).rung_values.empty());
-  EXPECT_EQ(rig.job(0).rung_values[0], 0.9);
+  ASSERT_FALSE(rig.job(0).progress->rung_values.empty());
+  EXPECT_EQ(rig.job(0).progress->rung_values[0], 0.9);
   worker.report(fresh, 1, 0.1);
   EXPECT_EQ(rig.phase(1), Phase::stopping);
 }
@@ -210,7 +210,7 @@ TEST_F(CoreCache, AJobTakesWhatWasMadeWhileItRan) {
   EXPECT_FALSE(worker.holds(first));
   EXPECT_EQ(rig.logged(event::Event::kLeaseReleased), 1u);
   ASSERT_EQ(phase_of(*rig.state().job(first)), Phase::succeeded);
-  EXPECT_EQ(std::get<Succeeded>(rig.state().job(first)->state).mark.source, rig.number(0).value());
+  EXPECT_EQ(std::get<Succeeded>(rig.state().job(first)->state).mark->source, rig.number(0).value());
   finish_all(worker);
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
   EXPECT_EQ(rig.state().sweeps[0].outcome, "succeeded");

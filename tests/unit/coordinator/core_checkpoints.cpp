@@ -31,11 +31,11 @@ struct CoreCheckpoints : ::testing::Test {
     }
   }
   // What both jobs have in a slot, or in several.
-  Names in(const std::vector<std::optional<Checkpoint> Job::*>& slots) const {
+  Names in(const std::vector<KeptCheckpoint Checkpoints::*>& slots) const {
     Names out;
     for (const std::uint32_t trial : {0U, 1U}) {
       for (const auto slot : slots) {
-        if (const auto& one = rig.job(trial).*slot) out.insert(one->file.sha256);
+        if (const auto& one = (*rig.job(trial).progress->checkpoints).*slot) out.insert(one->sha256.str());
       }
     }
     return out;
@@ -47,16 +47,16 @@ struct CoreCheckpoints : ::testing::Test {
 // Rows (best of the experiment, best of each trial, latest of each). Ours is fixed: the best, the newest and the one
 // before it of each job, whatever other jobs have.
 TEST_F(CoreCheckpoints, Vector22RowsThatCountByJob) {
-  EXPECT_EQ(in({&Job::best_checkpoint}), (Names{"7", "5"}));                                 // (0, 1, 0)
-  EXPECT_EQ(in({&Job::latest_checkpoint}), (Names{"10", "5"}));                              // (0, 0, 1)
-  EXPECT_EQ(in({&Job::best_checkpoint, &Job::latest_checkpoint}), (Names{"10", "7", "5"}));  // (0, 1, 1)
-  EXPECT_EQ(in({&Job::latest_checkpoint, &Job::older_checkpoint}), (Names{"10", "9", "5", "4"}));
+  EXPECT_EQ(in({&Checkpoints::best}), (Names{"7", "5"}));                              // (0, 1, 0)
+  EXPECT_EQ(in({&Checkpoints::latest}), (Names{"10", "5"}));                           // (0, 0, 1)
+  EXPECT_EQ(in({&Checkpoints::best, &Checkpoints::latest}), (Names{"10", "7", "5"}));  // (0, 1, 1)
+  EXPECT_EQ(in({&Checkpoints::latest, &Checkpoints::older}), (Names{"10", "9", "5", "4"}));
   EXPECT_EQ(Names(rig.released.begin(), rig.released.end()), (Names{"1", "2", "3", "6", "8"}));
 }
 
 // The others: what ours lacks of what Determined keeps, and has beside it.
 TEST_F(CoreCheckpoints, Vector22RowsThatCountOtherwise) {
-  const Names ours = in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint});
+  const Names ours = in({&Checkpoints::best, &Checkpoints::latest, &Checkpoints::older});
   EXPECT_EQ(ours, (Names{"10", "9", "7", "5", "4"}));
   struct Row {
     Names determined, lacking, beside;
@@ -103,9 +103,9 @@ TEST(CoreCheckpointsKept, SoManyOfTheNewestAndOneMore) {
 
 // Ended jobs keep theirs: the newest serves `fathom extend`.
 TEST_F(CoreCheckpoints, StayWhenTheJobsHaveEnded) {
-  const Names before = in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint});
+  const Names before = in({&Checkpoints::best, &Checkpoints::latest, &Checkpoints::older});
   for (const std::uint32_t trial : {0U, 1U}) worker->finish(rig.number(trial), 0.4);
-  EXPECT_EQ(in({&Job::best_checkpoint, &Job::latest_checkpoint, &Job::older_checkpoint}), before);
+  EXPECT_EQ(in({&Checkpoints::best, &Checkpoints::latest, &Checkpoints::older}), before);
   EXPECT_EQ(rig.released.size(), 5u);
 }
 

@@ -66,7 +66,7 @@ TEST_F(CoreElsewhere, TakesTheFilesOfTheBestSettingsOwnSeed) {
   finish_all();
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
   // And are let go again.
-  EXPECT_TRUE(std::get<Succeeded>(rig.state().job(JobNumber(first.value() + 3))->state).outcome.files.empty());
+  EXPECT_TRUE(std::get<Succeeded>(rig.state().job(JobNumber(first.value() + 3))->state).outcome->files->empty());
 }
 
 TEST_F(CoreElsewhere, WhatIsNotThereIsSkippedFailedOrWaitedFor) {
@@ -224,7 +224,7 @@ TEST_F(CoreElsewhere, FoldersBindApart) {
   EXPECT_FALSE(rig.job(0).foreign);
   EXPECT_FALSE(rig.job(1).foreign);
   finish_all();
-  const auto key = [&](sweeps::JobIndex index) { return std::get<Succeeded>(rig.job(index).state).mark.key; };
+  const auto key = [&](sweeps::JobIndex index) { return std::get<Succeeded>(rig.job(index).state).mark->key; };
   const std::uint64_t before = key(0);
   EXPECT_NE(before, 0u);
   // The adapter in the folder changed: the result is another one.

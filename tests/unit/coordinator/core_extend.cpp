@@ -57,7 +57,7 @@ TEST_F(CoreExtend, JobsGoOnFromTheirLastCheckpoint) {
   ASSERT_TRUE(assign.resume);
   EXPECT_EQ(assign.resume->file.sha256, "ckpt-" + std::to_string(first.value()));
   EXPECT_EQ(assign.resume->epoch, 3u);
-  EXPECT_EQ(rig.job(0).best, 0.6);
+  EXPECT_EQ(rig.job(0).progress->best, 0.6);
   EXPECT_EQ(rig.logged(event::Event::kCheckpointTaken), 2u);
   rig.take_snapshot();
   rig.restart();

@@ -235,7 +235,7 @@ TEST(CoreFaults, AJobThatRunsTooLongIsStoppedAndFails) {
   EXPECT_EQ(worker.stops.at(job), "cancel");
   worker.stopped(job, 0.5);
   EXPECT_EQ(std::get<Failed>(rig.job(0).state).error_class, "job_wall");
-  EXPECT_NE(std::get<Failed>(rig.job(0).state).message.find("10 s"), std::string::npos);
+  EXPECT_NE(std::get<Failed>(rig.job(0).state).message.str().find("10 s"), std::string::npos);
 }
 
 TEST(CoreFaults, AJobsWallGoesOnAcrossARestartOfTheCoordinator) {

@@ -39,10 +39,10 @@ TEST(CoreFlow, OneJobFromSubmitToTheEndOfItsSweep) {
   worker.started(job);
   EXPECT_EQ(rig.phase(0), Phase::running);
   worker.report(job, 1, 0.5);
-  EXPECT_EQ(rig.job(0).objective, 0.5);
+  EXPECT_EQ(rig.job(0).progress->objective, 0.5);
   worker.finish(job, 0.75);
   EXPECT_EQ(rig.phase(0), Phase::succeeded);
-  EXPECT_EQ(std::get<Succeeded>(rig.job(0).state).outcome.objective, 0.75);
+  EXPECT_EQ(std::get<Succeeded>(rig.job(0).state).outcome->objective, 0.75);
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
   EXPECT_TRUE(rig.state().open_sweeps.empty());
   EXPECT_TRUE(rig.state().leases.empty());
@@ -121,7 +121,7 @@ TEST(CoreFlow, FilesAreForgottenOnceNobodyCanTakeThem) {
   Rig rig;
   FakeWorker& worker = rig.worker("w", {4});
   rig.submit(dag());
-  const auto files = [&](std::uint32_t i) { return std::get<Succeeded>(rig.job(i).state).outcome.files.size(); };
+  const auto files = [&](std::uint32_t i) { return std::get<Succeeded>(rig.job(i).state).outcome->files->size(); };
   for (std::uint32_t i = 0; i < 4; ++i) {
     worker.started(rig.number(i));
     worker.finish(rig.number(i), 0.5);
@@ -131,7 +131,7 @@ TEST(CoreFlow, FilesAreForgottenOnceNobodyCanTakeThem) {
   worker.finish(rig.number(4), 0.5);
   EXPECT_EQ(files(0), 0u);
   EXPECT_EQ(files(4), 2u);
-  EXPECT_TRUE(std::get<Succeeded>(rig.job(0).state).outcome.has_files);
+  EXPECT_TRUE(std::get<Succeeded>(rig.job(0).state).outcome->has_files);
 }
 
 TEST(CoreFlow, WhatCannotBeMetIsSkippedDownToTheEnd) {
@@ -147,7 +147,7 @@ TEST(CoreFlow, WhatCannotBeMetIsSkippedDownToTheEnd) {
     }
   }
   for (std::uint32_t i = 4; i < 7; ++i) EXPECT_EQ(rig.phase(i), Phase::skipped);
-  EXPECT_NE(std::get<Skipped>(rig.job(4).state).why.find("mr"), std::string::npos);
+  EXPECT_NE(std::get<Skipped>(rig.job(4).state).why.str().find("mr"), std::string::npos);
   // The jobs that it would have taken are named, and what became of them.
   const std::string text = explain(rig.state(), rig.job(4));
   for (const std::uint32_t i : {0U, 1U})

@@ -156,7 +156,7 @@ TEST_F(CoreGreedy, TheResultOfAListedSetIsTaken) {
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
   // The adapters, the two tries that stand in the other sweep, and what was chosen.
   EXPECT_EQ(rig.logged(event::Event::kJobReused), 4u + 2u + 1u);
-  EXPECT_EQ(std::get<Succeeded>(rig.state().job(last())->state).mark.source, 5u);
+  EXPECT_EQ(std::get<Succeeded>(rig.state().job(last())->state).mark->source, 5u);
 }
 
 TEST_F(CoreGreedy, RestartsAndSnapshotsKeepWhatWasChosenAndAReplayChoosesTheSame) {

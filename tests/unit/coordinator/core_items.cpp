@@ -35,7 +35,7 @@ TEST_F(CoreItems, ARepeatedItemIsAcknowledgedAndChangesNothing) {
     EXPECT_FALSE(step.rejection);
   }
   EXPECT_EQ(digest(rig.state()), before);
-  EXPECT_EQ(rig.job(0).objective, 0.5);
+  EXPECT_EQ(rig.job(0).progress->objective, 0.5);
   EXPECT_EQ(worker->acks.back().sequence, 2u);
   EXPECT_FALSE(worker->acks.back().late);
 }
@@ -82,7 +82,7 @@ TEST_F(CoreItems, ItemsOfAnOldAttemptAreStoredOnceAsLateAndNeverApplied) {
   EXPECT_EQ(rig.logged(event::Event::kLateItem), 1u);
   second.started(job);
   second.finish(job, 0.4);
-  EXPECT_EQ(std::get<Succeeded>(rig.job(0).state).outcome.objective, 0.4);
+  EXPECT_EQ(std::get<Succeeded>(rig.job(0).state).outcome->objective, 0.4);
 }
 
 TEST_F(CoreItems, AnItemAfterTheEndOfItsAttemptIsLate) {
@@ -120,7 +120,7 @@ TEST_F(CoreItems, AWorkerCannotReportForTheJobOfAnother) {
   EXPECT_EQ(rig.phase(0), Phase::running);
   EXPECT_TRUE(thief.acks.back().late);
   worker->report(job, 1, 0.5);
-  EXPECT_EQ(rig.job(0).objective, 0.5);
+  EXPECT_EQ(rig.job(0).progress->objective, 0.5);
 }
 
 TEST_F(CoreItems, WhatIsNotPossibleIsPassedOverAndTheNextItemGoesOn) {
@@ -130,13 +130,13 @@ TEST_F(CoreItems, WhatIsNotPossibleIsPassedOverAndTheNextItemGoesOn) {
   EXPECT_EQ(worker->acks.back().sequence, 2u);
   EXPECT_FALSE(worker->acks.back().late);
   worker->report(job, 1, 0.5);
-  EXPECT_EQ(rig.job(0).objective, 0.5);
+  EXPECT_EQ(rig.job(0).progress->objective, 0.5);
 }
 
 TEST_F(CoreItems, AnObjectiveThatIsNoNumberEndsTheJobAsDiverged) {
   worker->report(job, 1, std::nan(""));
   EXPECT_EQ(rig.phase(0), Phase::diverged);
-  EXPECT_FALSE(rig.job(0).objective);
+  EXPECT_FALSE(rig.job(0).progress->objective);
   EXPECT_EQ(rig.sweep().outcome, "failed");
 }
 
@@ -150,9 +150,9 @@ TEST_F(CoreItems, TheBestReportIsTheEarlierOneOnATie) {
   worker->report(job, 1, 0.5);
   worker->report(job, 2, 0.7);
   worker->report(job, 3, 0.7);
-  EXPECT_EQ(rig.job(0).best, 0.7);
-  EXPECT_EQ(rig.job(0).best_epoch, 2u);
-  EXPECT_EQ(rig.job(0).epoch, 3u);
+  EXPECT_EQ(rig.job(0).progress->best, 0.7);
+  EXPECT_EQ(rig.job(0).progress->best_epoch, 2u);
+  EXPECT_EQ(rig.job(0).progress->epoch, 3u);
 }
 
 TEST_F(CoreItems, OnlyTheNewestTwoAndTheBestCheckpointAreKept) {
@@ -165,9 +165,9 @@ TEST_F(CoreItems, OnlyTheNewestTwoAndTheBestCheckpointAreKept) {
   EXPECT_EQ(rig.released, (std::vector<std::string>{"c1"}));
   worker->checkpoint(job, 5, "c5", false);
   EXPECT_EQ(rig.released, (std::vector<std::string>{"c1", "c3"}));
-  EXPECT_EQ(rig.job(0).best_checkpoint->file.sha256, "c2");
-  EXPECT_EQ(rig.job(0).older_checkpoint->file.sha256, "c4");
-  EXPECT_EQ(rig.job(0).latest_checkpoint->file.sha256, "c5");
+  EXPECT_EQ(rig.job(0).progress->checkpoints->best->sha256, "c2");
+  EXPECT_EQ(rig.job(0).progress->checkpoints->older->sha256, "c4");
+  EXPECT_EQ(rig.job(0).progress->checkpoints->latest->sha256, "c5");
 }
 
 TEST_F(CoreItems, ACheckpointThatTwoJobsShareIsKeptForTheOther) {

@@ -32,7 +32,8 @@ struct CorePausing : ::testing::Test {
   void run(sweeps::JobIndex index, double value) {
     const JobNumber job = rig.number(index);
     if (rig.phase(index) == Phase::leased) worker->started(job);
-    for (std::uint32_t epoch = rig.job(index).epoch + 1; epoch <= 9 && rig.phase(index) == Phase::running; ++epoch) {
+    for (std::uint32_t epoch = rig.job(index).progress->epoch + 1; epoch <= 9 && rig.phase(index) == Phase::running;
+         ++epoch) {
       worker->checkpoint(job, epoch, "job-" + std::to_string(index) + "-epoch-" + std::to_string(epoch));
       worker->report(job, epoch, value);
     }

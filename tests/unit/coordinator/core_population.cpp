@@ -39,7 +39,7 @@ struct CorePopulation : ::testing::Test {
       const auto& resume = worker->held.at(job).assign.resume;
       worker->send(job, item::Started{"cpu:0", "base", "data", resume ? resume->epoch : 0});
     }
-    for (std::uint32_t epoch = rig.job(index).epoch + 1; epoch <= until && rig.phase(index) == Phase::running;
+    for (std::uint32_t epoch = rig.job(index).progress->epoch + 1; epoch <= until && rig.phase(index) == Phase::running;
          ++epoch) {
       worker->report(job, epoch, value);
       if (checkpoints) worker->checkpoint(job, epoch, checkpoint(index, epoch));
@@ -111,7 +111,7 @@ TEST_F(CorePopulation, ItKeepsItsPlaceAmongTheRungsAndEndsAsAnyOther) {
   worker->stopped(rig.number(0), 0.1);
   train(0, 4, 0.9);  // epochs 3 and 4 again: that rung was entered
   EXPECT_EQ(rig.phase(0), Phase::running);
-  EXPECT_EQ(rig.job(0).rung_values.size(), 2u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 2u);
   for (const sweeps::JobIndex i : {3U, 2U, 1U}) train(i, 3, 0.1 * (i + 1));
   train(0, 8, 0.9);
   worker->finish(rig.number(0), 0.9);
@@ -124,12 +124,12 @@ TEST_F(CorePopulation, WhatItReportedOnItsWayToThePauseIsForgottenWithItsWeights
   begin(population());
   fall_behind();
   worker->report(rig.number(0), 5, 0.06), worker->report(rig.number(0), 6, 0.07);
-  EXPECT_EQ(rig.job(0).rung_values.size(), 3u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 3u);
   worker->stopped(rig.number(0), 0.1);
-  EXPECT_EQ(rig.job(0).rung_values.size(), 2u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 2u);
   train(0, 6, 0.95);
   EXPECT_EQ(rig.phase(0), Phase::running);  // judged at epoch 6 by what it came to as a clone
-  EXPECT_EQ(rig.job(0).rung_values.back(), 0.95);
+  EXPECT_EQ(rig.job(0).progress->rung_values.back(), 0.95);
 }
 
 TEST_F(CorePopulation, WithoutACheckpointToTakeItGoesOnAsItWas) {
@@ -241,10 +241,10 @@ TEST_F(CorePopulation, WithFewerSlotsThanMembersTheyTakeTurns) {
       const sweeps::JobIndex index = rig.state().job(job)->index;
       if (rig.phase(index) == Phase::pausing) {
         worker->stopped(job, 0.5);
-      } else if (rig.phase(index) == Phase::running && rig.job(index).epoch == 8) {
+      } else if (rig.phase(index) == Phase::running && rig.job(index).progress->epoch == 8) {
         worker->finish(job, 0.5);
       } else {
-        train(index, rig.job(index).epoch + 1, 0.1 * index);
+        train(index, rig.job(index).progress->epoch + 1, 0.1 * index);
       }
       std::uint32_t least = 8, most = 0;
       for (const auto& [first, setting] : rig.sweep().groups.front().settings)
@@ -284,7 +284,7 @@ TEST_F(CorePopulation, NobodyTakesTheResultOfAClone) {
     worker->started(job);
     if (worker->holds(job)) worker->finish(job, 0.5);
   }
-  const auto source = [&](sweeps::JobIndex i) { return std::get<Succeeded>(rig.job(i).state).mark.source; };
+  const auto source = [&](sweeps::JobIndex i) { return std::get<Succeeded>(rig.job(i).state).mark->source; };
   EXPECT_EQ(source(0), 0u);  // trained, though a clone ended with this rate
   EXPECT_EQ(source(1), 4u);  // the member that was never cloned
 }
@@ -335,10 +335,10 @@ TEST_F(CorePopulation, RestartsChangeNothingAndEveryDecisionIsMadeAgain) {
       worker->fail(job, "internal");
     } else if (phase == Phase::pausing) {
       worker->stopped(job, 0.5);
-    } else if (phase == Phase::running && rig.job(index).epoch == 8) {
+    } else if (phase == Phase::running && rig.job(index).progress->epoch == 8) {
       worker->finish(job, 0.5);
     } else {
-      train(index, rig.job(index).epoch + (phase == Phase::running ? 1 : 0),
+      train(index, rig.job(index).progress->epoch + (phase == Phase::running ? 1 : 0),
             0.01 * static_cast<double>(random() % 100));
     }
   }

@@ -139,7 +139,7 @@ TEST_F(CoreReopen, ItemsOfTheGenerationBeforeAreLate) {
   EXPECT_FALSE(step.rejection.has_value());
   EXPECT_TRUE(worker->acks.back().late);
   EXPECT_EQ(rig.logged(event::Event::kLateItem), late + 1);
-  EXPECT_FALSE(rig.job(0).objective.has_value());
+  EXPECT_FALSE(rig.job(0).progress->objective.has_value());
   rig.give(ItemReceived{worker->number, old, 3, item::Report{1, 1, 0.9}});
   EXPECT_EQ(rig.logged(event::Event::kLateItem), late + 1);  // noted once
 }
@@ -247,11 +247,11 @@ TEST_F(CoreReopen, AVerdictStands) {
   // One that failed before its next rung keeps the values it had: each rung is entered once.
   worker->fail(rig.number(0), "data");
   EXPECT_EQ(retry(), 1u);
-  EXPECT_EQ(rig.job(0).rung_values.size(), 1u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 1u);
   ASSERT_TRUE(worker->holds(rig.number(0)));
   worker->started(rig.number(0));
   worker->report(rig.number(0), 2, 0.95);
-  EXPECT_EQ(rig.job(0).rung_values.size(), 2u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 2u);
 }
 
 }  // namespace

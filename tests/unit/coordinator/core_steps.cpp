@@ -36,9 +36,9 @@ TEST_F(CoreSteps, TakeEndsOfEpochsAsReportsLikeAnyOther) {
   rig.submit(make.plan);
   for (const JobNumber job : worker.jobs()) worker.started(job);
   report(0, 1, 45, 0.9);  // crosses three rungs at once
-  EXPECT_EQ(rig.job(0).rung_values.size(), 3u);
+  EXPECT_EQ(rig.job(0).progress->rung_values.size(), 3u);
   report(1, 3, 9, 0.1);  // many epochs, few steps
-  EXPECT_EQ(rig.job(1).rung_values.size(), 0u);
+  EXPECT_EQ(rig.job(1).progress->rung_values.size(), 0u);
 }
 
 TEST_F(CoreSteps, ValuesByStepsAreNoneOfEpochs) {
@@ -52,7 +52,7 @@ TEST_F(CoreSteps, ValuesByStepsAreNoneOfEpochs) {
   rig.submit(make.plan);
   for (const JobNumber job : worker.jobs()) worker.started(job);
   EXPECT_EQ(rig.phase(0), Phase::succeeded);
-  EXPECT_TRUE(rig.job(0).rung_values.empty());
+  EXPECT_TRUE(rig.job(0).progress->rung_values.empty());
 }
 
 TEST_F(CoreSteps, SurviveARestart) {

@@ -119,8 +119,8 @@ TEST_F(CoreStopping, AStoppedJobEndsAsStoppedAndTheSweepSucceeds) {
   worker->report(rig.number(1), 1, 0.1);
   worker->stopped(rig.number(1), 0.1);
   EXPECT_EQ(rig.phase(1), Phase::stopped);
-  EXPECT_EQ(std::get<Stopped>(rig.job(1).state).outcome.objective, 0.1);
-  EXPECT_NE(std::get<Stopped>(rig.job(1).state).text.find("epoch 1"), std::string::npos);
+  EXPECT_EQ(std::get<Stopped>(rig.job(1).state).outcome->objective, 0.1);
+  EXPECT_NE(std::get<Stopped>(rig.job(1).state).text.str().find("epoch 1"), std::string::npos);
   worker->finish(rig.number(0), 0.9);
   EXPECT_EQ(rig.sweep().outcome, "succeeded");
 }
@@ -139,7 +139,7 @@ TEST_F(CoreStopping, AReportAfterTheVerdictIsRecordedAndJudgedNoMore) {
   worker->report(rig.number(1), 1, 0.1);
   worker->report(rig.number(1), 3, 1.0);
   EXPECT_EQ(verdicts(), "CS");
-  EXPECT_EQ(rig.job(1).best, 1.0);
+  EXPECT_EQ(rig.job(1).progress->best, 1.0);
   EXPECT_EQ(rig.phase(1), Phase::stopping);
 }
 
@@ -173,8 +173,8 @@ TEST_F(CoreStopping, AStoppingJobWhoseWorkerIsLostIsStoppedWithoutATree) {
   worker->report(rig.number(1), 1, 0.1);
   rig.tick(Millis(15'000));
   const auto& stopped = std::get<Stopped>(rig.job(1).state);
-  EXPECT_FALSE(stopped.outcome.has_files);
-  EXPECT_EQ(stopped.outcome.objective, 0.1);
+  EXPECT_FALSE(stopped.outcome->has_files);
+  EXPECT_EQ(stopped.outcome->objective, 0.1);
   EXPECT_EQ(rig.phase(0), Phase::backoff);
 }
 

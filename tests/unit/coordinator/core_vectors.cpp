@@ -138,8 +138,8 @@ TEST_F(CoreVectors, Vector16AStopIsForGood) {
   EXPECT_FALSE(worker->holds(rig.number(3)));
   worker->stopped(rig.number(2), 260);
   EXPECT_EQ(rig.phase(2), Phase::stopped);
-  EXPECT_EQ(std::get<Stopped>(rig.job(2).state).outcome.objective, 260);
-  EXPECT_TRUE(std::get<Stopped>(rig.job(2).state).outcome.has_files);
+  EXPECT_EQ(std::get<Stopped>(rig.job(2).state).outcome->objective, 260);
+  EXPECT_TRUE(std::get<Stopped>(rig.job(2).state).outcome->has_files);
   EXPECT_TRUE(worker->holds(rig.number(3)));
   const Step again = rig.give(RerunJob{rig.number(2)});
   ASSERT_TRUE(again.rejection);
