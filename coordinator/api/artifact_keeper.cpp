@@ -34,21 +34,22 @@ void each_final_file(const event::Event& event, const std::function<void(const s
 void ArtifactKeeper::observe(const event::Event& event) {
   each_final_file(event, [this](const std::string& sha256) {
     const std::lock_guard lock(mutex_);
-    final_.insert(packed_hash(sha256));
+    final_.insert(sha256);
   });
 }
 
 void ArtifactKeeper::restore(const std::string& packed) {
   const std::lock_guard lock(mutex_);
   final_.reserve(packed.size() / kHash);
-  for (std::size_t at = 0; at + kHash <= packed.size(); at += kHash) final_.insert(packed.substr(at, kHash));
+  for (std::size_t at = 0; at + kHash <= packed.size(); at += kHash)
+    final_.insert_packed(std::string_view(packed).substr(at, kHash));
 }
 
 void ArtifactKeeper::pin(const std::string& sha256) {
   const std::lock_guard lock(mutex_);
   const TimePoint now = clock_.now();
   pinned_[sha256] = now + grace_;
-  if (watching_) announced_.insert(packed_hash(sha256));
+  if (watching_) announced_.insert(sha256);
   if (now < pruned_ + grace_) return;
   pruned_ = now;
   std::erase_if(pinned_, [&](const auto& pin) { return pin.second <= now; });
@@ -68,7 +69,7 @@ void ArtifactKeeper::found(const std::vector<artifacts::ArtifactInfo>& here) {
   const std::lock_guard lock(mutex_);
   here_.emplace();
   for (const artifacts::ArtifactInfo& info : here) {
-    if (!final_.contains(packed_hash(info.sha256))) here_->push_back(info.sha256);
+    if (!final_.contains(info.sha256)) here_->push_back(info.sha256);
   }
 }
 
@@ -85,8 +86,7 @@ bool ArtifactKeeper::remove_orphans(const std::map<LeaseId, core::Lease>& leases
   for (std::size_t i = 0; i < kOrphansAtOnce && !here_->empty(); ++i) {
     const std::string sha256 = std::move(here_->back());
     here_->pop_back();
-    const std::string packed = packed_hash(sha256);
-    if (final_.contains(packed) || announced_.contains(packed) || in_use(sha256)) continue;
+    if (final_.contains(sha256) || announced_.contains(sha256) || in_use(sha256)) continue;
     if (auto removed = store_.remove(sha256); removed) {
       ++orphans_;
     } else {
@@ -107,7 +107,7 @@ void ArtifactKeeper::remove_due(const std::function<bool(const std::string&)>& i
   while (!released_.empty() && released_.front().at + grace_ <= now) {
     Released next = std::move(released_.front());
     released_.pop_front();
-    if (final_.contains(packed_hash(next.sha256)) || in_use(next.sha256)) continue;
+    if (final_.contains(next.sha256) || in_use(next.sha256)) continue;
     const auto pin = pinned_.find(next.sha256);
     if (pin != pinned_.end() && pin->second > now) {
       released_.push_back({std::move(next.sha256), now});

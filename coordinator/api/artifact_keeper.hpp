@@ -17,11 +17,11 @@
 #include <set>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "common/clock.hpp"
 #include "common/ids.hpp"
+#include "coordinator/api/hash_heads.hpp"
 
 namespace fathom::event {
 class Event;
@@ -36,8 +36,7 @@ struct Lease;
 
 namespace fathom::api {
 
-// The 32 bytes of a hash that is written as 64 hex digits: half the memory, and a sweep of 100,000 jobs has close to a
-// million final files.
+// The 32 bytes of a hash that is written as 64 hex digits.
 std::string packed_hash(const std::string& hex);
 // Calls `each` with the hash of every file of a final/ tree that the event commits.
 void each_final_file(const event::Event& event, const std::function<void(const std::string&)>& each);
@@ -76,12 +75,12 @@ class ArtifactKeeper {
   const Clock& clock_;
   const Millis grace_;
   std::mutex mutex_;
-  std::unordered_set<std::string> final_;              // the hashes as 32 bytes
+  HashHeads final_;  // a sweep of 100,000 jobs has close to a million; one too many keeps a file that nobody needs
   std::unordered_map<std::string, TimePoint> pinned_;  // until when
   std::deque<Released> released_;                      // oldest first
   TimePoint pruned_{};
   bool watching_ = false;
-  std::unordered_set<std::string> announced_;     // since watch_orphans()
+  HashHeads announced_;                           // since watch_orphans()
   std::optional<std::vector<std::string>> here_;  // candidates; none: not listed yet
   std::optional<std::set<LeaseId>> leases_;       // of the start, that have not ended
   std::size_t orphans_ = 0;                       // removed

@@ -145,6 +145,37 @@ TEST_F(KeeperTest, FinalFilesPinsAndUsesKeepIt) {
   EXPECT_FALSE(there(pinned)) << "the pin has run out";
 }
 
+TEST(HashHeads, HasWhatCameInEitherForm) {
+  HashHeads heads;
+  EXPECT_FALSE(heads.contains(sha256_hex("0")));
+  std::vector<std::string> hashes;
+  for (int i = 0; i < 20'000; ++i) hashes.push_back(sha256_hex(std::to_string(i)));
+  for (std::size_t i = 0; i < 10'000; i += 2) {
+    heads.insert(hashes[i]), heads.insert_packed(packed_hash(hashes[i + 1]));
+    heads.insert(hashes[i + 1]);  // once is enough
+  }
+  EXPECT_EQ(heads.size(), 10'000U);
+  for (std::size_t i = 0; i < hashes.size(); ++i) ASSERT_EQ(heads.contains(hashes[i]), i < 10'000) << i;
+  const std::string zero(64, '0');
+  EXPECT_FALSE(heads.contains(zero));
+  heads.insert(zero);
+  EXPECT_TRUE(heads.contains(zero));
+  heads.reserve(100'000);
+  EXPECT_TRUE(heads.contains(hashes[9'999]));
+  heads.clear();
+  EXPECT_FALSE(heads.contains(hashes[0]));
+}
+
+TEST_F(KeeperTest, FinalFilesOfASnapshotStay) {
+  const auto one = put("one"), other = put("other"), third = put("third");
+  keeper_.restore(packed_hash(one) + packed_hash(other));
+  for (const auto& sha : {one, other, third}) keeper_.release(sha);
+  clock_.ms += 1000;
+  keeper_.remove_due(unused);
+  EXPECT_TRUE(there(one) && there(other));
+  EXPECT_FALSE(there(third));
+}
+
 // Row 3: uploaded, and the coordinator ended before the event that was to name it.
 TEST_F(KeeperTest, WhatNoEventNamesGoesWhenNobodyCanNameItAnyMore) {
   const auto orphan = put("orphan"), final_file = put("final"), used = put("used"), again = put("announced again");
