@@ -112,7 +112,7 @@ Status on(State& state, const event::LeaseGranted& event, At) {
   job->lease = LeaseId(fence.lease());
   job->sequence = 0;
   job->worker = worker->number;
-  job->progress.edit().device = state.shared_device(event.device());
+  job->progress.edit().device = state.common(event.device());
   state.next_lease = fence.lease() + 1;
   count_grant(state, *state.sweep(job->sweep));
   add_lease(state, {{job->number, job->generation, job->attempt, job->lease}, worker->number, places, event.alone()});

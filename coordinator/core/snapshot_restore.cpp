@@ -67,7 +67,7 @@ JobState state_of(const snapshot::Job& in) {
   return Skipped{};  // the phase was checked
 }
 
-Checkpoints checkpoints_of(const State& state, const snapshot::Job& in) {
+Checkpoints checkpoints_of(State& state, const snapshot::Job& in) {
   Checkpoints kept;
   if (in.has_latest()) kept.latest = state.kept(get(in.latest()));
   if (in.has_older()) kept.older = state.kept(get(in.older()));
@@ -100,7 +100,7 @@ void get(State& state, const snapshot::Job& in, Progress& seen) {
   if (has_checkpoints(in)) seen.checkpoints.edit() = checkpoints_of(state, in);
   for (const snapshot::LateMark& mark : in.late())
     seen.late.edit().push_back({mark.generation(), mark.attempt(), mark.sequence()});
-  seen.started_ms = in.started_ms(), seen.device = state.shared_device(in.device());
+  seen.started_ms = in.started_ms(), seen.device = state.common(in.device());
   for (const KeptCheckpoint& one : all_of(*seen.checkpoints)) ++state.checkpoint_uses[one->sha256];
 }
 

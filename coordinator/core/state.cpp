@@ -3,6 +3,8 @@
 namespace fathom::core {
 namespace {
 
+constexpr std::size_t kNames = 4096;
+
 // Numbers are dense and start at 1.
 template <class T, class Number>
 T* at(std::vector<T>& all, Number number) {
@@ -27,16 +29,17 @@ const char* name_of(WorkerState state) {
   return "gone";
 }
 
-SmallText State::shared_device(const std::string& name) {
-  const auto known = device_names.find(name);
-  return known != device_names.end() ? *known : *device_names.emplace(name).first;
+SmallText State::common(const std::string& name) {
+  const auto known = names.find(name);
+  if (known != names.end()) return *known;
+  return names.size() < kNames ? *names.emplace(name).first : SmallText(name);
 }
 
-KeptCheckpoint State::kept(const Checkpoint& checkpoint) const {
+KeptCheckpoint State::kept(const Checkpoint& checkpoint) {
   const File& file = checkpoint.file;
   const auto known = checkpoint_uses.find(file.sha256);
   return std::make_shared<const SmallCheckpoint>(SmallCheckpoint{
-      checkpoint.step, file.size, checkpoint.objective, file.path,
+      checkpoint.step, file.size, checkpoint.objective, common(file.path),
       known == checkpoint_uses.end() ? SmallText(file.sha256) : known->first, checkpoint.epoch, checkpoint.best});
 }
 

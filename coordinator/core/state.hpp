@@ -176,16 +176,18 @@ struct State {
   // By sweep that Blocked jobs of others look at (its id, whether it is there or not): these jobs, and the job that
   // each waits for, as far as it is known (0: none).
   std::map<std::string, std::map<JobNumber, JobNumber>> outside;
-  std::unordered_set<SmallText, SmallText::Hash, SmallText::Equal> device_names;  // that leases named
-  std::set<JobNumber> pinned;                                                     // their results have no age
-  std::map<std::uint64_t, Notice> notices;                                        // open ones, by number
+  std::unordered_set<SmallText, SmallText::Hash, SmallText::Equal> names;  // common()
+  std::set<JobNumber> pinned;                                              // their results have no age
+  std::map<std::uint64_t, Notice> notices;                                 // open ones, by number
   std::uint64_t next_notice = 1;
   FreeDevices free;
   Pending pending;
 
-  // What many jobs have alike, once for all of them: the device of a lease, the hash of a checkpoint.
-  [[nodiscard]] SmallText shared_device(const std::string& name);
-  [[nodiscard]] KeptCheckpoint kept(const Checkpoint& checkpoint) const;
+  // What many jobs have alike, once for all of them: names of devices, paths of checkpoints. Of more than some thousand
+  // different ones each is its own.
+  [[nodiscard]] SmallText common(const std::string& name);
+  // Shares its path, and its hash with those who keep the same file.
+  [[nodiscard]] KeptCheckpoint kept(const Checkpoint& checkpoint);
 
   // nullptr: there is none.
   [[nodiscard]] const Job* job(JobNumber number) const;

@@ -109,5 +109,23 @@ TEST_F(CoreCheckpoints, StayWhenTheJobsHaveEnded) {
   EXPECT_EQ(rig.released.size(), 5u);
 }
 
+// Also in a state that a snapshot gave.
+TEST_F(CoreCheckpoints, WhatIsAlikeIsInMemoryOnce) {
+  const auto look = [this] {
+    const Checkpoints& one = *rig.job(0).progress->checkpoints;
+    EXPECT_EQ(one.best, one.latest);
+    EXPECT_NE(one.older, one.latest);
+    const SmallCheckpoint& other = *rig.job(1).progress->checkpoints->latest;
+    EXPECT_EQ(one.latest->path.view().data(), other.path.view().data());
+    const auto counted = rig.state().checkpoint_uses.find(other.sha256);
+    ASSERT_NE(counted, rig.state().checkpoint_uses.end());
+    EXPECT_EQ(counted->first.view().data(), other.sha256.view().data());
+  };
+  look();
+  rig.take_snapshot();
+  rig.restart();
+  look();
+}
+
 }  // namespace
 }  // namespace fathom::core::test
