@@ -92,7 +92,7 @@ Estimate estimate(const sweeps::Plan& plan, const Rates& rates, std::uint32_t sl
   for (std::uint32_t i = 0; i < std::max(most, 1U); ++i) free.push(0);
   std::vector<double> ends(plan.jobs.size(), 0);
   for (std::size_t i = 0; i < plan.jobs.size(); ++i) {
-    if (known.contains(plan.jobs[i].id)) continue;
+    if (known.contains(plan.jobs[i].id.text())) continue;
     const auto seconds = seconds_of(plan.jobs[i], rates);
     out.unknown += seconds ? 0 : 1;
     double begin = free.top();

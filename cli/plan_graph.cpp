@@ -76,7 +76,7 @@ void add_nodes(const sweeps::Plan& plan, std::string& out) {
     const sweeps::Stage& stage = plan.stages[s];
     out += fmt::format("  subgraph cluster_{} {{\n    label={};\n", s, quoted(stage.name));
     for (JobIndex i = stage.first; i < stage.first + stage.count; ++i)
-      out += fmt::format("    {} [label={}];\n", quoted(plan.jobs[i].id), quoted(label_of(plan.jobs[i])));
+      out += fmt::format("    {} [label={}];\n", quoted(plan.jobs[i].id.text()), quoted(label_of(plan.jobs[i])));
     out += "  }\n";
   }
   for (const sweeps::Job& job : plan.jobs) {
@@ -84,15 +84,15 @@ void add_nodes(const sweeps::Plan& plan, std::string& out) {
       const bool chosen =
           !need.elsewhere.empty() || need.contenders.size() > 1 || need.contenders.front().jobs.size() > 1;
       for (const auto& asked : need.elsewhere)
-        out += fmt::format("  {} -> {} [style=dashed];\n", quoted(sweeps::name_of(*asked)), quoted(job.id));
+        out += fmt::format("  {} -> {} [style=dashed];\n", quoted(sweeps::name_of(*asked)), quoted(job.id.text()));
       for (const sweeps::Contender& contender : need.contenders) {
         for (const JobIndex from : contender.jobs)
-          out += fmt::format("  {} -> {}{};\n", quoted(plan.jobs[from].id), quoted(job.id),
+          out += fmt::format("  {} -> {}{};\n", quoted(plan.jobs[from].id.text()), quoted(job.id.text()),
                              chosen ? " [style=dashed]" : "");
       }
     }
     for (const sweeps::Folder& folder : job.folders)
-      out += fmt::format("  {} -> {};\n", quoted(folder.path), quoted(job.id));
+      out += fmt::format("  {} -> {};\n", quoted(folder.path), quoted(job.id.text()));
   }
 }
 

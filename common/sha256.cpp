@@ -1,6 +1,7 @@
 #include "common/sha256.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -23,9 +24,9 @@ const EVP_MD* algorithm() {
   return fetched != nullptr ? fetched : EVP_sha256();
 }
 
-std::string finish(EVP_MD_CTX* context) {
-  unsigned char digest[32];
-  EVP_DigestFinal_ex(context, digest, nullptr);
+using Digest = std::array<unsigned char, 32>;
+
+std::string hex_of(const Digest& digest) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string text;
   text.reserve(64);
@@ -34,6 +35,23 @@ std::string finish(EVP_MD_CTX* context) {
     text += kDigits[byte & 15];
   }
   return text;
+}
+
+Digest finish(EVP_MD_CTX* context) {
+  Digest digest;
+  EVP_DigestFinal_ex(context, digest.data(), nullptr);
+  return digest;
+}
+
+// A context costs more than a short text: each thread keeps one.
+Digest digest_of(std::string_view bytes) {
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  EVP_DigestInit_ex(context.get(), algorithm(), nullptr);
+  EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
+  return finish(context.get());
 }
 
 }  // namespace
@@ -45,17 +63,15 @@ Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::update(std::string_view bytes) { EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()); }
 
-std::string Sha256::hex() { return finish(context_->evp); }
+std::string Sha256::hex() { return hex_of(finish(context_->evp)); }
 
-// A context costs more than a short text: each thread keeps one.
-std::string sha256_hex(std::string_view bytes) {
-  struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
-  };
-  thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
-  EVP_DigestInit_ex(context.get(), algorithm(), nullptr);
-  EVP_DigestUpdate(context.get(), bytes.data(), bytes.size());
-  return finish(context.get());
+std::string sha256_hex(std::string_view bytes) { return hex_of(digest_of(bytes)); }
+
+std::uint64_t sha256_head(std::string_view bytes) {
+  const Digest digest = digest_of(bytes);
+  std::uint64_t head = 0;
+  for (std::size_t i = 0; i < 8; ++i) head = head << 8U | digest[i];
+  return head;
 }
 
 Result<std::string> sha256_file(const std::string& path) {

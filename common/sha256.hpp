@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ class Sha256 {
 };
 
 std::string sha256_hex(std::string_view bytes);
+// The first 8 bytes of it as a number, the first byte the highest.
+std::uint64_t sha256_head(std::string_view bytes);
 
 // Reads the file in chunks of 1 MiB. Error not_found or internal with the path and the system's reason.
 Result<std::string> sha256_file(const std::string& path);

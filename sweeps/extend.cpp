@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "common/canonical_json.hpp"
-#include "common/sha256.hpp"
 
 namespace fathom::sweeps {
 namespace {
@@ -36,10 +35,10 @@ std::string obstacle_to_more_epochs(const Plan& plan, const Job& job) {
   return {};
 }
 
-std::string id_with_epochs(const Job& job, std::uint32_t epochs) {
+JobId id_with_epochs(const Job& job, std::uint32_t epochs) {
   json settings = job.settings.whole();
   settings["train"]["epochs"] = epochs;
-  return sha256_hex(canonical_json(settings)).substr(0, 16);
+  return JobId::of(canonical_json(settings));
 }
 
 }  // namespace fathom::sweeps

@@ -14,6 +14,6 @@ namespace fathom::sweeps {
 std::string obstacle_to_more_epochs(const Plan& plan, const Job& job);
 
 // The id of the job that was asked for the same, to be trained `epochs` epochs. For jobs that train.
-std::string id_with_epochs(const Job& job, std::uint32_t epochs);
+JobId id_with_epochs(const Job& job, std::uint32_t epochs);
 
 }  // namespace fathom::sweeps

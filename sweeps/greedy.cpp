@@ -56,14 +56,15 @@ json settings_with_set(json settings, const std::vector<std::string>& members) {
 Job with_set(const Job& open, const std::vector<std::string>& members) {
   Job out = open;
   out.greedy.reset();
-  out.set.clear();
+  std::string set;
   out.needs.clear();
   for (const std::string& member : members) {
-    out.set += (out.set.empty() ? "" : "+") + member;
+    set += (set.empty() ? "" : "+") + member;
     for (std::uint32_t place = 0; place < open.greedy->pool; ++place) {
       if (open.needs[place].name == member) out.needs.push_back(open.needs[place]);
     }
   }
+  out.set = std::move(set);
   out.settings = JobSettings(settings_with_set(open.settings.whole(), members));
   return out;
 }
@@ -72,7 +73,7 @@ std::string choice_name(std::uint32_t place) { return "choice " + std::to_string
 
 std::size_t members_of(const Job& fusion) {
   if (fusion.greedy) return 1 + fusion.needs.size() - fusion.greedy->pool + (fusion.greedy->tries ? 1 : 0);
-  return static_cast<std::size_t>(std::ranges::count(fusion.set, '+')) + 1;
+  return static_cast<std::size_t>(std::ranges::count(fusion.set.str(), '+')) + 1;
 }
 
 }  // namespace fathom::sweeps

@@ -12,6 +12,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/shared_text.hpp"
+#include "sweeps/job_id.hpp"
+#include "sweeps/job_parameters.hpp"
 #include "sweeps/job_settings.hpp"
 
 namespace fathom::sweeps {
@@ -86,18 +89,18 @@ struct GreedySet {
 };
 
 struct Job {
-  std::string id;           // 16 hex digits: SHA-256 of the canonical settings (rule 20)
+  JobId id;
   std::uint32_t stage = 0;  // index into Plan::stages
   Kind kind = Kind::adapter;
-  std::string task;  // the task that scores; a fusion's target
-  std::string drop;  // "standard", "specialized-NN", "robust-LL-HH", "robust-all"; of the source for prune and evaluate
-  std::string set;   // fusion: members joined by '+', else empty
+  SharedText task;  // the task that scores; a fusion's target
+  SharedText drop;  // "standard", "specialized-NN", "robust-LL-HH", "robust-all"; of the source for prune and evaluate
+  SharedText set;   // fusion: members joined by '+', else empty
   std::uint32_t keep = 0;  // prune: adapters kept in each layer
   std::int64_t seed = 0;
-  std::map<std::string, nlohmann::json> parameters;  // sampled parameters only, by their full name ("train.lr")
-  JobSettings settings;                              // what the trainer runs and what `id` hashes
+  JobParameters parameters;  // sampled parameters only
+  JobSettings settings;      // what the trainer runs and what `id` hashes
   std::vector<Need> needs;
-  std::string group;         // comparison group of the stopping method (rule 7); equal text = same group
+  SharedText group;          // comparison group of the stopping method (rule 7); equal text = same group
   std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate
   // `sampler: tpe`: parameters are not known yet. Which trial of which of Plan::searches; settings have the space and
   // this number in their place (trial.hpp).

@@ -31,7 +31,8 @@ void known(Services& services, const Request& request, const Respond& respond) {
   services.runtime.inspect([respond, ids = std::move(*ids)](const core::State& state) {
     json found = json::array();
     for (const std::string& id : ids) {
-      if (state.results.contains(core::cache_id(id))) found.push_back(id);
+      const auto asked = sweeps::JobId::from(id);
+      if (asked && state.results.contains(*asked)) found.push_back(id);
     }
     respond(json_answer({{"known", std::move(found)}}));
   });

@@ -72,8 +72,8 @@ Alone measuring_place(const State& state, const Sweep& sweep, const sweeps::Job&
 
 std::string measured_on(const sweeps::Job& planned) {
   if (planned.kind != sweeps::Kind::benchmark) return "";
-  const auto found = planned.parameters.find("benchmark.device");
-  return found != planned.parameters.end() && found->second.is_string() ? found->second.get<std::string>() : "";
+  const nlohmann::json* found = planned.parameters.find("benchmark.device");
+  return found != nullptr && found->is_string() ? found->get<std::string>() : "";
 }
 
 bool takes_host(const State& state, const Lease& lease) {

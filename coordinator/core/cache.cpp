@@ -1,7 +1,6 @@
 #include "coordinator/core/cache.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "common/sha256.hpp"
 #include "coordinator/core/machine.hpp"
@@ -10,17 +9,8 @@
 namespace fathom::core {
 namespace {
 
-std::uint64_t from_hex(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + std::min<std::size_t>(text.size(), 16), value, 16);
-  return error == std::errc() && end == text.data() + text.size() ? value : 0;
-}
-
 // Never 0, which says that there is none.
-std::uint64_t short_hash(const std::string& text) {
-  return std::max<std::uint64_t>(1, from_hex(sha256_hex(text).substr(0, 16)));
-}
+std::uint64_t short_hash(const std::string& text) { return std::max<std::uint64_t>(1, sha256_head(text)); }
 
 // Timings are measured, not taken.
 bool has_result(const sweeps::Job& planned) { return planned.kind != sweeps::Kind::benchmark; }
@@ -57,7 +47,7 @@ bool is_young(const State& state, const Sweep& sweep, const Job& source) {
 }
 
 // Somebody else asks for the same and has it or makes it, if model, data and inputs are the same.
-bool may_be_known(const State& state, const Job& job, std::uint64_t id) {
+bool may_be_known(const State& state, const Job& job, sweeps::JobId id) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const auto known = state.results.equal_range(id);
   const auto makers = state.training.equal_range(id);
@@ -68,7 +58,7 @@ bool may_be_known(const State& state, const Job& job, std::uint64_t id) {
 
 // A maker that has not said what it works with may make it.
 bool is_being_made(const State& state, const Job& job, std::uint64_t key) {
-  const auto makers = state.training.equal_range(cache_id(state, job));
+  const auto makers = state.training.equal_range(asked_id(state, job));
   return std::any_of(makers.first, makers.second, [&](const auto& one) {
     const Job& maker = *state.job(one.second);
     const std::uint64_t made = result_key(state, maker);
@@ -78,8 +68,8 @@ bool is_being_made(const State& state, const Job& job, std::uint64_t key) {
 
 bool stands_aside(State& state, const Job& job) {
   if (!takes_results(state, job)) return false;
-  const std::uint64_t id = cache_id(state, job);
-  if (id == 0 || !may_be_known(state, job, id)) return false;
+  const sweeps::JobId id = asked_id(state, job);
+  if (id == sweeps::JobId() || !may_be_known(state, job, id)) return false;
   if (binding_of(state, job) == nullptr) return true;
   const std::uint64_t key = result_key(state, job);
   if (key == 0) return false;
@@ -96,7 +86,7 @@ void withdraw_running(State& state, const Job& job) {
 
 // Of two that make the same, the one that began later is taken back.
 void withdraw_known(State& state, const Job& job) {
-  const std::uint64_t id = cache_id(state, job);
+  const sweeps::JobId id = asked_id(state, job);
   const auto makers = state.training.equal_range(id);
   const auto is_itself = [&](const auto& one) { return one.second == job.number; };
   // Mostly nobody else has been asked for it, and the key is not needed.
@@ -119,10 +109,7 @@ std::string binding_name(const sweeps::Job& planned) {
   return name;
 }
 
-std::uint64_t cache_id(std::string_view id) { return from_hex(id); }
-std::uint64_t cache_id(const State& state, const Job& job) { return from_hex(asked_id(state, job)); }
-
-const std::string& asked_id(const State& state, const Job& job) {
+sweeps::JobId asked_id(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
   const auto drawn = sweep.drawn.find(job.index);
   return drawn == sweep.drawn.end() ? state.planned(job).id : drawn->second.id;
@@ -141,7 +128,8 @@ std::uint64_t result_key(const State& state, const Job& job) {
   const sweeps::Job& planned = state.planned(job);
   const TaskBinding* binding = binding_of(state, job);
   if (binding == nullptr || !has_result(planned) || job.inputs.size() != planned.needs.size()) return 0;
-  std::string text = asked_id(state, job) + "\n" + state.sweep(job.sweep)->base_sha256 + "\n" + binding->data_sha256;
+  std::string text =
+      asked_id(state, job).text() + "\n" + state.sweep(job.sweep)->base_sha256 + "\n" + binding->data_sha256;
   for (std::size_t i = 0; i < job.inputs.size(); ++i) {
     const Job& input = *state.job(job.inputs[i]);
     const auto* done = std::get_if<Succeeded>(&input.state);
@@ -159,7 +147,7 @@ const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
   const auto rank = [&](const Job& one) {
     return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark->seq);
   };
-  const auto known = state.results.equal_range(cache_id(state, job));
+  const auto known = state.results.equal_range(asked_id(state, job));
   for (auto it = known.first; it != known.second; ++it) {
     const Job& one = *state.job(it->second);
     if (std::get<Succeeded>(one.state).mark->key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
@@ -190,12 +178,12 @@ void take_out(State& state, Sweep& sweep, const Job& job) {
 }
 
 void begin_training(State& state, Sweep& sweep, const Job& job) {
-  state.training.emplace(cache_id(state, job), job.number);
+  state.training.emplace(asked_id(state, job), job.number);
   ++binding_in(sweep, state.planned(job)).seekers;
 }
 
 void stop_training(State& state, Sweep& sweep, const Job& job) {
-  const auto makers = state.training.equal_range(cache_id(state, job));
+  const auto makers = state.training.equal_range(asked_id(state, job));
   state.training.erase(
       std::find_if(makers.first, makers.second, [&](const auto& one) { return one.second == job.number; }));
   --binding_in(sweep, state.planned(job)).seekers;
@@ -204,11 +192,11 @@ void stop_training(State& state, Sweep& sweep, const Job& job) {
 
 void know_result(State& state, const Job& job) {
   const ResultMark& mark = *std::get<Succeeded>(job.state).mark;
-  if (mark.key != 0 && mark.source == 0) state.results.emplace(cache_id(state, job), job.number);
+  if (mark.key != 0 && mark.source == 0) state.results.emplace(asked_id(state, job), job.number);
 }
 
 void withdraw_makers(State& state, const Job& job) {
-  const auto makers = state.training.equal_range(cache_id(state, job));
+  const auto makers = state.training.equal_range(asked_id(state, job));
   for (auto it = makers.first; it != makers.second; ++it) {
     const Job& maker = *state.job(it->second);
     if (maker.foreign || known_result(state, maker, result_key(state, maker)) == nullptr) continue;
@@ -267,9 +255,9 @@ void seek_bindings(State& state, Sweep& sweep) {
 }
 
 void tell_twins(State& state, const Job& job) {
-  const std::string& id = asked_id(state, job);
+  const sweeps::JobId id = asked_id(state, job);
   std::vector<JobNumber> drawn;  // copied: a look changes indexes
-  const auto known = state.drawn.equal_range(cache_id(state, job));
+  const auto known = state.drawn.equal_range(id);
   for (auto it = known.first; it != known.second; ++it) drawn.push_back(it->second);
   std::ranges::sort(drawn);
   for (const JobNumber number : drawn) {
@@ -281,8 +269,8 @@ void tell_twins(State& state, const Job& job) {
     Sweep& sweep = *state.sweep(number);
     const bool waits = !(sweep.aside.empty() && sweep.ready.empty() && sweep.ready_alone.empty());
     if (number == job.sweep || !waits || !sweep.plan->cache.use) continue;
-    const auto twin = sweep.by_id.find(id);
-    if (twin != sweep.by_id.end()) look_again(state, sweep, *state.job(JobNumber(sweep.first.value() + twin->second)));
+    if (const auto twin = sweep.by_id.find(id))
+      look_again(state, sweep, *state.job(JobNumber(sweep.first.value() + *twin)));
   }
 }
 

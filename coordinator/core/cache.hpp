@@ -23,11 +23,8 @@
 
 namespace fathom::core {
 
-// What was asked, to look for: the first 8 bytes of the job's id. 0: the id is none.
-std::uint64_t cache_id(std::string_view id);
-std::uint64_t cache_id(const State& state, const Job& job);
 // The job's id as far as its result goes: of one whose parameters were drawn, that of a job with these parameters.
-const std::string& asked_id(const State& state, const Job& job);
+sweeps::JobId asked_id(const State& state, const Job& job);
 // Under which Sweep::bindings has what the job works with: its task and, where members are adapters in folders, these:
 // the data hash that an attempt says covers them.
 std::string binding_name(const sweeps::Job& planned);

@@ -93,7 +93,7 @@ std::string cannot_extend(const State& state, const sweeps::Plan& plan) {
   if (most(plan) > before) {
     for (const sweeps::Job& job : plan.jobs) {
       // What stays the same is no obstacle: its result is taken.
-      std::string why = from->by_id.contains(job.id) ? "" : sweeps::obstacle_to_more_epochs(plan, job);
+      std::string why = from->by_id.find(job.id) ? "" : sweeps::obstacle_to_more_epochs(plan, job);
       if (!why.empty()) return why;
     }
     return {};

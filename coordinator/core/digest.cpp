@@ -140,7 +140,7 @@ void add_sweep_to(Digest& to, const Sweep& sweep) {
   }
   to(sweep.ready, sweep.ready_alone, sweep.aside, sweep.active, sweep.base_sha256);
   for (const auto& [task, binding] : sweep.bindings) to(task, binding.data_sha256, binding.seekers);
-  for (const sweeps::Job& job : sweep.plan->jobs) to(job.id);
+  for (const sweeps::Job& job : sweep.plan->jobs) to(job.id.text());
   for (const auto& [index, drawn] : sweep.drawn) to(index, drawn.point);
   for (const StopGroup& group : sweep.groups) {
     for (const sweeps::Stopper::Entry& entry : group.stopper.entries())

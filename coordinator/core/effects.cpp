@@ -28,9 +28,10 @@ json members_of(const State& state, const Job& job) {
     return members_of(state, *state.job(job.inputs.front()));
   json names = json::array();
   if (planned.kind != sweeps::Kind::fusion) return names;
+  const std::string& set = planned.set;
   for (std::size_t from = 0, to = 0; to != std::string::npos; from = to + 1) {
-    to = planned.set.find('+', from);
-    names.push_back(planned.set.substr(from, to == std::string::npos ? to : to - from));
+    to = set.find('+', from);
+    names.push_back(set.substr(from, to == std::string::npos ? to : to - from));
   }
   return names;
 }
@@ -80,7 +81,7 @@ SendAssign assign(const State& state, const event::LeaseGranted& granted) {
   SendAssign out;
   out.worker = WorkerNumber(granted.worker());
   out.fence = fence_of(job);
-  out.job_id = state.planned(job).id;
+  out.job_id = state.planned(job).id.text();
   out.device = granted.device();
   out.settings = state.planned(job).settings.canonical();
   add_inputs(state, job, out);

@@ -42,10 +42,10 @@ std::string explain_blocked(const State& state, const Job& job, const Blocked& b
     if (need.name.starts_with("choice ")) {
       return "Its set is chosen by results: adapter " + need.name.substr(7) + " by " + plural(open, "fusion") +
              " on a budget that " + (open == 1 ? "has" : "have") + " not ended, the first is " +
-             state.planned(*first).id + " (" + name_of(phase_of(*first)) + ").";
+             state.planned(*first).id.text() + " (" + name_of(phase_of(*first)) + ").";
     }
     return "It needs the model \"" + need.name + "\": " + plural(open, "job") + " it is chosen from " +
-           (open == 1 ? "has" : "have") + " not ended, the first is " + state.planned(*first).id + " (" +
+           (open == 1 ? "has" : "have") + " not ended, the first is " + state.planned(*first).id.text() + " (" +
            name_of(phase_of(*first)) + ").";
   }
   const auto choice = choose(state, job);
@@ -200,7 +200,7 @@ struct Explain {
   std::string operator()(const Succeeded& s) const {
     if (s.mark->source == 0) return "Succeeded.";
     const Job& source = *state.job(JobNumber(s.mark->source));
-    return "Succeeded with the result of job " + state.planned(source).id + " of sweep " +
+    return "Succeeded with the result of job " + state.planned(source).id.text() + " of sweep " +
            state.sweep(source.sweep)->id + ".";
   }
   std::string operator()(const Failed& s) const { return "Failed (" + s.error_class.str() + "): " + s.message.str(); }
@@ -229,7 +229,7 @@ std::string name_lacking(const State& state, const Sweep& sweep, const sweeps::N
       if (++named > kNamed)
         ++more;
       else
-        text += " '" + need.name + "' lacks job " + state.planned(input).id + ": " +
+        text += " '" + need.name + "' lacks job " + state.planned(input).id.text() + ": " +
                 std::visit(Explain{state, input}, input.state);
       break;
     }

@@ -115,7 +115,6 @@ void add_job(State& state, Sweep& sweep, JobIndex index) {
   const auto phase = static_cast<std::size_t>(phase_of(job));
   ++sweep.counts[phase];
   ++sweep.stage_counts[planned.stage][phase];
-  sweep.by_id.emplace(planned.id, index);
 }
 
 }  // namespace
@@ -151,7 +150,7 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   sweep.stage_counts.resize(sweep.plan->stages.size());
   make_move_indexes(sweep);
   make_groups(sweep);
-  sweep.by_id.reserve(sweep.plan->jobs.size());
+  sweep.by_id = JobIndexes(*sweep.plan);
   // At once for a large sweep, and never by less than a vector grows by itself.
   if (const std::size_t all = state.jobs.size() + sweep.plan->jobs.size(); all > state.jobs.capacity())
     state.jobs.reserve(std::max(all, 2 * state.jobs.capacity()));

@@ -176,16 +176,16 @@ void check_checkpoints(const State& state, Broken& broken) {
 
 // I11: what is known and made is what jobs say, and nobody stands aside for nothing.
 void check_cache(const State& state, Broken& broken) {
-  using Index = std::multimap<std::uint64_t, JobNumber>;
+  using Index = std::multimap<sweeps::JobId, JobNumber>;
   Index results, training;
   for (const Job& job : state.jobs) {
-    const std::uint64_t id = cache_id(state, job);
+    const sweeps::JobId id = asked_id(state, job);
     const auto* done = std::get_if<Succeeded>(&job.state);
     if (done != nullptr && done->mark->key != 0 && done->mark->source == 0) results.emplace(id, job.number);
     if (is_active(phase_of(job))) training.emplace(id, job.number);
   }
-  const auto same = [](const Index& made, const std::unordered_multimap<std::uint64_t, JobNumber>& kept) {
-    const std::set<std::pair<std::uint64_t, JobNumber>> a(made.begin(), made.end()), b(kept.begin(), kept.end());
+  const auto same = [](const Index& made, const std::unordered_multimap<sweeps::JobId, JobNumber>& kept) {
+    const std::set<std::pair<sweeps::JobId, JobNumber>> a(made.begin(), made.end()), b(kept.begin(), kept.end());
     return a == b && made.size() == kept.size();
   };
   if (!same(results, state.results)) broken.push_back("I11: the index of results is wrong");
@@ -200,7 +200,7 @@ void check_cache(const State& state, Broken& broken) {
     for (const sweeps::JobIndex index : sweep.aside) {
       const Job& job = *state.job(JobNumber(sweep.first.value() + index));
       const bool unbound = result_key(state, job) == 0 && seekers[binding_name(sweep.plan->jobs[index])] != 0;
-      const bool made = training.count(cache_id(state, job)) != 0;
+      const bool made = training.count(asked_id(state, job)) != 0;
       if (!unbound && !made && !state.pending.recall.contains(job.number))
         broken.push_back("I11: " + text_of(job) + " stands aside for nothing");
     }

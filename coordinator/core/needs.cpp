@@ -90,7 +90,7 @@ class Wide {
     open_ = last;
     const Job& job = *state_.job(last);
     return std::to_string(count) + (count == 1 ? " job of " : " jobs of ") + name_of(asked) +
-           (count == 1 ? " has" : " have") + " not ended, the last is " + state_.planned(job).id + " (" +
+           (count == 1 ? " has" : " have") + " not ended, the last is " + state_.planned(job).id.text() + " (" +
            name_of(phase_of(job)) + ")";
   }
 

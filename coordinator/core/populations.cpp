@@ -112,12 +112,12 @@ Status know_clone(State& state, Sweep& sweep, sweeps::JobIndex index, const std:
     DrawnJob drawn;
     drawn.point = text;
     drawn.job = sweeps::cloned_job(sweep.plan->jobs[index], clone.at("point"));
-    drawn.id = sha256_hex(drawn.job.settings.canonical() + "\n" + clone.at("parent").get<std::string>()).substr(0, 16);
+    drawn.id = sweeps::JobId::of(drawn.job.settings.canonical() + "\n" + clone.at("parent").get<std::string>());
     if (const auto before = sweep.drawn.find(index); before != sweep.drawn.end()) {
-      const auto known = state.drawn.equal_range(cache_id(before->second.id));
+      const auto known = state.drawn.equal_range(before->second.id);
       state.drawn.erase(std::find_if(known.first, known.second, [&](const auto& one) { return one.second == number; }));
     }
-    state.drawn.emplace(cache_id(drawn.id), number);
+    state.drawn.emplace(drawn.id, number);
     sweep.drawn.insert_or_assign(index, std::move(drawn));
   } catch (const json::exception& error) {
     return Error{Errc::corrupt, "the clone that job " + std::to_string(number.value()) + " is: " + error.what()};
@@ -166,7 +166,8 @@ std::string describe_clone(const State& state, const Job& job) {
   if (drawn == sweep.drawn.end() || !is_member(sweep, job.index)) return {};
   const json clone = json::parse(drawn->second.point);
   const Job& donor = *state.job(JobNumber(clone.at("donor").get<std::uint64_t>()));
-  std::string out = "cloned from " + state.planned(donor).id + " after epoch " + clone.at("epoch").dump() + ", with";
+  std::string out =
+      "cloned from " + state.planned(donor).id.text() + " after epoch " + clone.at("epoch").dump() + ", with";
   const char* sign = " ";
   for (const auto& [name, value] : clone.at("point").items()) {
     if (value.is_null()) continue;

@@ -116,8 +116,8 @@ Status know_drawn(State& state, Sweep& sweep, sweeps::JobIndex index, const std:
     drawn.job =
         open.greedy ? sweeps::with_set(open, value.get<std::vector<std::string>>()) : sweeps::drawn_job(open, value);
     if (open.greedy && drawn.job.needs.size() != value.size()) return wrong("it names adapters that it cannot have");
-    drawn.id = sha256_hex(drawn.job.settings.canonical()).substr(0, 16);
-    state.drawn.emplace(cache_id(drawn.id), JobNumber(sweep.first.value() + index));
+    drawn.id = sweeps::JobId::of(drawn.job.settings.canonical());
+    state.drawn.emplace(drawn.id, JobNumber(sweep.first.value() + index));
     sweep.drawn.emplace(index, std::move(drawn));
   } catch (const nlohmann::json::exception& error) {
     return wrong(error.what());

@@ -1,5 +1,7 @@
 #include "coordinator/core/state.hpp"
 
+#include <algorithm>
+
 namespace fathom::core {
 namespace {
 
@@ -43,6 +45,17 @@ KeptCheckpoint State::kept(const Checkpoint& checkpoint) {
       known == checkpoint_uses.end() ? SmallText(file.sha256) : known->first, checkpoint.epoch, checkpoint.best});
 }
 
+JobIndexes::JobIndexes(const sweeps::Plan& plan) {
+  sorted_.reserve(plan.jobs.size());
+  for (const sweeps::Job& job : plan.jobs) sorted_.emplace_back(job.id, static_cast<sweeps::JobIndex>(sorted_.size()));
+  std::ranges::sort(sorted_);
+}
+
+std::optional<sweeps::JobIndex> JobIndexes::find(sweeps::JobId id) const {
+  const auto found = std::ranges::lower_bound(sorted_, id, {}, [](const auto& one) { return one.first; });
+  return found != sorted_.end() && found->first == id ? std::optional(found->second) : std::nullopt;
+}
+
 const Job* State::job(JobNumber number) const { return at(jobs, number); }
 Job* State::job(JobNumber number) { return at(jobs, number); }
 const Sweep* State::sweep(SweepNumber number) const { return at(sweeps, number); }
@@ -56,8 +69,13 @@ const Sweep* State::find_sweep(const std::string& id) const {
 }
 
 const Job* State::find_job(const Sweep& in, const std::string& id) const {
+  const auto asked = sweeps::JobId::from(id);
+  return asked ? find_job(in, *asked) : nullptr;
+}
+
+const Job* State::find_job(const Sweep& in, sweeps::JobId id) const {
   const auto found = in.by_id.find(id);
-  return found == in.by_id.end() ? nullptr : job(JobNumber(in.first.value() + found->second));
+  return found ? job(JobNumber(in.first.value() + *found)) : nullptr;
 }
 
 // Plans are never dropped while the coordinator runs, so the reference stays good; that of a job whose point is not

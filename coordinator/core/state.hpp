@@ -45,8 +45,20 @@ struct TaskBinding {
 // of a fusion (`sets: {greedy: k}`), or what a member of a population goes on with since it was cloned (`method: pbt`).
 struct DrawnJob {
   std::string point;  // canonical JSON: the point, the chosen set, or the clone (populations.cpp)
-  std::string id;     // by it results are known: that of a job of a listed point; of a clone, of its parent too
+  sweeps::JobId id;   // by it results are known: that of a job of a listed point; of a clone, of its parent too
   sweeps::Job job;    // instead of the plan's
+};
+
+// The jobs of a plan by their id: 16 bytes a job.
+class JobIndexes {
+ public:
+  JobIndexes() = default;
+  explicit JobIndexes(const sweeps::Plan& plan);
+  // The first that has it; nothing where none has.
+  [[nodiscard]] std::optional<sweeps::JobIndex> find(sweeps::JobId id) const;
+
+ private:
+  std::vector<std::pair<sweeps::JobId, sweeps::JobIndex>> sorted_;
 };
 
 struct Sweep {
@@ -83,7 +95,7 @@ struct Sweep {
   std::vector<StopGroup> groups;
   std::vector<std::uint32_t> group_of;       // per job, kNoGroup: never stopped early; empty: no stage stops
   std::vector<sweeps::JobIndex> setting_of;  // per job: the first job of its setting
-  std::unordered_map<std::string, sweeps::JobIndex> by_id;
+  JobIndexes by_id;
   std::map<sweeps::JobIndex, DrawnJob> drawn;
 };
 
@@ -169,10 +181,10 @@ struct State {
   std::unordered_map<std::string, WorkerNumber> worker_by_uid;
   std::unordered_map<SmallText, std::uint32_t, SmallText::Hash, SmallText::Equal>
       checkpoint_uses;  // by hash: jobs that keep it
-  std::unordered_multimap<std::uint64_t, JobNumber>
-      results;  // by cache_id(): Succeeded, with a result that others take
-  std::unordered_multimap<std::uint64_t, JobNumber> training;  // by cache_id(): with a lease
-  std::unordered_multimap<std::uint64_t, JobNumber> drawn;     // by cache_id(): jobs with a point that was drawn
+  // By asked_id().
+  std::unordered_multimap<sweeps::JobId, JobNumber> results;   // Succeeded, with a result that others take
+  std::unordered_multimap<sweeps::JobId, JobNumber> training;  // with a lease
+  std::unordered_multimap<sweeps::JobId, JobNumber> drawn;     // jobs with a point that was drawn
   // By sweep that Blocked jobs of others look at (its id, whether it is there or not): these jobs, and the job that
   // each waits for, as far as it is known (0: none).
   std::map<std::string, std::map<JobNumber, JobNumber>> outside;
@@ -199,6 +211,7 @@ struct State {
   // By what people type: a sweep's id, a job's 16 hex digits inside it.
   [[nodiscard]] const Sweep* find_sweep(const std::string& id) const;
   [[nodiscard]] const Job* find_job(const Sweep& sweep, const std::string& id) const;
+  [[nodiscard]] const Job* find_job(const Sweep& sweep, sweeps::JobId id) const;
   [[nodiscard]] const sweeps::Job& planned(const Job& job) const;  // as the plan has it, or as drawn
 };
 

@@ -16,7 +16,7 @@ using nlohmann::ordered_json;
 
 // One setting of a group: means over its seeds.
 struct Setting {
-  std::map<std::string, json> parameters;
+  sweeps::JobParameters parameters;
   std::size_t seeds = 0;
   double full = 0;    // best value at full budget
   double seen = 0;    // best value in the run

@@ -105,11 +105,12 @@ Result<Curve> Curves::of(const sweeps::Plan& plan, const sweeps::Job& job) const
   for (const Entry& entry : entries_) {
     if (!fits(entry.where, plan, job)) continue;
     if (entry.curve.values.size() >= job.epochs) return entry.curve;
-    return Error{Errc::not_found, "the curve of job " + job.id + " has " + std::to_string(entry.curve.values.size()) +
-                                      " epochs, the job " + std::to_string(job.epochs)};
+    return Error{Errc::not_found, "the curve of job " + job.id.text() + " has " +
+                                      std::to_string(entry.curve.values.size()) + " epochs, the job " +
+                                      std::to_string(job.epochs)};
   }
   if (synthetic_) return synthetic(plan, job);
-  return Error{Errc::not_found, "no curve fits job " + job.id + " (task " + job.task + ", drop " + job.drop +
+  return Error{Errc::not_found, "no curve fits job " + job.id.text() + " (task " + job.task + ", drop " + job.drop +
                                     ", seed " + std::to_string(job.seed) + "): add one, or synthetic"};
 }
 

@@ -20,7 +20,7 @@ struct JobEnd {
   double seconds = 0;          // on a slot
   std::optional<double> best;  // of the epochs that were trained
   // Of a job whose parameters were drawn while the sweep ran: what they are, and the best of its whole curve.
-  std::map<std::string, nlohmann::json> drawn;
+  sweeps::JobParameters drawn;
   std::optional<double> whole;
 };
 struct Run {

@@ -65,9 +65,9 @@ std::string text_of(const sweeps::JobSettings& settings, const char* key) {
 
 Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan, I number,
                   I sweep, std::uint64_t first_job) {
-  const std::string parameters = nlohmann::json(job.parameters).dump();
-  insert.borrow_all(number, sweep, job.id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
-                    job.task, job.drop, job.set, I{job.keep}, job.seed, parameters, I{job.epochs},
+  const std::string id = job.id.text(), parameters = nlohmann::json(job.parameters).dump();
+  insert.borrow_all(number, sweep, id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
+                    job.task.str(), job.drop.str(), job.set.str(), I{job.keep}, job.seed, parameters, I{job.epochs},
                     std::string_view(job.needs.empty() ? "ready" : "blocked"));
   FATHOM_TRY(insert.run());
   // Settings stand in the plan, but for those that are completed or changed while the sweep runs (of populations).

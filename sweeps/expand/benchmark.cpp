@@ -178,10 +178,10 @@ class BenchmarkStage {
       job.needs = *std::move(needs);
     }
     for (const char* key : {"subject", "measure", "batch", "length", "members", "members_init"}) {
-      if (own.contains(key)) job.parameters[std::string("benchmark.") + key] = own.at(key);
+      if (own.contains(key)) job.parameters.set(std::string("benchmark.") + key, own.at(key));
     }
-    job.parameters["benchmark.device"] = at.device;
-    if (!adapter.is_null()) job.parameters["benchmark.config"] = adapter.at("config");
+    job.parameters.set("benchmark.device", at.device);
+    if (!adapter.is_null()) job.parameters.set("benchmark.config", adapter.at("config"));
     if (builder_.identities) {
       json settings = builder_.common();
       settings.erase("objective");  // nothing is better than something else

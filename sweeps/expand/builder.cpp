@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "common/sha256.hpp"
 #include "sweeps/resolve/conditions.hpp"
 
 namespace fathom::sweeps {
@@ -39,7 +38,8 @@ void Builder::expect(std::size_t jobs) {
 bool Builder::add(Job job, std::uint32_t setting) {
   job.stage = static_cast<std::uint32_t>(stage_);
   if (identities) {
-    job.id = sha256_hex(job.settings.canonical()).substr(0, 16);
+    job.settings.canonical(hashed_);
+    job.id = JobId::of(hashed_);
     const auto [known, is_new] = by_id_.try_emplace(job.id, static_cast<JobIndex>(out_.plan.jobs.size()));
     if (!is_new) {
       ++reused_;
@@ -130,12 +130,6 @@ json Builder::asked(const Need& need) const {
   return out;
 }
 
-std::map<std::string, json> parameters_of(const json& point) {
-  std::map<std::string, json> out;
-  for (const auto& [name, value] : point.items()) out[name] = value;
-  return out;
-}
-
 std::string group_of(const Job& job, const std::string& stage, const json& per) {
   std::string out = stage;
   for (const json& column : per) {
@@ -208,8 +202,7 @@ std::optional<json> column_of(const Job& job, const std::string& stage, const st
   if (column == "kept") return job.keep == 0 ? std::nullopt : std::optional<json>(job.keep);
   if (column == "n" || column == "lo" || column == "hi") return drop_column(job.drop, column);
   if (column.rfind("param.", 0) == 0) {
-    const auto found = job.parameters.find(column.substr(6));
-    if (found != job.parameters.end()) return found->second;
+    if (const json* found = job.parameters.find(std::string_view(column).substr(6))) return *found;
   }
   return std::nullopt;
 }

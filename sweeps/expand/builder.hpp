@@ -5,8 +5,9 @@
 #include <map>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "sweeps/expand/excludes.hpp"
 #include "sweeps/expand/expander.hpp"
@@ -84,7 +85,8 @@ class Builder {
   std::set<std::size_t> broken_;
   Excludes excludes_;
   std::vector<std::vector<Model>> models_;  // by stage
-  std::unordered_map<std::string, JobIndex> by_id_;
+  boost::unordered_flat_map<JobId, JobIndex, std::hash<JobId>> by_id_;
+  std::string hashed_;  // canonical settings of the job that is added
   SettingsPool pool_;
   std::size_t stage_ = kNoStage;
   std::size_t reused_ = 0;  // jobs of this stage that an earlier one has
@@ -118,7 +120,6 @@ void settle(nlohmann::json& settings, const nlohmann::json& point, const nlohman
 // The same for a job of the stage. No point, since it is drawn later: the space instead of the sampled keys
 // (trial.hpp).
 void take_point(nlohmann::json& settings, const nlohmann::json* point, const nlohmann::json& stage);
-std::map<std::string, nlohmann::json> parameters_of(const nlohmann::json& point);
 std::string group_of(const Job& job, const std::string& stage, const nlohmann::json& per);
 bool is_excluded(const Job& job, const nlohmann::json& excludes);
 

@@ -18,7 +18,7 @@ void set_parameters(Job& job, const json& point) {
     if (value.is_null()) {
       job.parameters.erase(name);
     } else {
-      job.parameters[name] = value;
+      job.parameters.set(name, value);
     }
   }
 }
@@ -33,7 +33,7 @@ std::optional<Clone> clone_among(const StopRule& rule, JobIndex member, std::uin
     json point = json::object();
     const auto& parameters = job_of(donor).parameters;
     for (const std::string& name : names) {
-      if (const auto found = parameters.find(name); found != parameters.end()) point[name] = found->second;
+      if (const json* found = parameters.find(name)) point[name] = *found;
     }
     return point;
   };

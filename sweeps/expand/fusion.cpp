@@ -163,10 +163,10 @@ class FusionStage {
   bool add_tries(const json& task, const json& drop, const json& set) {
     Job job;
     job.kind = Kind::fusion;
-    job.task = task.at("name");
+    job.task = task.at("name").get<std::string>();
     job.drop = drop_label(drop);
     job.epochs = set.at("budget");
-    job.parameters = {{"greedy.budget", set.at("budget")}};
+    job.parameters.set("greedy.budget", set.at("budget"));
     const json pool = pool_of(set, task.at("name"));
     if (builder_.is_excluded(job) || !all_members(pool, job.drop)) return true;
     static const json kNoPoint = json::object();
@@ -265,17 +265,19 @@ class FusionStage {
   bool add_setting(const json& task, const json& drop, const json& set, const json& point, const Job& like) {
     Job job = like;
     job.kind = Kind::fusion;
-    job.task = task.at("name");
+    job.task = task.at("name").get<std::string>();
     job.drop = drop_label(drop);
     const bool chosen = set.is_object();
     const json names = chosen ? pool_of(set, job.task) : set;
-    job.parameters = parameters_of(point);
+    job.parameters = JobParameters(point);
     if (chosen) {
       job.set = "greedy-" + set.at("greedy").dump();
-      job.parameters["greedy.members"] = set.at("greedy");
+      job.parameters.set("greedy.members", set.at("greedy"));
       job.greedy = GreedySet{static_cast<std::uint32_t>(names.size()), own_place(names, job.task), std::nullopt};
     } else {
-      for (const json& member : set) job.set += (job.set.empty() ? "" : "+") + member.get<std::string>();
+      std::string names_text;
+      for (const json& member : set) names_text += (names_text.empty() ? "" : "+") + member.get<std::string>();
+      job.set = std::move(names_text);
     }
     if (builder_.is_excluded(job) || !all_members(names, job.drop)) return true;
     if (job.search != kNoSearch && job.trial == 0 && !builder_.can_draw(job)) return true;

@@ -134,8 +134,8 @@ class SourcedStage {
     if (first.kind == Kind::fusion) source.members = members_of(first);
     for (const Contender& contender : need.contenders) {
       const Job& one = builder_.job(contender.jobs[need.seed_place]);
-      if (one.drop != like.drop) like.drop.clear();
-      if (one.set != like.set) like.set.clear(), source.members = 0;
+      if (one.drop != like.drop) like.drop = {};
+      if (one.set != like.set) like.set = {}, source.members = 0;
       if (one.keep != like.keep) like.keep = 0;
       if (one.parameters != like.parameters) like.parameters.clear();
     }
@@ -175,7 +175,7 @@ class SourcedStage {
       for (const Source& source : sources_) {
         Source pruned = source;
         // How many stay is not known before the attention is: a setting like a sampled parameter, not a number kept.
-        pruned.like.parameters[kThreshold] = thresholds[t];
+        pruned.like.parameters.set(kThreshold, thresholds[t]);
         pruned.setting = source.setting * ways + static_cast<std::uint32_t>(keep.size() + t);
         prunes_.push_back(std::move(pruned));
       }

@@ -1,7 +1,9 @@
 // adapter and finetune stages: tasks x drops x points x seeds.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
+#include <unordered_map>
 
 #include "common/canonical_json.hpp"
 #include "sweeps/expand/builder.hpp"
@@ -66,7 +68,7 @@ bool decides_others(const Parameter& parameter) {
 }
 
 // Settings of the jobs of one task and drop: everything but the seed. Where points differ in values of the training
-// alone, which is what most large sweeps search, only that section is made again for each.
+// alone, which is what most large sweeps search, they share that section, too, but for these values.
 class Settings {
  public:
   Settings(Builder& builder, const Axes& axes) : builder_(builder), base_(builder.common()) {
@@ -82,78 +84,111 @@ class Settings {
       plain_ = plain_ && !decides_others(*parameter);
       keys_.emplace_back(parameter->full, setting_name(*parameter->key));
     }
+    std::ranges::sort(keys_, {}, [](const auto& key) { return key.second; });
   }
 
   // No point: one that is drawn later.
   [[nodiscard]] JobSettings at(const json* point) {
-    if (first_ && point != nullptr && is_like_first(*point)) return like_first(*point);
-    json settings = base_;
-    take_point(settings, point, builder_.stage());
-    const auto members = builder_.pool().share(settings);
-    if (!first_ && plain_ && point != nullptr) {
-      first_ = members;
-      point_ = *point;
-      train_ = settings.at("train");
+    if (point == nullptr || !plain_) return JobSettings(whole(point));
+    std::vector<std::string> there, values;  // keys of the section that the point has, and their values
+    for (const auto& [full, key] : keys_) {
+      const auto value = point->find(full);
+      if (value == point->end()) continue;
+      there.push_back(key);
+      values.push_back(canonical_json(*value));
     }
-    return JobSettings(members);
+    auto& like = like_[there];
+    if (!like) like = whole(point, &there);
+    return {like, values};
   }
 
  private:
-  // The same keys, so that only values differ.
-  [[nodiscard]] bool is_like_first(const json& point) const {
-    return std::ranges::all_of(
-        keys_, [&](const auto& key) { return point.contains(key.first) == point_.contains(key.first); });
-  }
-
-  [[nodiscard]] JobSettings like_first(const json& point) {
-    for (const auto& [full, key] : keys_) {
-      if (const auto value = point.find(full); value != point.end()) train_[key] = *value;
-    }
-    auto members = std::make_shared<JobSettings::Members>(*first_);
-    const auto train = std::ranges::find(*members, "train", [](const auto& member) { return member->key; });
-    std::string text = canonical_json(train_);
-    if (text != (*train)->text)
-      *train = std::make_shared<const JobSettings::Member>(JobSettings::Member{"train", std::move(text)});
-    return JobSettings(std::shared_ptr<const JobSettings::Members>(std::move(members)));
+  // `gaps`: keys of the training that have a value of their own in each job.
+  [[nodiscard]] std::shared_ptr<const JobSettings::Members> whole(const json* point,
+                                                                  const std::vector<std::string>* gaps = nullptr) {
+    json settings = base_;
+    take_point(settings, point, builder_.stage());
+    auto members = builder_.pool().share(settings);
+    return gaps == nullptr || gaps->empty() ? members : with_gaps(*members, "train", settings.at("train"), *gaps);
   }
 
   Builder& builder_;
   json base_;
-  std::vector<std::pair<std::string, std::string>> keys_;  // sampled: by the full name, and in the section
+  std::vector<std::pair<std::string, std::string>> keys_;  // sampled: by the full name, and in the section; by that
   bool plain_ = true;                                      // points differ in values of the training alone
-  std::shared_ptr<const JobSettings::Members> first_;      // of the first point
-  json point_, train_;
+  std::map<std::vector<std::string>, std::shared_ptr<const JobSettings::Members>> like_;  // by the keys a point has
 };
 
-// The columns that a comparison group has in common.
-json group_columns(const json& stage) {
-  return stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per");
-}
-
-// One setting: a job for each seed. `point` is that of the setting, or empty and a trial's of `like`.
-bool add_setting(Builder& builder, const Axes& axes, Settings* settings, const json& point, std::uint32_t setting,
-                 const Job& like) {
-  const json& stage = builder.stage();
-  const bool open = like.search != kNoSearch;
-  Job job = like;
-  job.parameters = parameters_of(point);
-  if (builder.is_excluded(job)) return true;
-  if (open && job.trial == 0 && !builder.can_draw(job)) return true;
-  job.epochs = epochs_of(axes.train, point);
-  if (settings != nullptr) job.settings = settings->at(open ? nullptr : &point);
-  const json columns = group_columns(stage);
-  const bool by_seed = std::ranges::find(columns, "seed") != columns.end();
-  job.group = by_seed ? "" : group_of(job, stage.at("name"), columns);
-  for (const json& seed : stage.at("seeds")) {
-    Job one = job;
-    one.seed = seed;
-    if (by_seed) one.group = group_of(one, stage.at("name"), columns);
-    if (settings != nullptr) one.settings.add("seed", seed);
-    if (settings != nullptr && open) one.settings.add("trial", one.trial);
-    if (!builder.add(std::move(one), setting)) return false;
+// The comparison group of each job: equal texts are one in memory, and one that all jobs of a task and drop have is
+// made once.
+class Grouping {
+ public:
+  explicit Grouping(const json& stage)
+      : stage_(stage),
+        columns_(stage.at("stop").is_null() ? json::array({"task", "drop"}) : stage.at("stop").at("per")) {
+    for (const json& column : columns_) {
+      by_seed = by_seed || column == "seed";
+      fixed_ = fixed_ && (column == "task" || column == "drop");
+    }
   }
-  return true;
-}
+
+  bool by_seed = false;
+
+  [[nodiscard]] SharedText of(const Job& job) {
+    if (fixed_ && !known_.empty()) return known_.begin()->second;
+    std::string text = group_of(job, stage_.at("name"), columns_);
+    auto& known = known_[text];
+    if (known.empty()) known = std::move(text);
+    return known;
+  }
+
+ private:
+  const json& stage_;
+  const json columns_;
+  bool fixed_ = true;  // no column is other in another job of the task and drop
+  std::unordered_map<std::string, SharedText> known_;
+};
+
+// The jobs of one task and drop.
+class Cell {
+ public:
+  Cell(Builder& builder, const Axes& axes, bool finetune) : builder_(builder), axes_(axes), groups_(builder.stage()) {
+    if (builder.identities) settings_.emplace(builder, axes);
+    like_.kind = finetune ? Kind::finetune : Kind::adapter;
+    like_.task = axes.task.at("name").get<std::string>();
+    if (axes.drop) like_.drop = drop_label(*axes.drop);
+    if (is_drawn(builder.stage())) like_.search = builder.begin_search();
+  }
+
+  // One setting: a job for each seed. `point` is that of the setting, or empty where it is drawn later. False: the
+  // limit of jobs is reached.
+  bool add(const json& point, std::uint32_t trial, std::uint32_t setting) {
+    const bool open = like_.search != kNoSearch;
+    if (open) like_.trial = trial;
+    like_.parameters = JobParameters(point, like_.parameters);
+    if (builder_.is_excluded(like_)) return true;
+    if (open && trial == 0 && !builder_.can_draw(like_)) return true;
+    like_.epochs = epochs_of(axes_.train, point);
+    if (settings_) like_.settings = settings_->at(open ? nullptr : &point);
+    if (!groups_.by_seed) like_.group = groups_.of(like_);
+    for (const json& seed : builder_.stage().at("seeds")) {
+      Job one = like_;
+      one.seed = seed;
+      if (groups_.by_seed) one.group = groups_.of(one);
+      if (settings_) one.settings.add("seed", seed);
+      if (settings_ && open) one.settings.add("trial", trial);
+      if (!builder_.add(std::move(one), setting)) return false;
+    }
+    return true;
+  }
+
+ private:
+  Builder& builder_;
+  const Axes axes_;
+  Grouping groups_;
+  std::optional<Settings> settings_;  // nothing: without identities
+  Job like_;
+};
 
 }  // namespace
 
@@ -171,18 +206,10 @@ void expand_training(Builder& builder) {
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     for (const json& drop : drops) {
       if (!finetune) builder.check_drop(drop);
-      const Axes axes{tasks[t], stage.at("train")[t], finetune ? nullptr : &drop};
-      std::optional<Settings> settings;
-      if (builder.identities) settings.emplace(builder, axes);
-      Job like;
-      like.kind = finetune ? Kind::finetune : Kind::adapter;
-      like.task = axes.task.at("name");
-      if (axes.drop) like.drop = drop_label(*axes.drop);
-      if (drawn) like.search = builder.begin_search();
+      Cell cell(builder, {tasks[t], stage.at("train")[t], finetune ? nullptr : &drop}, finetune);
       for (std::size_t i = 0; i < count; ++i) {
-        if (drawn) like.trial = static_cast<std::uint32_t>(i);
         const json& point = drawn ? kNoPoint : stage.at("points")[i];
-        if (!add_setting(builder, axes, settings ? &*settings : nullptr, point, setting++, like)) return;
+        if (!cell.add(point, static_cast<std::uint32_t>(i), setting++)) return;
       }
     }
   }

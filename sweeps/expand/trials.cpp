@@ -71,7 +71,7 @@ json drawn_settings(json settings, const json& point) {
 
 Job drawn_job(const Job& open, const json& point) {
   Job out = open;
-  out.parameters = parameters_of(point);
+  out.parameters = JobParameters(point);
   const json settings = drawn_settings(open.settings.whole(), point);
   out.epochs = settings.at("train").at("epochs");
   out.settings = JobSettings(settings);
@@ -82,7 +82,7 @@ json draw_point(const Plan& plan, const Job& open, const std::vector<Observation
   const TrialGroup& search = plan.searches[open.search];
   const auto allowed = [&](const json& point) {
     Job job = open;
-    job.parameters = parameters_of(point);
+    job.parameters = JobParameters(point);
     return !is_excluded(job, search.excludes);
   };
   Drawn drawn = draw_tpe(*search.space, plan.goal, open.trial, seen, allowed);

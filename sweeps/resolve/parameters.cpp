@@ -93,12 +93,14 @@ void set_range(Parameter& parameter, const Fields& fields, Report& report) {
   } else {
     const auto points = samples ? samples_between(low, high, fields.value("samples").get<std::size_t>(), log)
                                 : steps_between(low, high, fields.value("step").get<double>());
+    // As if each stood in the file: the key's own limits hold, counts are rounded to the nearest.
+    Node node;
+    node.type = Node::Type::scalar;
+    node.mark = fields.mark(samples ? "samples" : "step");
+    const bool whole = parameter.whole_from(low);
+    parameter.values.reserve(points.size());
     for (const double point : points) {
-      // As if it stood in the file: the key's own limits hold, counts are rounded to the nearest.
-      Node node;
-      node.type = Node::Type::scalar;
-      node.text = json(parameter.whole_from(low) ? std::round(point) : point).dump();
-      node.mark = fields.mark(samples ? "samples" : "step");
+      node.text = json(whole ? std::round(point) : point).dump();
       auto value = typed(*parameter.key, node, report);
       if (!value) return;  // one that does not fit says it for all
       parameter.values.push_back(*std::move(value));

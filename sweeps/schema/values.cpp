@@ -39,16 +39,18 @@ std::optional<json> refuse(const Key& key, const Node& node, const std::string& 
 
 std::optional<json> typed_number(const Key& key, const Node& node, Report& report) {
   const bool whole = key.type == Type::integer;
-  const std::string expected = (whole ? "a whole number" : "a number") + limits_of(key);
-  if (!node.is_scalar() || node.quoted) return refuse(key, node, expected, report);
+  // Told only when it is refused: samples come here a hundred thousand times.
+  const auto refused = [&] {
+    return refuse(key, node, (whole ? "a whole number" : "a number") + limits_of(key), report);
+  };
+  if (!node.is_scalar() || node.quoted) return refused();
   const auto value = parse_number(node.text);
   if (value && key.one_value && *value != key.low) {
     report.error(node.mark, std::string(key.name) + ": " + node.text + " " + kUnavailable + "; expected " +
                                 number_json(key.low).dump());
     return std::nullopt;
   }
-  if (!value || (whole && *value != std::floor(*value)) || !within(key, *value))
-    return refuse(key, node, expected, report);
+  if (!value || (whole && *value != std::floor(*value)) || !within(key, *value)) return refused();
   if (key.whole_from_one && *value >= 1 && *value != std::floor(*value)) {
     return refuse(key, node, "a share below 1 or a whole number of steps", report);
   }

@@ -206,7 +206,7 @@ std::uint64_t Checker::expected_value(const core::State& state, const core::Job&
   const auto known = values_.find(job.number.value());
   if (known != values_.end()) return known->second;
   const sweeps::Job& planned = state.planned(job);
-  std::uint64_t value = value_at_start(planned.id);
+  std::uint64_t value = value_at_start(planned.id.text());
   for (const JobNumber input : job.inputs) {
     value = mix(value, value_file(expected_value(state, *state.job(input))));
   }
@@ -218,8 +218,9 @@ std::uint64_t Checker::expected_value(const core::State& state, const core::Job&
 void Checker::check_result(const core::State& state, const core::Job& job) {
   const sweeps::Job& planned = state.planned(job);
   BestEpoch best;
-  for (std::uint32_t epoch = 1; epoch <= planned.epochs; ++epoch) best.see(objective_of(planned.id, epoch), epoch);
-  if (planned.epochs == 0) best.see(objective_of(planned.id, 0), 0);
+  for (std::uint32_t epoch = 1; epoch <= planned.epochs; ++epoch)
+    best.see(objective_of(planned.id.text(), epoch), epoch);
+  if (planned.epochs == 0) best.see(objective_of(planned.id.text(), 0), 0);
   const std::string expected = result_text(best, expected_value(state, job));
   const auto found = results_.find(job.number.value());
   const std::string what = "job " + std::to_string(job.number.value());

@@ -84,12 +84,13 @@ TEST(PlanGraph, DotHasANodeForEachJobAndAnEdgeForEachThatIsLookedAt) {
   const sweeps::Plan plan = planned(kFused);
   const std::string dot = graph_dot(plan);
   EXPECT_EQ(dot.rfind("digraph \"p\" {", 0), 0u);
-  for (const auto& job : plan.jobs) EXPECT_NE(dot.find("\"" + job.id + "\" [label="), std::string::npos);
-  const std::string fusion = plan.jobs[4].id;
+  for (const auto& job : plan.jobs) EXPECT_NE(dot.find("\"" + job.id.text() + "\" [label="), std::string::npos);
+  const std::string fusion = plan.jobs[4].id.text();
   for (int i = 0; i < 4; ++i)
-    EXPECT_NE(dot.find("\"" + plan.jobs[static_cast<std::size_t>(i)].id + "\" -> \"" + fusion + "\" [style=dashed];"),
-              std::string::npos);
-  EXPECT_NE(dot.find("\"" + fusion + "\" -> \"" + plan.jobs[5].id + "\";"), std::string::npos);
+    EXPECT_NE(
+        dot.find("\"" + plan.jobs[static_cast<std::size_t>(i)].id.text() + "\" -> \"" + fusion + "\" [style=dashed];"),
+        std::string::npos);
+  EXPECT_NE(dot.find("\"" + fusion + "\" -> \"" + plan.jobs[5].id.text() + "\";"), std::string::npos);
 }
 
 TEST(PlanGraph, ShowsWhatTheFileDoesNotMake) {
@@ -98,8 +99,8 @@ TEST(PlanGraph, ShowsWhatTheFileDoesNotMake) {
   EXPECT_EQ(graph_text(plan),
             "fusion (fusion): 1 jobs\n  takes 1 models from folder kept/b\n  takes 1 models from sweep:old/adapter\n");
   const std::string dot = graph_dot(plan);
-  EXPECT_NE(dot.find("\"sweep:old/adapter\" -> \"" + plan.jobs[0].id + "\" [style=dashed];"), std::string::npos);
-  EXPECT_NE(dot.find("\"kept/b\" -> \"" + plan.jobs[0].id + "\";"), std::string::npos);
+  EXPECT_NE(dot.find("\"sweep:old/adapter\" -> \"" + plan.jobs[0].id.text() + "\" [style=dashed];"), std::string::npos);
+  EXPECT_NE(dot.find("\"kept/b\" -> \"" + plan.jobs[0].id.text() + "\";"), std::string::npos);
 }
 
 TEST(PlanGraph, LargePlansShowTheirStages) {
@@ -167,7 +168,7 @@ TEST(Estimate, TakesMediansByTaskAndQueuesJobsOnSlots) {
   EXPECT_EQ(estimate(planned(kFused), Rates{}, 1).unknown, 6u);
   // What has a result takes no time.
   const auto plan = planned(kFused);
-  EXPECT_EQ(estimate(plan, *rates, 1, {plan.jobs[0].id}).slot_seconds, one.slot_seconds - 24);
+  EXPECT_EQ(estimate(plan, *rates, 1, {plan.jobs[0].id.text()}).slot_seconds, one.slot_seconds - 24);
   EXPECT_EQ(time_text(3725), "1 h 2 min");
 }
 

@@ -11,9 +11,8 @@ using sweeps::Kind;
 sweeps::Plan asked(sweeps::Plan plan) {
   for (const sweeps::Stage& stage : plan.stages) {
     for (sweeps::JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
-      char id[17];
-      std::snprintf(id, sizeof id, "%c%015x", stage.kind == Kind::adapter ? 'a' : 'e', i - stage.first);
-      plan.jobs[i].id = id;
+      plan.jobs[i].id =
+          sweeps::JobId((stage.kind == Kind::adapter ? 0xa000000000000000 : 0xe000000000000000) + i - stage.first);
     }
   }
   return plan;

@@ -217,7 +217,7 @@ TEST_F(CoreElsewhere, FoldersBindApart) {
   make.stage("fusion", Kind::fusion);
   make.taking("a", {}), make.taking("a", {});
   make.plan.jobs[0].folders = {{"a", "adapters/a"}};
-  make.plan.jobs[0].id = "f000000000000000", make.plan.jobs[1].id = "f000000000000001";
+  make.plan.jobs[0].id = sweeps::JobId(0xf000000000000000), make.plan.jobs[1].id = sweeps::JobId(0xf000000000000001);
   rig.submit(make.plan);
   worker.send(rig.number(0), item::Started{"cpu:0", "base", "data and folder", 0});
   worker.send(rig.number(1), item::Started{"cpu:0", "base", "data", 0});

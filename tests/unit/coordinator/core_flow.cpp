@@ -151,7 +151,8 @@ TEST(CoreFlow, WhatCannotBeMetIsSkippedDownToTheEnd) {
   // The jobs that it would have taken are named, and what became of them.
   const std::string text = explain(rig.state(), rig.job(4));
   for (const std::uint32_t i : {0U, 1U})
-    EXPECT_NE(text.find("lacks job " + rig.state().planned(rig.job(i)).id + ": Failed (config)"), std::string::npos)
+    EXPECT_NE(text.find("lacks job " + rig.state().planned(rig.job(i)).id.text() + ": Failed (config)"),
+              std::string::npos)
         << text;
   EXPECT_EQ(rig.sweep().outcome, "failed");
   EXPECT_EQ(rig.count(Phase::skipped), 3u);

@@ -91,7 +91,7 @@ TEST_F(CoreGreedy, TheSetIsChosenByWhatWasTriedAndTheTrainerGetsItsMembers) {
   const json inputs = json::parse(worker->held.at(last()).assign.inputs);
   ASSERT_EQ(inputs.at("members").size(), 3u);
   EXPECT_EQ(inputs.at("members")[2].at("name"), "d");
-  EXPECT_EQ(inputs.at("members")[2].at("job"), rig.sweep().plan->jobs[3].id);
+  EXPECT_EQ(inputs.at("members")[2].at("job"), rig.sweep().plan->jobs[3].id.text());
   EXPECT_EQ(worker->held.at(last()).assign.fetch.size(), 3u);  // their files were kept until now
   EXPECT_EQ(planned_job(last()).set, "a+b+d");
   work_off();

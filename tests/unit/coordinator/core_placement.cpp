@@ -86,7 +86,7 @@ sweeps::Plan of_benchmarks(const std::vector<std::string>& kinds, const std::str
   make.stage("benchmark", Kind::benchmark);
   for (const std::string& kind : kinds) {
     const sweeps::JobIndex job = make.taking("", {});
-    make.plan.jobs[job].parameters["benchmark.device"] = kind;
+    make.plan.jobs[job].parameters.set("benchmark.device", kind);
   }
   return make.plan;
 }

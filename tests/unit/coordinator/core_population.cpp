@@ -81,7 +81,7 @@ TEST_F(CorePopulation, OneThatFallsBehindGoesOnFromABetterOnesCheckpoint) {
   begin(population());
   const json before = settings(0);
   EXPECT_EQ(json::parse(assigned(0).inputs).at("explored"), json::array({"train.lr"}));
-  const std::string id = rig.state().planned(rig.job(0)).id;
+  const std::string id = rig.state().planned(rig.job(0)).id.text();
   fall_behind();
   EXPECT_EQ(worker->stops.at(rig.number(0)), "pause");
   EXPECT_NE(explain(rig.state(), rig.job(0)).find("behind its population at epoch 4"), std::string::npos);
@@ -97,9 +97,9 @@ TEST_F(CorePopulation, OneThatFallsBehindGoesOnFromABetterOnesCheckpoint) {
   EXPECT_EQ(after, before);
   EXPECT_EQ(rig.logged(event::Event::kExploited), 1u);
   const std::string text = explain(rig.state(), rig.job(0));
-  EXPECT_NE(
-      text.find("It was cloned from " + rig.state().planned(rig.job(3)).id + " after epoch 2, with train.lr 0.00"),
-      std::string::npos)
+  EXPECT_NE(text.find("It was cloned from " + rig.state().planned(rig.job(3)).id.text() +
+                      " after epoch 2, with train.lr 0.00"),
+            std::string::npos)
       << text;
   EXPECT_EQ(rig.job(0).failures + rig.job(0).losses, 0u);
   recheck();

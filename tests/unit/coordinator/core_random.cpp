@@ -77,11 +77,12 @@ void History::submit() {
   if (chance(30)) {
     make.stage("benchmark", Kind::benchmark);
     for (std::size_t i = 0; i < 1 + pick(3); ++i)
-      make.plan.jobs[make.taking("", {})].parameters["benchmark.device"] = "cpu";
+      make.plan.jobs[make.taking("", {})].parameters.set("benchmark.device", "cpu");
   }
   // Equal ids in all sweeps: results are taken where model, data and inputs are the same.
   make.plan.cache.use = chance(60);
-  for (sweeps::Job& job : make.plan.jobs) job.id[0] = 'a';
+  for (sweeps::Job& job : make.plan.jobs)
+    job.id = sweeps::JobId((job.id.value() & (~std::uint64_t{0} >> 4U)) | std::uint64_t{0xa} << 60U);
   rig_.submit(make.plan, chance(50) ? make.plan.name : "");
 }
 

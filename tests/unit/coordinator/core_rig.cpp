@@ -1,16 +1,9 @@
 #include "tests/unit/coordinator/core_rig.hpp"
 
-#include <cstdio>
 #include <utility>
 
 namespace fathom::core::test {
 namespace {
-
-std::string hex_id(std::size_t index) {
-  char text[17];
-  std::snprintf(text, sizeof text, "%016zx", index);
-  return text;
-}
 
 // Of a job that kept another epoch too, which no other job is given.
 std::vector<File> tree(const std::string& name) {
@@ -45,7 +38,7 @@ Planner& Planner::stop(std::uint32_t eta, std::uint32_t min, std::uint32_t max) 
 
 sweeps::Job& Planner::add(const std::string& task) {
   sweeps::Job& job = plan.jobs.emplace_back();
-  job.id = hex_id(plan.jobs.size() - 1);
+  job.id = sweeps::JobId(plan.jobs.size() - 1);
   job.stage = static_cast<std::uint32_t>(plan.stages.size() - 1);
   job.kind = plan.stages.back().kind;
   job.task = task;
@@ -57,7 +50,7 @@ sweeps::Job& Planner::add(const std::string& task) {
 
 sweeps::JobIndex Planner::adapter(const std::string& task, double lr, std::int64_t seed) {
   sweeps::Job& job = add(task);
-  job.parameters["train.lr"] = lr;
+  job.parameters.set("train.lr", lr);
   job.seed = seed;
   job.group = plan.stages.back().name + "/" + task;
   job.epochs = 9;

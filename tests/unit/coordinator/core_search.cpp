@@ -62,7 +62,7 @@ TEST_F(CoreSearch, APointIsDrawnWhenItsTrialGetsASlotAndTheWorkerGetsItsSettings
   const json settings = json::parse(worker->held.at(rig.number(0)).assign.settings);
   EXPECT_EQ(settings.at("train").at("lr"), rate(0));
   EXPECT_FALSE(settings.contains("search") || settings.contains("trial"));
-  EXPECT_EQ(worker->held.at(rig.number(0)).assign.job_id, rig.sweep().plan->jobs[0].id);
+  EXPECT_EQ(worker->held.at(rig.number(0)).assign.job_id, rig.sweep().plan->jobs[0].id.text());
   EXPECT_NE(explain(rig.state(), rig.job(2)).find("parameters are drawn when"), std::string::npos);
   finish(rig.number(0));
   EXPECT_EQ(drawn().size(), 1u);  // the second seed has its point

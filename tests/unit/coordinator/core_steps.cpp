@@ -43,7 +43,7 @@ TEST_F(CoreSteps, TakeEndsOfEpochsAsReportsLikeAnyOther) {
 
 TEST_F(CoreSteps, ValuesByStepsAreNoneOfEpochs) {
   make.plan.cache.use = true;
-  make.plan.jobs[0].id = "a000000000000000", make.plan.jobs[1].id = "a000000000000001";
+  make.plan.jobs[0].id = sweeps::JobId(0xa000000000000000), make.plan.jobs[1].id = sweeps::JobId(0xa000000000000001);
   rig.submit(make.plan);
   for (const JobNumber job : worker.jobs()) worker.started(job);
   report(0, 1, 20, 0.9);

@@ -115,7 +115,7 @@ TEST_F(HistoryTest, EachAttemptHasItsOwnEnd) {
 }
 
 TEST_F(HistoryTest, EventsOfManyJobsAreInTheHistoryOfEach) {
-  const std::string waiting = driver_.state().planned(driver_.state().jobs[7]).id;
+  const std::string waiting = driver_.state().planned(driver_.state().jobs[7]).id.text();
   driver_.give(core::CancelSweep{SweepNumber(1), "not today"});
   follow();
   EXPECT_THAT(types(waiting), ElementsAre("sweep_cancel_requested"));

@@ -42,7 +42,7 @@ TEST(Counts, PaperFigures4And5) {
 TEST(Counts, AdaptersOfFigures4And5AreThoseOfFigure2) {
   const Plan first = planned_file(source_dir() / "configs/sweeps/paper-figure2.yaml");
   const Plan second = planned_file(source_dir() / "configs/sweeps/paper-figure45.yaml");
-  std::set<std::string> known;
+  std::set<JobId> known;
   for (const Job& job : first.jobs) known.insert(job.id);
   for (JobIndex i = 0; i < second.stages[0].count; ++i) EXPECT_TRUE(known.contains(second.jobs[i].id)) << i;
 }
@@ -109,9 +109,9 @@ TEST(Counts, TooFewTrainedMembersAreSaid) {
 
 TEST(Counts, IdsAreUniqueAndEveryNeedPointsBack) {
   const Plan plan = planned_file(source_dir() / "tests/golden/sweeps/glue-depths.yaml");
-  std::set<std::string> ids;
+  std::set<JobId> ids;
   for (JobIndex i = 0; i < plan.jobs.size(); ++i) {
-    EXPECT_TRUE(ids.insert(plan.jobs[i].id).second) << plan.jobs[i].id;
+    EXPECT_TRUE(ids.insert(plan.jobs[i].id).second) << plan.jobs[i].id.text();
     for (const Need& need : plan.jobs[i].needs) {
       ASSERT_FALSE(need.contenders.empty());
       for (const Contender& contender : need.contenders) {

@@ -27,9 +27,9 @@ std::vector<std::filesystem::path> golden_files() {
 
 // One line a job: everything that tells it from others, for people and for the digest.
 std::string line_of(const Job& job) {
-  std::string out = job.id + " " + job.task + " " + job.drop + " set=" + job.set + " keep=" + std::to_string(job.keep) +
-                    " seed=" + std::to_string(job.seed) + " epochs=" + std::to_string(job.epochs) +
-                    " needs=" + std::to_string(job.needs.size());
+  std::string out = job.id.text() + " " + job.task + " " + job.drop + " set=" + job.set +
+                    " keep=" + std::to_string(job.keep) + " seed=" + std::to_string(job.seed) +
+                    " epochs=" + std::to_string(job.epochs) + " needs=" + std::to_string(job.needs.size());
   for (const auto& [name, value] : job.parameters) out += " " + name + "=" + value.dump();
   return out;
 }

@@ -80,7 +80,7 @@ TEST(Grid, AJobIsTheSameWhateverPointsAreBesideIt) {
     std::vector<std::string> out;
     for (const Job& job : planned(file_with("parameters: {" + parameters + "}\nstages:\n  adapter: {}\n")).jobs) {
       EXPECT_EQ(job.settings.whole().at("train").at("lr"), job.parameters.at("train.lr"));
-      if (job.task == "a") out.push_back(job.id);
+      if (job.task == "a") out.push_back(job.id.text());
     }
     return out;
   };
@@ -165,7 +165,7 @@ TEST(Identity, NamesAndExecutionChangeNoId) {
 
 TEST(Identity, WhatIsTrainedChangesTheId) {
   const auto id = [](const std::string& lines) {
-    return planned(file_with(lines + "stages:\n  adapter: {}\n")).jobs.at(0).id;
+    return planned(file_with(lines + "stages:\n  adapter: {}\n")).jobs.at(0).id.text();
   };
   const std::string plain = id("");
   for (const char* lines :

@@ -49,6 +49,26 @@ TEST(JobSettings, EqualMembersAreHeldOnce) {
   EXPECT_EQ(one->at(2), two->at(2));
 }
 
+TEST(JobSettings, AMemberWithGapsHasTheValuesOfEachJob) {
+  SettingsPool pool;
+  const auto shared = pool.share(kShared);
+  const auto gaps = with_gaps(*shared, "train", kShared.at("train"), {"epochs", "lr"});
+  for (const double lr : {1e-3, 5e-5}) {
+    JobSettings job(gaps, {"30", canonical_json(lr)});
+    job.add("trial", 4);
+    job.add("seed", 7);
+    job.add("aaa", "\t\n");
+    json whole = kShared;
+    whole["train"] = {{"lr", lr}, {"epochs", 30}};
+    whole["seed"] = 7, whole["trial"] = 4, whole["aaa"] = "\t\n";
+    EXPECT_EQ(job.canonical(), canonical_json(whole));
+    EXPECT_EQ(job.member("train"), whole.at("train"));
+    EXPECT_EQ(job.member("zeta"), "ü");
+    EXPECT_EQ(job.member("trial"), 4);
+  }
+  EXPECT_EQ(gaps->at(0), shared->at(0)) << "the others are shared";
+}
+
 TEST(JobSettings, WhatOneJobAddsIsNotInAnother) {
   SettingsPool pool;
   const JobSettings shared(pool.share(kShared));

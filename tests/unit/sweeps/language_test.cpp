@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 std::vector<std::string> ids(const Plan& plan) {
   std::vector<std::string> out;
-  for (const Job& job : plan.jobs) out.push_back(job.id);
+  for (const Job& job : plan.jobs) out.push_back(job.id.text());
   return out;
 }
 

@@ -89,7 +89,7 @@ TEST(Needs, OptionsReachTheNeed) {
 }
 
 TEST(Needs, SelectorIsInTheIdentity) {
-  const std::string plain = fusion_plan("").jobs.back().id;
+  const JobId plain = fusion_plan("").jobs.back().id;
   EXPECT_NE(fusion_plan(", stopped: true").jobs.back().id, plain);
   EXPECT_NE(fusion_plan(", seeds: best", ", seeds: [6]").jobs.back().id, plain);
   EXPECT_EQ(fusion_plan(", on_missing: fail").jobs.back().id,

@@ -29,7 +29,7 @@ std::string digest_of_all(std::size_t& jobs) {
       ADD_FAILURE() << "file " << number << ":\n" << text << plan.error().message;
       return "";
     }
-    for (const Job& job : plan->jobs) all += job.id + "\n";
+    for (const Job& job : plan->jobs) all += job.id.text() + "\n";
     jobs += plan->jobs.size();
     all = sha256_hex(all);
   }

@@ -243,7 +243,7 @@ TEST(Tpe, APlanHasItsTrialsWithoutPoints) {
   ASSERT_EQ(plan.jobs.size(), 2u * 6 * 2);
   ASSERT_EQ(plan.searches.size(), 2u);  // one for each task
   EXPECT_EQ(plan.searches[1].trials.at(2), (std::vector<JobIndex>{16, 17}));
-  std::set<std::string> ids;
+  std::set<JobId> ids;
   for (const Job& job : plan.jobs) {
     ids.insert(job.id);
     EXPECT_TRUE(job.parameters.empty());
