@@ -12,7 +12,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/shared_text.hpp"
+#include "common/small_text.hpp"
 #include "sweeps/job_id.hpp"
 #include "sweeps/job_parameters.hpp"
 #include "sweeps/job_settings.hpp"
@@ -92,15 +92,15 @@ struct Job {
   JobId id;
   std::uint32_t stage = 0;  // index into Plan::stages
   Kind kind = Kind::adapter;
-  SharedText task;  // the task that scores; a fusion's target
-  SharedText drop;  // "standard", "specialized-NN", "robust-LL-HH", "robust-all"; of the source for prune and evaluate
-  SharedText set;   // fusion: members joined by '+', else empty
+  SmallText task;  // the task that scores; a fusion's target
+  SmallText drop;  // "standard", "specialized-NN", "robust-LL-HH", "robust-all"; of the source for prune and evaluate
+  SmallText set;   // fusion: members joined by '+', else empty
   std::uint32_t keep = 0;  // prune: adapters kept in each layer
   std::int64_t seed = 0;
   JobParameters parameters;  // sampled parameters only
   JobSettings settings;      // what the trainer runs and what `id` hashes
   std::vector<Need> needs;
-  SharedText group;          // comparison group of the stopping method (rule 7); equal text = same group
+  SmallText group;           // comparison group of the stopping method (rule 7); equal text = same group
   std::uint32_t epochs = 0;  // full budget; 0 for prune and evaluate
   // `sampler: tpe`: parameters are not known yet. Which trial of which of Plan::searches; settings have the space and
   // this number in their place (trial.hpp).

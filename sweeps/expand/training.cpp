@@ -134,7 +134,7 @@ class Grouping {
 
   bool by_seed = false;
 
-  [[nodiscard]] SharedText of(const Job& job) {
+  [[nodiscard]] SmallText of(const Job& job) {
     if (fixed_ && !known_.empty()) return known_.begin()->second;
     std::string text = group_of(job, stage_.at("name"), columns_);
     auto& known = known_[text];
@@ -146,7 +146,7 @@ class Grouping {
   const json& stage_;
   const json columns_;
   bool fixed_ = true;  // no column is other in another job of the task and drop
-  std::unordered_map<std::string, SharedText> known_;
+  std::unordered_map<std::string, SmallText> known_;
 };
 
 // The jobs of one task and drop.
