@@ -39,6 +39,7 @@ struct SweepKey {
   std::int64_t first_job = 0;
   std::int64_t jobs = 0;
 };
+class JobColumns;  // job_columns.hpp
 Result<SweepKey> find_sweep(Database& database, const std::string& sweep);
 // The job whose points and log the job shows: its own, or those of the job that its result was taken from.
 Result<std::int64_t> trained_job(Database& database, const std::string& sweep, const std::string& job);
@@ -53,7 +54,8 @@ nlohmann::json parse_or(const std::string& text, const char* fallback);
 Result<nlohmann::json> sweeps(Database& database, const Page& page);
 Result<nlohmann::json> sweep(Database& database, std::int64_t number);
 Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved);
-Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const JobsQuery& query);
+// `columns`: of this database; for pages that would read every row.
+Result<nlohmann::json> jobs(Database& database, JobColumns& columns, const std::string& sweep, const JobsQuery& query);
 Result<nlohmann::json> job_by_number(Database& database, std::int64_t number);
 // Everything but what stands in the plan ("settings", then null) and in the log.
 struct JobDetail {

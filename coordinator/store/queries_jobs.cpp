@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
 #include <sstream>
@@ -7,6 +8,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/store/job_columns.hpp"
 #include "coordinator/store/queries.hpp"
 
 namespace fathom::store::queries {
@@ -39,15 +41,51 @@ bool is_rare(const std::string& state) {
   return rare.contains(state);
 }
 
+// Of a drop, the kind alone stands for every n.
+bool is_drop_kind(const std::string& column, const std::string& value) {
+  return column == "j.drop_label" && (value == "specialized" || value == "robust");
+}
+
+struct Order {
+  std::string column;  // SQL; empty: the job's number
+  [[nodiscard]] bool by_number() const { return column.empty(); }
+  // ORDER BY …: jobs without a value come last either way; the job's number makes the order total.
+  [[nodiscard]] std::string sql(bool descending) const {
+    const char* direction = descending ? "DESC" : "ASC";
+    return by_number() ? fmt::format(" ORDER BY j.number {}", direction)
+                       : fmt::format(" ORDER BY {} {} NULLS LAST, j.number", column, direction);
+  }
+};
+
 void one_of(Filter& filter, const std::string& column, const std::string& list) {
   std::vector<std::string> conditions;
   for (const std::string& value : split(list)) {
-    // Of a drop, the kind alone stands for every n.
-    const bool kind = column == "j.drop_label" && (value == "specialized" || value == "robust");
+    const bool kind = is_drop_kind(column, value);
     conditions.push_back(column + (kind ? " LIKE ?" : " = ?"));
     filter.values.emplace_back(kind ? value + "-%" : value);
   }
   if (!conditions.empty()) filter.also(fmt::format("({})", fmt::join(conditions, " OR ")));
+}
+
+// Whether SQLite would look at all rows of a large sweep: JobColumns answers then. Texts are searched in SQL.
+bool reads_every_row(const SweepKey& sweep, const JobsQuery& query, const Order& order) {
+  constexpr std::int64_t kLarge = 1000;
+  if (sweep.jobs < kLarge || !query.q.empty()) return false;
+  const auto states = split(query.state);
+  if (!states.empty() && std::ranges::all_of(states, is_rare)) return false;
+  return !order.by_number() || !(states.empty() && query.stage.empty() && query.task.empty() && query.drop.empty());
+}
+
+std::vector<JobColumns::OneOf> conditions_of(const JobsQuery& query) {
+  std::vector<JobColumns::OneOf> out;
+  for (const auto& [column, list] : {std::pair("j.state", &query.state), std::pair("j.stage", &query.stage),
+                                     std::pair("j.task", &query.task), std::pair("j.drop_label", &query.drop)}) {
+    JobColumns::OneOf one{column, {}, {}};
+    for (const std::string& value : split(*list))
+      is_drop_kind(column, value) ? one.prefixes.push_back(value + "-") : one.values.push_back(value);
+    if (!one.values.empty() || !one.prefixes.empty()) out.push_back(std::move(one));
+  }
+  return out;
 }
 
 std::string like_pattern(const std::string& text) {
@@ -59,26 +97,14 @@ std::string like_pattern(const std::string& text) {
   return pattern + "%";
 }
 
-struct Order {
-  std::string sql;  // ORDER BY …
-  bool by_number = false;
-};
-
 Result<Order> order_of(const JobsQuery& query) {
-  const char* direction = query.descending ? "DESC" : "ASC";
   const auto known = sort_columns().find(query.sort);
-  if (known != sort_columns().end()) {
-    if (query.sort == "number") return Order{fmt::format(" ORDER BY j.number {}", direction), true};
-    // Jobs without a value come last either way; the job's number makes the order total.
-    return Order{fmt::format(" ORDER BY {} {} NULLS LAST, j.number", known->second, direction), false};
-  }
+  if (known != sort_columns().end()) return Order{query.sort == "number" ? "" : known->second};
   // A sampled parameter, by its full name.
   const bool plain = !query.sort.empty() && query.sort.size() < 64 &&
                      query.sort.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos;
   if (plain && query.sort.find('.') != std::string::npos) {
-    return Order{
-        fmt::format(" ORDER BY json_extract(j.parameters, '$.\"{}\"') {} NULLS LAST, j.number", query.sort, direction),
-        false};
+    return Order{fmt::format("json_extract(j.parameters, '$.\"{}\"')", query.sort)};
   }
   std::vector<std::string> names;
   for (const auto& [name, column] : sort_columns()) names.push_back(name);
@@ -159,38 +185,45 @@ Result<Filter> filter_jobs(const SweepKey& sweep, const JobsQuery& query) {
   return filter;
 }
 
-Result<nlohmann::json> jobs(Database& database, const std::string& sweep, const JobsQuery& query) {
+Result<nlohmann::json> jobs(Database& database, JobColumns& columns, const std::string& sweep, const JobsQuery& query) {
   FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
   FATHOM_ASSIGN(Filter filter, filter_jobs(key, query));
   FATHOM_ASSIGN(const Order order, order_of(query));
-  FATHOM_ASSIGN(const std::int64_t total, total_of(database, key, query, filter));
   const std::int64_t limit = clamp_limit(query.page.limit);
-  std::int64_t offset = 0;
   // By number a page goes on after a job, whatever changed meanwhile; by another column it goes on at a place.
+  std::int64_t from = 0;
   if (!query.page.cursor.empty()) {
-    FATHOM_ASSIGN(const auto cursor, read_cursor(query.page.cursor, order.by_number ? 'n' : 'o', 1));
-    if (order.by_number) {
-      filter.also(query.descending ? "j.number < ?" : "j.number > ?");
-      filter.values.emplace_back(cursor[0]);
-    } else {
-      offset = cursor[0];
-    }
+    FATHOM_ASSIGN(const auto cursor, read_cursor(query.page.cursor, order.by_number() ? 'n' : 'o', 1));
+    from = cursor[0];
   }
-  FATHOM_ASSIGN(auto numbers,
-                numbers_of(database, filter, fmt::format("{} LIMIT {} OFFSET {}", order.sql, limit + 1, offset)));
+  JobColumns::Answer found;
+  if (reads_every_row(key, query, order)) {
+    JobColumns::Question question{conditions_of(query), order.column, query.descending, 0, 0, limit + 1};
+    (order.by_number() ? question.after : question.offset) = from;
+    FATHOM_ASSIGN(found, columns.ask(database, key, question, std::chrono::steady_clock::now()));
+  } else {
+    FATHOM_ASSIGN(found.total, total_of(database, key, query, filter));
+    if (order.by_number() && from != 0) {
+      filter.also(query.descending ? "j.number < ?" : "j.number > ?");
+      filter.values.emplace_back(from);
+    }
+    const std::string rest =
+        fmt::format("{} LIMIT {} OFFSET {}", order.sql(query.descending), limit + 1, order.by_number() ? 0 : from);
+    FATHOM_ASSIGN(found.numbers, numbers_of(database, filter, rest));
+  }
   nlohmann::json next;
-  if (static_cast<std::int64_t>(numbers.size()) > limit) {
-    numbers.pop_back();
-    next = order.by_number ? fmt::format("n{}", numbers.back()) : fmt::format("o{}", offset + limit);
+  if (static_cast<std::int64_t>(found.numbers.size()) > limit) {
+    found.numbers.pop_back();
+    next = order.by_number() ? fmt::format("n{}", found.numbers.back()) : fmt::format("o{}", from + limit);
   }
   FATHOM_ASSIGN(Statement select, database.prepare(std::string(kSelectJob) + " WHERE j.number = ?"));
   nlohmann::json items = nlohmann::json::array();
-  for (const std::int64_t number : numbers) {
+  for (const std::int64_t number : found.numbers) {
     FATHOM_ASSIGN(const bool row, select.bind(1, number).step());
     if (row) items.push_back(job_object(select));
     select.reset();
   }
-  return nlohmann::json{{"items", std::move(items)}, {"total", total}, {"next", next}};
+  return nlohmann::json{{"items", std::move(items)}, {"total", found.total}, {"next", next}};
 }
 
 Result<std::vector<CurveJob>> curve_jobs(Database& database, const std::string& sweep, const JobsQuery& query,

@@ -16,6 +16,7 @@
 #include "common/crash_point.hpp"
 #include "common/thread_name.hpp"
 #include "coordinator/core/event.pb.h"
+#include "coordinator/store/job_columns.hpp"
 #include "coordinator/store/projector.hpp"
 #include "coordinator/store/queries.hpp"
 #include "coordinator/store/read_file.hpp"
@@ -32,6 +33,7 @@ constexpr std::size_t kEventRoom = 16U << 10;  // bytes: most events fit
 constexpr std::size_t kReaders = 3;            // connections for queries
 constexpr Millis kRetry{1000};                 // while the disk is full
 constexpr Millis kPatience{5000};              // for what somebody was told of
+constexpr Millis kLookedAt{60'000};            // after its last page a sweep's columns are let go
 
 class SqliteReadModel final : public ReadModel {
  public:
@@ -76,7 +78,7 @@ class SqliteReadModel final : public ReadModel {
     return queries::parse_or(text, "{}");
   }
   Result<nlohmann::json> jobs(const std::string& id, const JobsQuery& query) override {
-    return ask<nlohmann::json>([&](Database& db) { return queries::jobs(db, id, query); });
+    return ask<nlohmann::json>([&](Database& db) { return queries::jobs(db, columns_, id, query); });
   }
   Result<nlohmann::json> job(const std::string& id, const std::string& job) override {
     FATHOM_ASSIGN(queries::JobDetail detail, ask<queries::JobDetail>([&](Database& db) -> Result<queries::JobDetail> {
@@ -156,6 +158,7 @@ class SqliteReadModel final : public ReadModel {
   std::mutex readers_mutex_;
   std::condition_variable reader_free_;
   std::vector<Database> readers_;  // readers_mutex_: the idle ones
+  queries::JobColumns columns_;
 
   std::mutex mutex_;
   std::condition_variable wake_;   // the thread: something to do
@@ -305,6 +308,7 @@ void SqliteReadModel::run() {
     auto batch = next_batch();
     if (!batch) return give_up(batch.error());
     not_before = batch->size() < kBusy ? begun : begun + kPace;
+    columns_.forget(begun - kLookedAt);
     if (batch->empty()) return give_up({Errc::internal, "the log ends before what was said to be durable"});
     Changes changes;
     Status applied = apply(*batch, changes);

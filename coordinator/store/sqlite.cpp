@@ -137,6 +137,10 @@ void Statement::reset() {
   bind_error_ = SQLITE_OK;
 }
 
+bool Statement::is_number(int column) const {
+  const int type = sqlite3_column_type(statement_, column);
+  return type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+}
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
 

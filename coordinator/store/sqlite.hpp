@@ -60,6 +60,7 @@ class Statement {
   void reset();
 
   [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] bool is_number(int column) const;  // an integer or a real
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double real(int column) const;       // NULL reads as NaN
   [[nodiscard]] std::string text(int column) const;  // text or blob
