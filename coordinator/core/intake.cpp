@@ -1,5 +1,6 @@
 // From a plan to the jobs of a sweep with the indexes that later steps use. Linear in jobs and needs.
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -56,7 +57,12 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
   const sweeps::Plan& plan = *sweep.plan;
   const sweeps::Stage& stage = plan.stages[stage_index];
   std::unordered_map<std::string, std::uint32_t> groups;
-  std::unordered_map<std::string, JobIndex> settings;
+  // The first job of each setting, found by any of its jobs that has its group already.
+  const auto hash = [&](JobIndex i) { return sweeps::hash_of_setting(plan.jobs[i]); };
+  const auto same = [&](JobIndex a, JobIndex b) {
+    return sweep.group_of[a] == sweep.group_of[b] && sweeps::same_setting(plan.jobs[a], plan.jobs[b]);
+  };
+  std::unordered_set<JobIndex, decltype(hash), decltype(same)> firsts(stage.count, hash, same);
   std::map<std::uint32_t, std::vector<JobIndex>> jobs;  // by group
   for (JobIndex i = stage.first; i < stage.first + stage.count; ++i) {
     const sweeps::Job& job = plan.jobs[i];
@@ -66,10 +72,8 @@ void group_stage(Sweep& sweep, std::uint32_t stage_index) {
       if (rule.max == 0) rule.max = job.epochs;  // the tasks of the stage differ; a group has one task
       sweep.groups.push_back({sweeps::Stopper(std::move(rule), plan.goal), {}, {}});
     }
-    const JobIndex first =
-        settings.try_emplace(std::to_string(found->second) + '\n' + sweeps::setting_of(job), i).first->second;
     sweep.group_of[i] = found->second;
-    sweep.setting_of[i] = first;
+    sweep.setting_of[i] = *firsts.insert(i).first;
     jobs[found->second].push_back(i);
   }
   for (auto& [group, own] : jobs) sweep.groups[group].admit(std::move(own), sweep.setting_of);
