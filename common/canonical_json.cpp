@@ -36,31 +36,37 @@ std::u16string utf16_of(const std::string& text) {
 }
 
 // ECMAScript Number::toString: shortest digits that read back, plain notation for exponents in (-7, 21].
-std::string number_text(double value) {
+void write_number(double value, std::string& out) {
   if (!std::isfinite(value)) throw std::invalid_argument("canonical JSON has no NaN or Infinity");
-  if (value == 0) return "0";
-  char buffer[40];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(value), std::chars_format::scientific).ptr;
-  const std::string text(buffer, end);
-  const std::size_t mark = text.find('e');
-  std::string digits = text.substr(0, 1) + (mark > 2 ? text.substr(2, mark - 2) : "");
-  const int exponent = std::stoi(text.substr(mark + 1));  // of the first digit
-  const int count = static_cast<int>(digits.size());
-  std::string out;
+  if (value == 0) {
+    out += '0';
+    return;
+  }
+  if (value < 0) out += '-';
+  char text[40];  // d.ddde±dd
+  const char* const end = std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific).ptr;
+  const char* const mark = std::find(static_cast<const char*>(text), end, 'e');
+  char digits[20];
+  digits[0] = text[0];
+  const std::size_t count = mark - text > 2 ? static_cast<std::size_t>(mark - text) - 1 : 1;
+  std::copy(text + 2, text + 1 + count, digits + 1);
+  int exponent = 0;  // of the first digit
+  std::from_chars(mark + (mark[1] == '+' ? 2 : 1), end, exponent);
   if (exponent >= 0 && exponent < 21) {
-    if (count <= exponent + 1) {
-      out = digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0');
+    const auto whole = static_cast<std::size_t>(exponent) + 1;
+    out.append(digits, std::min(count, whole));
+    if (count <= whole) {
+      out.append(whole - count, '0');
     } else {
-      out = digits.substr(0, static_cast<std::size_t>(exponent + 1)) + "." +
-            digits.substr(static_cast<std::size_t>(exponent + 1));
+      (out += '.').append(digits + whole, count - whole);
     }
   } else if (exponent < 0 && exponent >= -6) {
-    out = "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
+    (out += "0.").append(static_cast<std::size_t>(-exponent - 1), '0').append(digits, count);
   } else {
-    out = digits.substr(0, 1) + (count > 1 ? "." + digits.substr(1) : "") + "e" + (exponent < 0 ? "-" : "+") +
-          std::to_string(std::abs(exponent));
+    out += digits[0];
+    if (count > 1) (out += '.').append(digits + 1, count - 1);
+    (out += exponent < 0 ? "e-" : "e+") += std::to_string(std::abs(exponent));
   }
-  return value < 0 ? "-" + out : out;
 }
 
 void write_escape(char c, std::string& out) {
@@ -139,7 +145,7 @@ void write(const json& value, std::string& out) {
       out += std::to_string(value.get<std::uint64_t>());
       break;
     case json::value_t::number_float:
-      out += number_text(value.get<double>());
+      write_number(value.get<double>(), out);
       break;
     case json::value_t::string:
       write_string(value.get_ref<const std::string&>(), out);

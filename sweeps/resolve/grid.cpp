@@ -1,6 +1,9 @@
 // The points of a stage: axes crossed or drawn from, zipped parameters on one axis, then `when`.
 #include <algorithm>
+#include <functional>
 #include <set>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "sweeps/resolve/parameters.hpp"
 #include "sweeps/schema/fields.hpp"
@@ -192,8 +195,28 @@ std::vector<json> all_combinations(const std::vector<Axis>& axes, const Mark& at
     }
   }
   std::vector<json> out;
+  out.reserve(total);
   for (std::size_t index = 0; index < total; ++index) out.push_back(crossed(axes, index));
   return out;
+}
+
+// Takes out points that stand before. Values of a parameter have one type, so equal points are the same text.
+void keep_first(std::vector<json>& points) {
+  const auto hash = [](const json* point) { return std::hash<json>{}(*point); };
+  const auto equal = [](const json* a, const json* b) { return *a == *b; };
+  boost::unordered_flat_set<const json*, decltype(hash), decltype(equal)> seen(points.size(), hash, equal);
+  std::vector<bool> again(points.size());
+  bool any = false;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    again[i] = !seen.insert(&points[i]).second;
+    any = any || again[i];
+  }
+  if (!any) return;
+  std::vector<json> first;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (!again[i]) first.push_back(std::move(points[i]));
+  }
+  points = std::move(first);
 }
 
 void sort_by_name(std::vector<Parameter>& parameters) {
@@ -259,7 +282,7 @@ json search_space(std::vector<Parameter> parameters, const SampleOptions& option
       {"seed", options.search.seed}, {"startup", options.search.startup}, {"dimensions", dimensions}, {"when", when}};
 }
 
-std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
+json sample_points(std::vector<Parameter> parameters, const SampleOptions& options, Report& report) {
   sort_by_name(parameters);
   const auto axes = axes_of(parameters, options.zip, report);
   const auto whens = in_order(parse_whens(parameters, report), report);
@@ -271,14 +294,13 @@ std::vector<json> sample_points(std::vector<Parameter> parameters, const SampleO
       report.error(parameter.mark, parameter.name + ": a range needs samples or step, or a sampler that draws from it");
   }
   if (!grid) check_ranges(parameters, report);
-  std::vector<json> points;
-  std::set<std::string> seen;
-  for (json& point : grid ? all_combinations(axes, options.at, report) : drawn(axes, options.search)) {
-    apply(whens, point);
-    if (seen.insert(point.dump()).second) points.push_back(std::move(point));
-  }
+  json out = json::array();
+  auto& points = out.get_ref<json::array_t&>();
+  points = grid ? all_combinations(axes, options.at, report) : drawn(axes, options.search);
+  for (json& point : points) apply(whens, point);
+  keep_first(points);
   if (points.empty()) points.push_back(json::object());  // the missing `trials` was reported
-  return points;
+  return out;
 }
 
 }  // namespace fathom::sweeps

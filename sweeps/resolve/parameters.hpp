@@ -67,8 +67,7 @@ struct SampleOptions {
 };
 // The points in order, as objects {"train.lr": 0.001}; equal points once. Grid: first name slowest, values in file
 // order. Others: in the order of the draws. Always at least one: no parameters make one empty point.
-std::vector<nlohmann::json> sample_points(std::vector<Parameter> parameters, const SampleOptions& options,
-                                          Report& report);
+nlohmann::json sample_points(std::vector<Parameter> parameters, const SampleOptions& options, Report& report);
 
 // For `sampler: tpe`: what points are drawn from while the sweep runs (search/space.hpp). Null: there is nothing to
 // draw.

@@ -118,7 +118,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"notes", root.value("notes")},
                    {"common", read_common(root, report)},
                    {"tasks", task_settings},
-                   {"stages", stages.resolved},
+                   {"stages", nullptr},
                    {"limits", read_limits(root.node("limits"), report)},
                    {"retry", read_retry(root.node("retry"), report)},
                    {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
@@ -127,6 +127,7 @@ Read read_sweep(const Node& node, Report& report) {
                    {"weight", root.value("weight")},
                    {"ranks", resources.value("ranks")},
                    {"warnings", warnings}};
+  resolved["stages"] = std::move(stages.resolved);  // a hundred thousand points are not copied
   if (root.given("notify")) resolved["notify"] = read_notify(*root.node("notify"), report);
   return {std::move(resolved), std::move(stages.marks)};
 }

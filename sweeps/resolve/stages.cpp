@@ -134,7 +134,7 @@ class StageReader {
       out["points"] = json::array();
     } else {
       out["points"] =
-          search.sampler == "tpe" ? json::array({json::object()}) : json(sample_points(sampled, options, report_));
+          search.sampler == "tpe" ? json::array({json::object()}) : sample_points(sampled, options, report_);
     }
     json names = json::array();
     for (const Parameter& parameter : sampled) names.push_back(parameter.full);
