@@ -60,8 +60,8 @@ def percentile(values, share):
 
 
 def medians(rounds):
-    """The median of each number over the rounds."""
-    return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+    """The median of each number over the rounds; what is made of numbers is left to the rounds."""
+    return {key: statistics.median(one[key] for one in rounds) for key, value in rounds[0].items() if not isinstance(value, dict)}
 
 
 def publish(name, rounds, **more):
