@@ -15,10 +15,12 @@ using nlohmann::json;
 json read_limits(const Node* node, Report& report) {
   const Fields fields(Section::limits, node, report);
   const auto seconds = [&](const char* key) { return fields.has(key) ? fields.value(key) : json(0); };
-  return {{"concurrency", fields.value("concurrency")},
-          {"wall_seconds", seconds("wall")},
-          {"job_wall_seconds", seconds("job_wall")},
-          {"failed", fields.value("failed")}};
+  json out = json::object();
+  out["concurrency"] = fields.value("concurrency");
+  out["wall_seconds"] = seconds("wall");
+  out["job_wall_seconds"] = seconds("job_wall");
+  out["failed"] = fields.value("failed");
+  return out;
 }
 
 json read_checkpoint(const Node* node, Report& report) {
@@ -67,13 +69,13 @@ json read_model(const Fields& root, Report& report) {
 // What every job of the sweep shares.
 json read_common(const Fields& root, Report& report) {
   const Fields objective(Section::objective, root.node("objective"), report);
-  return {{"model", read_model(root, report)},
-          {"recipe", root.value("recipe")},
-          {"precision", root.value("precision")},
-          {"objective",
-           {{"metric", objective.value("metric")},
-            {"goal", objective.value("goal")},
-            {"depth", objective.value("depth")}}}};
+  json out = json::object();
+  out["model"] = read_model(root, report);
+  out["recipe"] = root.value("recipe");
+  out["precision"] = root.value("precision");
+  json& compared = out["objective"];
+  for (const char* key : {"metric", "goal", "depth"}) compared[key] = objective.value(key);
+  return out;
 }
 
 struct Read {
@@ -113,21 +115,19 @@ Read read_sweep(const Node& node, Report& report) {
   refuse_references(node, report);
   json task_settings = json::array();
   for (const Task& task : tasks) task_settings.push_back(task.settings);
-  json resolved = {{"version", 1},
-                   {"name", root.value("name")},
-                   {"notes", root.value("notes")},
-                   {"common", read_common(root, report)},
-                   {"tasks", task_settings},
-                   {"stages", nullptr},
-                   {"limits", read_limits(root.node("limits"), report)},
-                   {"retry", read_retry(root.node("retry"), report)},
-                   {"checkpoint", read_checkpoint(root.node("checkpoint"), report)},
-                   {"cache", read_cache(root.node("cache"), report)},
-                   {"priority", root.value("priority")},
-                   {"weight", root.value("weight")},
-                   {"ranks", resources.value("ranks")},
-                   {"warnings", warnings}};
-  resolved["stages"] = std::move(stages.resolved);  // a hundred thousand points are not copied
+  // Not by initializer lists: they copy what they are given, and this holds all stages.
+  json resolved = json::object();
+  resolved["version"] = 1;
+  for (const char* key : {"name", "notes", "priority", "weight"}) resolved[key] = root.value(key);
+  resolved["common"] = read_common(root, report);
+  resolved["tasks"] = std::move(task_settings);
+  resolved["stages"] = std::move(stages.resolved);
+  resolved["limits"] = read_limits(root.node("limits"), report);
+  resolved["retry"] = read_retry(root.node("retry"), report);
+  resolved["checkpoint"] = read_checkpoint(root.node("checkpoint"), report);
+  resolved["cache"] = read_cache(root.node("cache"), report);
+  resolved["ranks"] = resources.value("ranks");
+  resolved["warnings"] = warnings;
   if (root.given("notify")) resolved["notify"] = read_notify(*root.node("notify"), report);
   return {std::move(resolved), std::move(stages.marks)};
 }

@@ -1,6 +1,7 @@
 #include "sweeps/schema/fields.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace fathom::sweeps {
 namespace {
@@ -40,6 +41,41 @@ std::string place_of(Section here, const std::string& key, const std::vector<std
   return hint(key, known);
 }
 
+// Every default of a section, in the order of its keys; null: none.
+std::vector<json> read_defaults(Section section) {
+  std::vector<json> out;
+  for (const Key& key : keys_of(section)) {
+    json& value = out.emplace_back(*key.fallback ? json::parse(key.fallback) : json(nullptr));
+    // Whole numbers one way: "0.0" of the table is the integer 0 of a file.
+    if (value.is_number()) value = number_json(value.get<double>());
+  }
+  return out;
+}
+
+// Read once: a file of a few lines opens a dozen sections.
+const std::vector<json>& default_values(Section section) {
+  static const auto all = [] {
+    std::array<std::vector<json>, kSectionCount> out;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = read_defaults(static_cast<Section>(i));
+    return out;
+  }();
+  return all.at(static_cast<std::size_t>(section));
+}
+
+std::vector<std::string> names_of(Section section, unsigned kinds) {
+  std::vector<std::string> names;
+  for (const Key& key : keys_of(section)) {
+    if (key.kinds & kinds) names.emplace_back(key.name);
+  }
+  return names;
+}
+
+// npos: the section has no such key.
+std::size_t place_in(Section section, std::string_view name) {
+  const Key* key = find_key(section, name);
+  return key == nullptr ? std::string::npos : static_cast<std::size_t>(key - keys_of(section).data());
+}
+
 }  // namespace
 
 const char* setting_name(const Key& key) { return *key.setting ? key.setting : key.name; }
@@ -60,38 +96,28 @@ std::string kinds_text(unsigned kinds) {
 
 json defaults_of(Section section) {
   json out = json::object();
-  for (const Key& key : keys_of(section)) {
-    if (*key.fallback && std::string_view(key.fallback) != "null") out[setting_name(key)] = json::parse(key.fallback);
-  }
-  // Whole numbers one way: "0.0" of the table is the integer 0 of a file.
-  for (json& value : out) {
-    if (value.is_number()) value = number_json(value.get<double>());
+  const std::vector<json>& values = default_values(section);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!values[i].is_null()) out[setting_name(keys_of(section)[i])] = values[i];
   }
   return out;
 }
 
 Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds, bool complete) : section_(section) {
-  for (const Key& key : keys_of(section)) {
-    values_[key.name] = *key.fallback ? json::parse(key.fallback) : json(nullptr);
-    if (values_[key.name].is_number()) values_[key.name] = number_json(values_[key.name].get<double>());
-  }
   if (!node) return;
   mark_ = node->mark;
   if (node->type != Node::Type::null && !node->is_map()) {
     report.error(node->mark, title_of(section) + ": expected a map of keys, found " + describe(*node));
     return;
   }
-  std::vector<std::string> known;
-  for (const Key& key : keys_of(section)) {
-    if (key.kinds & kinds) known.emplace_back(key.name);
-  }
+  given_.resize(keys_of(section).size());
   for (std::size_t i = 0; i < node->items.size(); ++i) {
     const Node& name = node->keys[i];
     if (const Key* key = find_key(section, name.text)) {
       read(*key, name, node->items[i], report, kinds);
     } else {
-      report.error(name.mark,
-                   "unknown key '" + path_of(section, name.text) + "'" + place_of(section, name.text, known));
+      report.error(name.mark, "unknown key '" + path_of(section, name.text) + "'" +
+                                  place_of(section, name.text, names_of(section, kinds)));
     }
   }
   for (const Key& key : keys_of(section)) {
@@ -115,29 +141,38 @@ void Fields::read(const Key& key, const Node& name, const Node& value, Report& r
     report.error(name.mark, "'" + path_of(section_, key.name) + "' has no value (" + key.doc + ")");
     return;
   }
-  nodes_[key.name] = &value;
+  Given& given = given_[static_cast<std::size_t>(&key - keys_of(section_).data())];
+  given.node = &value;
   if (key.type == Type::section || key.type == Type::special) return;
-  if (auto typed_value = typed(key, value, report)) values_[key.name] = *std::move(typed_value);
+  auto typed_value = typed(key, value, report);
+  if (!typed_value) return;
+  given.value = *std::move(typed_value);
+  given.typed = true;
 }
 
-const Node* Fields::node(const std::string& key) const {
-  const auto found = nodes_.find(key);
-  return found == nodes_.end() ? nullptr : found->second;
+const Node* Fields::node(std::string_view key) const {
+  const std::size_t place = place_in(section_, key);
+  return place < given_.size() ? given_[place].node : nullptr;
 }
 
-const json& Fields::value(const std::string& key) const { return values_.at(key); }
+const json& Fields::value(std::string_view key) const {
+  const std::size_t place = place_in(section_, key);
+  if (place < given_.size() && given_[place].typed) return given_[place].value;
+  return default_values(section_).at(place);
+}
 
-Mark Fields::mark(const std::string& key) const {
+Mark Fields::mark(std::string_view key) const {
   const Node* found = node(key);
   return found ? found->mark : mark_;
 }
 
 json Fields::settings() const {
   json out = json::object();
-  for (const auto& [name, node] : nodes_) {
-    const Key* key = find_key(section_, name);
-    if (key->type == Type::section || key->type == Type::special) continue;
-    if (!values_.at(name).is_null()) out[setting_name(*key)] = values_.at(name);
+  for (std::size_t i = 0; i < given_.size(); ++i) {
+    const Key& key = keys_of(section_)[i];
+    if (!given_[i].node || key.type == Type::section || key.type == Type::special) continue;
+    const json& value = given_[i].typed ? given_[i].value : default_values(section_)[i];
+    if (!value.is_null()) out[setting_name(key)] = value;
   }
   return out;
 }

@@ -2,8 +2,11 @@
 // Thread: plain values; the Node outlives the Fields.
 #pragma once
 
-#include <map>
 #include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "sweeps/schema/values.hpp"
 
@@ -15,25 +18,30 @@ class Fields {
   // of `kinds`, wrong types and, where it is to be `complete`, missing required keys. A null node is an empty map.
   Fields(Section section, const Node* node, Report& report, unsigned kinds = kAnyKind, bool complete = true);
 
-  [[nodiscard]] bool given(const std::string& key) const { return nodes_.contains(key); }
+  [[nodiscard]] bool given(std::string_view key) const { return node(key) != nullptr; }
   // The value as written, or null. Keys of type section and special have only this.
-  [[nodiscard]] const Node* node(const std::string& key) const;
-  // The typed value: given, else the default, else JSON null.
-  [[nodiscard]] const nlohmann::json& value(const std::string& key) const;
+  [[nodiscard]] const Node* node(std::string_view key) const;
+  // The typed value: given, else the default, else JSON null. std::out_of_range: the section has no such key.
+  [[nodiscard]] const nlohmann::json& value(std::string_view key) const;
   // Given and of the right type.
-  [[nodiscard]] bool has(const std::string& key) const { return given(key) && !value(key).is_null(); }
-  [[nodiscard]] Mark mark(const std::string& key) const;  // of the value, or of the map where it is absent
+  [[nodiscard]] bool has(std::string_view key) const { return given(key) && !value(key).is_null(); }
+  [[nodiscard]] Mark mark(std::string_view key) const;  // of the value, or of the map where it is absent
 
   // Given keys only, by their name in a job's settings.
   [[nodiscard]] nlohmann::json settings() const;
 
  private:
+  // What the file says of one key.
+  struct Given {
+    const Node* node = nullptr;
+    nlohmann::json value;
+    bool typed = false;  // `value` is one
+  };
   void read(const Key& key, const Node& name, const Node& value, Report& report, unsigned kinds);
 
   Section section_;
   Mark mark_;
-  std::map<std::string, const Node*> nodes_;
-  std::map<std::string, nlohmann::json> values_;
+  std::vector<Given> given_;  // in the order of the section's keys; empty: the file has no such map
 };
 
 // Every default of a section, by the name in a job's settings.

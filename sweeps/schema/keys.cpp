@@ -260,7 +260,7 @@ struct Row {
 };
 
 // In the order of Section.
-const std::array<Row, 25> kSections = {{
+const std::array<Row, kSectionCount> kSections = {{
     {{"", "root"}, kRoot},
     {{"model", "root"}, kModel},
     {{"objective", "root"}, kObjective},

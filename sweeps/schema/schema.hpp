@@ -3,6 +3,7 @@
 // Thread: constant data.
 #pragma once
 
+#include <cstddef>
 #include <limits>
 #include <span>
 #include <string>
@@ -56,6 +57,7 @@ enum class Section {
   notify,
   cache,
 };
+inline constexpr std::size_t kSectionCount = 25;
 
 // Where a stage's key may stand: a sum of kinds.
 inline constexpr unsigned kAdapter = 1, kFusion = 2, kPrune = 4, kEvaluate = 8, kFinetune = 16, kBenchmark = 32;

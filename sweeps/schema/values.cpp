@@ -66,15 +66,15 @@ std::optional<json> typed_boolean(const Key& key, const Node& node, Report& repo
 // Appends an integer or a range to `out`.
 bool add_integers(const Key& key, const Node& node, json& out, Report& report) {
   constexpr std::int64_t kMost = 100'000;
-  const std::string expected = "a whole number" + limits_of(key) + " or a range a..b";
-  if (!node.is_scalar() || node.quoted) return refuse(key, node, expected, report).has_value();
+  const auto expected = [&] { return "a whole number" + limits_of(key) + " or a range a..b"; };
+  if (!node.is_scalar() || node.quoted) return refuse(key, node, expected(), report).has_value();
   if (const auto value = parse_number(node.text); value && *value == std::floor(*value) && within(key, *value)) {
     out.push_back(number_json(*value));
     return true;
   }
   const auto range = parse_range(node.text);
   if (!range || !within(key, static_cast<double>(range->first)) || !within(key, static_cast<double>(range->second))) {
-    return refuse(key, node, expected, report).has_value();
+    return refuse(key, node, expected(), report).has_value();
   }
   const auto [from, to] = *range;
   if (std::abs(to - from) >= kMost) return refuse(key, node, "a range of at most 100000 numbers", report).has_value();
@@ -129,6 +129,17 @@ std::optional<json> typed_word(const Key& key, const Node& node, Report& report)
   const std::string word = metric ? node.text.substr(5) : node.text;
   if (!check_word(key.name, word, key.words, node.mark, report)) return std::nullopt;
   return json(word);
+}
+
+// "b" of "a|b|!c:why".
+bool is_one_of(std::string_view word, std::string_view words) {
+  if (word.find('|') != std::string_view::npos) return false;
+  while (true) {
+    const std::size_t bar = words.find('|');
+    if (words.substr(0, bar) == word) return true;
+    if (bar == std::string_view::npos) return false;
+    words.remove_prefix(bar + 1);
+  }
 }
 
 }  // namespace
@@ -188,8 +199,8 @@ bool is_name(std::string_view text, bool dots) {
 
 bool check_word(const std::string& key, const std::string& word, std::string_view words, const Mark& at,
                 Report& report) {
+  if (is_one_of(word, words)) return true;
   const std::string wrapped = "|" + std::string(words) + "|";
-  if (wrapped.find("|" + word + "|") != std::string::npos && word.find('|') == std::string::npos) return true;
   if (wrapped.find("|!" + word + "|") != std::string::npos) {
     report.error(at, key + ": '" + word + "' " + kUnavailable);
     return false;
