@@ -57,18 +57,14 @@ nlohmann::json tasks_json(const sweeps::Plan& plan) {
   return tasks;
 }
 
-// Of what all jobs of a sweep have alike.
-std::string text_of(const sweeps::JobSettings& settings, const char* key) {
-  const nlohmann::json value = settings.member(key);
-  return value.is_string() ? value.get<std::string>() : std::string();
-}
+std::string_view first_state(const sweeps::Job& job) { return job.needs.empty() ? "ready" : "blocked"; }
 
 Status insert_job(Statement& insert, Statement& settings, const sweeps::Job& job, const sweeps::Plan& plan, I number,
                   I sweep, std::uint64_t first_job) {
   const std::string id = job.id.text(), parameters = nlohmann::json(job.parameters).dump();
   insert.borrow_all(number, sweep, id, plan.stages[job.stage].name, std::string_view(sweeps::name_of(job.kind)),
                     job.task.str(), job.drop.str(), job.set.str(), I{job.keep}, job.seed, parameters, I{job.epochs},
-                    std::string_view(job.needs.empty() ? "ready" : "blocked"));
+                    first_state(job));
   FATHOM_TRY(insert.run());
   // Settings stand in the plan, but for those that are completed or changed while the sweep runs (of populations).
   const auto& stop = plan.stages[job.stage].stop;
@@ -104,26 +100,30 @@ Status Projector::submit(const event::Event& event) {
                              "differs (version {} in the log)",
                              e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(
-      run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, "
-          "?, ?)",
-          sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
-          I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
-          std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
-          stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(), e.resolved(),
-          static_cast<I>(event.seq()), static_cast<I>(event.seq()), text_of(plan.jobs.front().settings, "recipe"),
-          text_of(plan.jobs.front().settings, "precision")));
+  FATHOM_TRY(run(
+      "INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, "
+      "?, ?)",
+      sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
+      I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
+      std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
+      stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(), e.resolved(), static_cast<I>(event.seq()),
+      static_cast<I>(event.seq()), plan.recipe, std::string_view(sweeps::name_of(plan.precision))));
   FATHOM_ASSIGN(
-      Statement insert,
-      database_.prepare("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "
-                        "parameters, epochs, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
-  FATHOM_ASSIGN(Statement settings,
-                database_.prepare("INSERT INTO job_settings(number, settings, needs) VALUES(?, ?, ?)"));
+      Statement * insert,
+      database_.cached("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "
+                       "parameters, epochs, state) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"));
+  FATHOM_ASSIGN(Statement * settings,
+                database_.cached("INSERT INTO job_settings(number, settings, needs) VALUES(?, ?, ?)"));
   I number = static_cast<I>(e.first_job());
+  std::map<std::pair<std::uint32_t, std::string_view>, I> counts;  // by stage and state
   for (const sweeps::Job& job : plan.jobs) {
-    FATHOM_TRY(insert_job(insert, settings, job, plan, number++, sweep, e.first_job()));
+    FATHOM_TRY(insert_job(*insert, *settings, job, plan, number++, sweep, e.first_job()));
+    ++counts[{job.stage, first_state(job)}];
   }
-  return count_again(sweep);
+  for (const auto& [key, count] : counts) {
+    FATHOM_TRY(run("INSERT INTO counts VALUES(?, ?, ?, ?)", sweep, plan.stages[key.first].name, key.second, count));
+  }
+  return success();
 }
 
 }  // namespace fathom::store

@@ -29,6 +29,7 @@ constexpr std::size_t kBatch = 16384;  // events of one transaction: what a read
 // Between batches while much happens and nobody waits: a job's events then mostly share one.
 constexpr std::size_t kBusy = 32;
 constexpr Millis kPace{200};
+constexpr Millis kShortPace{20};  // between small batches: what comes one by one shares transactions as well
 constexpr std::size_t kEventRoom = 16U << 10;  // bytes: most events fit
 constexpr std::size_t kReaders = 3;            // connections for queries
 constexpr Millis kRetry{1000};                 // while the disk is full
@@ -237,13 +238,13 @@ Result<T> SqliteReadModel::ask_once(const Use& use) {
   }
   Result<T> answer = Error{};
   try {
-    const Status begun = database.execute("BEGIN");
+    const Status begun = database.run("BEGIN");
     answer = begun ? use(database) : Result<T>(begun.error());
   } catch (const std::exception& error) {
     answer = Error{Errc::internal, fmt::format("reading {}: {}", file_.string(), error.what())};
   }
   if (database.in_transaction()) {
-    if (const Status ended = database.execute("COMMIT"); !ended) spdlog::warn("{}", ended.error().message);
+    if (const Status ended = database.run("COMMIT"); !ended) spdlog::warn("{}", ended.error().message);
   }
   {
     const std::lock_guard lock(readers_mutex_);
@@ -307,7 +308,7 @@ void SqliteReadModel::run() {
     const auto begun = std::chrono::steady_clock::now();
     auto batch = next_batch();
     if (!batch) return give_up(batch.error());
-    not_before = batch->size() < kBusy ? begun : begun + kPace;
+    not_before = begun + (batch->size() < kBusy ? kShortPace : kPace);
     columns_.forget(begun - kLookedAt);
     if (batch->empty()) return give_up({Errc::internal, "the log ends before what was said to be durable"});
     Changes changes;
@@ -342,7 +343,7 @@ Result<std::vector<EventRecord>> SqliteReadModel::next_batch() {
 }
 
 Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& changes) {
-  FATHOM_TRY(writer_.execute("BEGIN IMMEDIATE"));
+  FATHOM_TRY(writer_.run("BEGIN IMMEDIATE"));
   Status status = Error{};
   try {
     status = apply_in_transaction(batch, changes);
@@ -350,7 +351,7 @@ Status SqliteReadModel::apply(const std::vector<EventRecord>& batch, Changes& ch
     status = Error{Errc::internal, error.what()};
   }
   crash_point("view.written");
-  if (status) status = writer_.execute("COMMIT");
+  if (status) status = writer_.run("COMMIT");
   if (!status) projector_.reset();
   if (!status && writer_.in_transaction()) FATHOM_TRY(writer_.execute("ROLLBACK"));
   std::sort(changes.jobs.begin(), changes.jobs.end());
@@ -376,7 +377,7 @@ Status SqliteReadModel::apply_in_transaction(const std::vector<EventRecord>& bat
     FATHOM_TRY(projector_.apply(*event, changes));
   }
   FATHOM_TRY(projector_.finish());
-  return writer_.execute(fmt::format("INSERT OR REPLACE INTO meta VALUES('applied', '{}')", batch.back().seq));
+  return writer_.run("INSERT OR REPLACE INTO meta VALUES('applied', ?)", std::to_string(batch.back().seq));
 }
 
 }  // namespace

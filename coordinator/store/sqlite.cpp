@@ -219,6 +219,11 @@ Result<Statement*> Database::cached(const char* sql) {
   return slot.get();
 }
 
+Status Database::run(const char* sql) {
+  FATHOM_ASSIGN(Statement * statement, cached(sql));
+  return statement->run();
+}
+
 Result<std::int64_t> Database::integer(const std::string& sql) {
   FATHOM_ASSIGN(Statement statement, prepare(sql));
   FATHOM_ASSIGN(const bool row, statement.step());

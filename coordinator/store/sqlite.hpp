@@ -107,6 +107,7 @@ class Database {
   Result<Statement> prepare(std::string_view sql);
   // Prepared once per text and kept; reset before it is handed out. `sql` must be a literal.
   Result<Statement*> cached(const char* sql);
+  Status run(const char* sql);  // as below, without parameters
   // Runs a statement with these parameters; `sql` must be a literal.
   template <class... Values>
   Status run(const char* sql, const Values&... values) {
