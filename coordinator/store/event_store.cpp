@@ -65,7 +65,13 @@ class SqliteEventStore final : public EventStore {
                                    },
                                    options.later}) {}
 
-  void append(std::vector<EventRecord> batch, Durable on_durable) override;
+  void append(std::vector<EventRecord> batch, Durable on_durable) override {
+    append(std::move(batch), std::move(on_durable), true);
+  }
+  void append_quietly(std::vector<EventRecord> batch, Durable on_durable) override {
+    append(std::move(batch), std::move(on_durable), false);
+  }
+  void commit_here(const Executor& executor) override { commit_.commit_here(executor); }
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;
   Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) override;
   Status admit() override;
@@ -73,6 +79,7 @@ class SqliteEventStore final : public EventStore {
   [[nodiscard]] std::string id() const override { return id_; }
 
  private:
+  void append(std::vector<EventRecord> batch, Durable on_durable, bool wake);
   Status write(Database& database, const std::vector<EventRecord>& batch);
   Status read_page(std::uint64_t from, std::vector<EventRecord>& page);
 
@@ -83,11 +90,11 @@ class SqliteEventStore final : public EventStore {
   std::uint64_t last_queued_;  // append_mutex_
   std::atomic<std::uint64_t> last_durable_;
   RecentEvents recent_{kRecent};
-  std::uint64_t writing_;  // the store's thread: last seq of the open transaction
+  std::uint64_t writing_;  // whoever commits: last seq of the open transaction
   GroupCommit commit_;     // last: its thread uses what stands above
 };
 
-void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable) {
+void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable, bool wake) {
   GroupItem item;
   item.done = std::move(on_durable);
   const std::lock_guard lock(append_mutex_);
@@ -108,7 +115,7 @@ void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable
   const auto kept = std::make_shared<const std::vector<EventRecord>>(std::move(batch));
   recent_.add(kept);
   item.write = [this, kept](Database& database) { return write(database, *kept); };
-  commit_.add(std::move(item));
+  wake ? commit_.add(std::move(item)) : commit_.add_quietly(std::move(item));
 }
 
 Status SqliteEventStore::write(Database& database, const std::vector<EventRecord>& batch) {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/clock.hpp"
@@ -41,9 +42,9 @@ struct CommitStats {
 };
 
 struct EventStoreHooks {
-  // Where on_durable callbacks run; empty: on the store's thread.
+  // Where on_durable callbacks run; empty: on the thread that commits.
   Executor executor;
-  // These three run on the store's thread and must not block.
+  // These three run on the thread that commits, the store's own or one of commit_here(), and must not block.
   std::function<void(const Error&)> on_fatal;
   std::function<void(const Status&)> on_health;  // an error: disk full; success: space again
   std::function<void(const CommitStats&)> on_commit;
@@ -59,6 +60,13 @@ class EventStore {
   // Queues records whose seq go on from the last queued one (else: internal error to on_durable, nothing queued).
   // Callbacks run in the order of the appends.
   virtual void append(std::vector<EventRecord> batch, Durable on_durable) = 0;
+  // The same for who calls commit_here() at once, as soon as it may block: the store's thread is left asleep.
+  virtual void append_quietly(std::vector<EventRecord> batch, Durable on_durable) {
+    append(std::move(batch), std::move(on_durable));
+  }
+  // Makes what is queued durable on the calling thread, unless a transaction runs already: then it comes in the next
+  // one. Callbacks go to `executor` instead of the hooks' one; other hooks run on the calling thread.
+  virtual void commit_here(const Executor& /*executor*/) {}
 
   // Gives every durable record with seq >= from in order, until `each` fails or the log ends. corrupt: a record whose
   // checksum is wrong or a gap, after every record before it was given; the message says which and what to do.

@@ -34,7 +34,7 @@ GroupCommit::~GroupCommit() {
   thread_.join();
 }
 
-void GroupCommit::add(GroupItem item) {
+void GroupCommit::add(GroupItem item, bool wake) {
   std::vector<GroupItem> refused;
   std::optional<Error> error;
   {
@@ -47,12 +47,22 @@ void GroupCommit::add(GroupItem item) {
     }
   }
   if (error) {
-    answer(std::move(refused), *error);
+    answer(std::move(refused), *error, options_.hooks.executor);
   } else if (options_.later) {
     ask();
-  } else {
+  } else if (wake) {
     wake_.notify_one();
   }
+}
+
+void GroupCommit::commit_here(const Executor& executor) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (writing_ || queue_.empty() || full_ || stopping_ || broken_ || options_.later) return;
+    writing_ = true;
+  }
+  if (take_work()) write_group(executor);
+  leave();
 }
 
 // Without a thread: one transaction is asked for while there is something to write.
@@ -61,7 +71,7 @@ void GroupCommit::ask() {
   asked_ = true;
   options_.later(full_ ? options_.retry : Millis{0}, [this] {
     asked_ = false;
-    if (take_work() && write_group() && (full_ || queued() != 0)) ask();
+    if (take_work() && write_group(options_.hooks.executor) && (full_ || queued() != 0)) ask();
   });
 }
 
@@ -80,7 +90,8 @@ bool GroupCommit::wait_for_work() {
   {
     std::unique_lock lock(mutex_);
     if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
-    wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !group_.empty(); });
+    wake_.wait(lock, [this] { return !writing_ && (stopping_ || !queue_.empty() || !group_.empty()); });
+    writing_ = true;
     if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
   }
   return take_work();
@@ -97,41 +108,59 @@ bool GroupCommit::take_work() {
   return !group_.empty();
 }
 
-void GroupCommit::run() {
-  while (wait_for_work() && write_group()) {
+// The group is anybody's again.
+void GroupCommit::leave() {
+  bool more = false;
+  {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    more = stopping_ || !queue_.empty() || !group_.empty();
   }
-  // Only a full disk at closing leaves items here; they were never acknowledged.
-  if (!group_.empty()) answer(std::move(group_), *broken_);
+  if (more) wake_.notify_one();
+}
+
+void GroupCommit::run() {
+  bool going = true;
+  while (going) {
+    going = wait_for_work() && write_group(options_.hooks.executor);
+    leave();
+  }
 }
 
 // One transaction. False: nothing will be written any more.
-bool GroupCommit::write_group() {
+bool GroupCommit::write_group(const Executor& executor) {
   const auto begin = std::chrono::steady_clock::now();
   const Status status = transaction();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   if (status) {
     set_full(success());
-    finish(group_.size(), took.count());
+    finish(took.count(), executor);
     return true;
   }
   if (status.error().code != Errc::resource_exhausted) {
-    fatal(status.error());
+    fatal(status.error(), executor);
     return false;
   }
   set_full(status.error());
-  const std::lock_guard lock(mutex_);
-  if (!stopping_) return true;
-  broken_ = Error{Errc::unavailable, options_.name + " closed while the disk was full: " + status.error().message};
-  std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
-  queue_.clear();
+  Error closed;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopping_) return true;
+    closed = {Errc::unavailable, options_.name + " closed while the disk was full: " + status.error().message};
+    broken_ = closed;
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(group_));
+    queue_.clear();
+  }
+  // Never acknowledged.
+  answer(std::exchange(group_, {}), closed, executor);
   return false;
 }
 
 Status GroupCommit::transaction() {
   const std::lock_guard lock(database_mutex_);
-  Status status = database_.execute("BEGIN IMMEDIATE");
+  Status status = database_.run("BEGIN IMMEDIATE");
   for (auto item = group_.begin(); status && item != group_.end(); ++item) status = item->write(database_);
-  if (status) status = database_.execute("COMMIT");
+  if (status) status = database_.run("COMMIT");
   // A failed COMMIT may or may not have left the transaction open.
   if (!status && database_.in_transaction()) {
     if (const Status undone = database_.execute("ROLLBACK"); !undone) return undone;
@@ -139,7 +168,7 @@ Status GroupCommit::transaction() {
   return status;
 }
 
-void GroupCommit::finish(std::size_t items, double seconds) {
+void GroupCommit::finish(double seconds, const Executor& executor) {
   CommitStats stats;
   stats.seconds = seconds;
   stats.queued = queued();
@@ -150,8 +179,8 @@ void GroupCommit::finish(std::size_t items, double seconds) {
   if (options_.committed) options_.committed();
   if (options_.hooks.on_commit) options_.hooks.on_commit(stats);
   std::vector<GroupItem> durable = std::exchange(group_, {});
-  group_.reserve(items);
-  answer(std::move(durable), success());
+  group_.reserve(durable.size());
+  answer(std::move(durable), success(), executor);
 }
 
 void GroupCommit::set_full(const Status& status) {
@@ -165,7 +194,7 @@ void GroupCommit::set_full(const Status& status) {
   if (options_.hooks.on_health) options_.hooks.on_health(status);
 }
 
-void GroupCommit::fatal(const Error& error) {
+void GroupCommit::fatal(const Error& error, const Executor& executor) {
   const Error broken{error.code == Errc::corrupt ? Errc::corrupt : Errc::unavailable,
                      options_.name + " cannot be written, nothing more is acknowledged: " + error.message +
                          "; check the disk and restart the coordinator"};
@@ -177,18 +206,18 @@ void GroupCommit::fatal(const Error& error) {
   }
   spdlog::critical("{}", broken.message);
   if (options_.hooks.on_fatal) options_.hooks.on_fatal(broken);
-  answer(std::exchange(group_, {}), broken);
+  answer(std::exchange(group_, {}), broken, executor);
 }
 
 // One task for the whole group: the executor then runs the callbacks in order without a hop for each.
-void GroupCommit::answer(std::vector<GroupItem> items, const Status& status) {
+void GroupCommit::answer(std::vector<GroupItem> items, const Status& status, const Executor& executor) {
   auto task = [items = std::make_shared<std::vector<GroupItem>>(std::move(items)), status] {
     for (const GroupItem& item : *items) {
       if (item.done) item.done(status);
     }
   };
-  if (options_.hooks.executor) {
-    options_.hooks.executor(std::move(task));
+  if (executor) {
+    executor(std::move(task));
   } else {
     task();
   }

@@ -35,39 +35,48 @@ struct GroupCommitOptions {
   Later later;
 };
 
-// Thread: add(), full() and read() from any thread.
+// Thread: add(), commit_here(), full() and read() from any thread.
 class GroupCommit {
  public:
   GroupCommit(Database database, GroupCommitOptions options);
   // Commits what is queued; what a full disk keeps out is answered as unavailable.
   ~GroupCommit();
 
-  void add(GroupItem item);
+  void add(GroupItem item) { add(std::move(item), true); }
+  // For who calls commit_here() at once: the thread is not woken.
+  void add_quietly(GroupItem item) { add(std::move(item), false); }
+  // Writes what is queued on the calling thread, in one transaction, and gives the callbacks to `executor` instead of
+  // the hooks'. Does nothing where a transaction runs already (what is queued comes in the next one), where the disk is
+  // full, and without a thread (Later).
+  void commit_here(const Executor& executor);
   [[nodiscard]] bool full() const { return full_.load(); }
   [[nodiscard]] std::size_t queued();
   // Runs `use` between transactions, so that it sees committed rows only. Keep it short: commits wait.
   Status read(const std::function<Status(Database&)>& use);
 
  private:
+  void add(GroupItem item, bool wake);
   void run();
   void ask();
   bool wait_for_work();
   bool take_work();
-  bool write_group();
+  void leave();
+  bool write_group(const Executor& executor);
   Status transaction();
-  void finish(std::size_t items, double seconds);
+  void finish(double seconds, const Executor& executor);
   void set_full(const Status& status);
-  void fatal(const Error& error);
-  void answer(std::vector<GroupItem> items, const Status& status);
+  void fatal(const Error& error, const Executor& executor);
+  static void answer(std::vector<GroupItem> items, const Status& status, const Executor& executor);
 
   GroupCommitOptions options_;
   std::mutex database_mutex_;
   Database database_;             // database_mutex_
-  std::vector<GroupItem> group_;  // the store's thread only: taken from queue_, not yet durable
+  std::vector<GroupItem> group_;  // whoever writes: taken from queue_, not yet durable
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<GroupItem> queue_;  // mutex_
+  bool writing_ = false;         // mutex_: somebody has group_
   bool stopping_ = false;        // mutex_
   bool asked_ = false;           // of options_.later
   std::optional<Error> broken_;  // mutex_
