@@ -1,7 +1,10 @@
 #include "coordinator/api/http/session.hpp"
 
+#include <linux/sockios.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
@@ -23,6 +26,10 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 using Parser = http::request_parser<http::string_body>;
+
+constexpr std::size_t kRequestRoom = 4096;  // bytes
+constexpr std::size_t kAtOnce = 8192;       // bytes: no socket's buffer is smaller
+constexpr auto kNever = std::chrono::steady_clock::time_point::max();
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -55,8 +62,12 @@ class Session : public std::enable_shared_from_this<Session> {
         handler_(std::move(handler)),
         limits_(limits),
         open_(std::move(open)),
+        peer_(address_of(tcp())),
+        deadline_(stream_->get_executor()),
         timer_(stream_->get_executor()) {
     ++*open_;
+    // Most requests then come with one read; the buffer would grow from a few hundred bytes on.
+    buffer_.reserve(kRequestRoom);
   }
   ~Session() { --*open_; }
   Session(const Session&) = delete;
@@ -66,7 +77,7 @@ class Session : public std::enable_shared_from_this<Session> {
     parser_.emplace();
     parser_->header_limit(limits_.header_bytes);
     parser_->body_limit(limits_.body_bytes);
-    tcp().expires_after(time);
+    end_after(time);
     http::async_read_header(*stream_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) {
       if (error) return self->unreadable(error);
       self->took_head();
@@ -75,6 +86,27 @@ class Session : public std::enable_shared_from_this<Session> {
 
  private:
   beast::tcp_stream& tcp() { return beast::get_lowest_layer(*stream_); }
+
+  // The connection ends unless another time is set until then. One timer for all requests, and mostly it is only looked
+  // at when it fires: one for each operation, as Beast's own, costs as much as the operation.
+  void end_after(Millis time) {
+    ends_ = std::chrono::steady_clock::now() + time;
+    if (ends_ < fires_) watch_deadline(ends_);
+  }
+  void end_never() { ends_ = kNever; }
+
+  void watch_deadline(std::chrono::steady_clock::time_point at) {
+    fires_ = at;
+    deadline_.expires_at(at);
+    deadline_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->fires_ = kNever;
+      if (self->ends_ == kNever) return;
+      if (std::chrono::steady_clock::now() >= self->ends_) return self->close();
+      self->watch_deadline(self->ends_);
+    });
+  }
 
   // Says why a request could not be read, where that helps; the connection ends.
   void unreadable(error_code error) {
@@ -92,7 +124,7 @@ class Session : public std::enable_shared_from_this<Session> {
     const auto& head = parser_->get();
     keep_alive_ = head.keep_alive();
     Request request = request_of(*parser_);
-    request.peer = address_of(tcp());
+    request.peer = peer_;
     head_only_ = request.method == "HEAD";
     if (head_only_) request.method = "GET";
     std::optional<Answer> refusal;
@@ -119,7 +151,16 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void read_body(Request request) {
-    tcp().expires_after(limits_.body_time);
+    // Small requests come in one piece: what is here already need not be asked for.
+    parser_->eager(true);
+    error_code ended;
+    while (!ended && !parser_->is_done() && buffer_.size() != 0) buffer_.consume(parser_->put(buffer_.data(), ended));
+    if (ended && ended != http::error::need_more) return unreadable(ended);
+    if (parser_->is_done()) {
+      request.body = std::move(parser_->get().body());
+      return dispatch(std::move(request));
+    }
+    end_after(limits_.body_time);
     http::async_read(*stream_, buffer_, *parser_,
                      [self = shared_from_this(), request = std::move(request)](error_code error, std::size_t) mutable {
                        if (error) return self->unreadable(error);
@@ -129,12 +170,12 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void dispatch(Request request) {
-    tcp().expires_never();
+    end_never();
     auto once = std::make_shared<std::atomic<bool>>(false);
     Respond respond = [self = shared_from_this(), once](Answer answer) {
       if (once->exchange(true)) return;
-      asio::post(self->stream_->get_executor(),
-                 [self, answer = std::make_shared<Answer>(std::move(answer))] { self->write(std::move(*answer)); });
+      asio::dispatch(self->stream_->get_executor(),
+                     [self, answer = std::make_shared<Answer>(std::move(answer))] { self->write(std::move(*answer)); });
     };
     auto failed = guarded([&]() -> std::optional<Answer> {
       handler_->handle(std::move(request), respond);
@@ -158,13 +199,25 @@ class Session : public std::enable_shared_from_this<Session> {
     if (answer_.live) keep_alive_ = false;
     out_ = head_bytes(answer_, keep_alive_);
     if (!head_only_ && !answer_.source && !answer_.live && answer_.status != 304) out_ += answer_.body;
-    tcp().expires_after(limits_.write_time);
+    end_after(limits_.write_time);
+    if (out_.size() <= kAtOnce && !answer_.live && !answer_.source && all_was_taken()) {
+      error_code error;
+      asio::write(*stream_, asio::buffer(out_), error);
+      return error ? close() : finish();
+    }
     asio::async_write(*stream_, asio::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
       if (error) return;
       if (self->answer_.live && !self->head_only_) return self->begin_live();
       if (self->answer_.source && !self->head_only_) return self->write_piece();
       self->finish();
     });
+  }
+
+  // Nothing that was sent before waits in the socket's buffer: a small answer goes into it without waiting, and without
+  // the way through the queues of an asynchronous write.
+  bool all_was_taken() {
+    int waiting = 0;
+    return ::ioctl(tcp().socket().native_handle(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
   }
 
   void write_piece() {
@@ -176,7 +229,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
     if (piece->empty()) return finish();
     out_ = std::move(*piece);
-    tcp().expires_after(limits_.write_time);
+    end_after(limits_.write_time);
     asio::async_write(*stream_, asio::buffer(out_), [self = shared_from_this()](error_code error, std::size_t) {
       if (!error) self->write_piece();
     });
@@ -185,7 +238,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void finish() {
     answer_ = {};
     if (keep_alive_) return read_head(limits_.keep_alive);
-    tcp().expires_after(limits_.header_time);
+    end_after(limits_.header_time);
     stream_->async_shutdown([self = shared_from_this()](error_code) {});
   }
 
@@ -193,11 +246,12 @@ class Session : public std::enable_shared_from_this<Session> {
     error_code ignored;
     tcp().socket().close(ignored);
     timer_.cancel();
+    deadline_.cancel();
   }
 
   // An event stream: text when there is some, a comment when there is none for long, until either side ends it.
   void begin_live() {
-    tcp().expires_never();
+    end_never();
     answer_.live->start([weak = weak_from_this()] {
       if (auto self = weak.lock()) asio::post(self->stream_->get_executor(), [self] { self->pump(); });
     });
@@ -247,7 +301,11 @@ class Session : public std::enable_shared_from_this<Session> {
   const std::shared_ptr<HttpHandler> handler_;
   const HttpLimits limits_;
   const std::shared_ptr<std::atomic<std::size_t>> open_;
-  asio::steady_timer timer_;
+  const std::string peer_;
+  asio::steady_timer deadline_;
+  std::chrono::steady_clock::time_point ends_ = kNever;   // of the connection
+  std::chrono::steady_clock::time_point fires_ = kNever;  // of deadline_: not after ends_
+  asio::steady_timer timer_;                              // of a live answer
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Answer answer_;
