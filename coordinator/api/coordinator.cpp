@@ -3,11 +3,11 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <future>
 #include <optional>
 #include <thread>
@@ -18,6 +18,7 @@
 #include "common/thread_name.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/api/event_hub.hpp"
+#include "coordinator/api/handlers.hpp"
 #include "coordinator/api/routes.hpp"
 #include "coordinator/api/snapshotter.hpp"
 #include "coordinator/api/state_folder.hpp"
@@ -37,8 +38,9 @@ using Guard = asio::executor_work_guard<asio::io_context::executor_type>;
 
 namespace {
 
-constexpr std::uint32_t kNetworkThreads = 2;  // TLS and frames
-constexpr std::size_t kManyJobs = 10'000;     // of a submit after which memory is given back
+// TLS and frames: of the threads that carry connections so many are free of handlers at any time.
+constexpr std::uint32_t kNetworkThreads = 2;
+constexpr std::size_t kManyJobs = 10'000;  // of a submit after which memory is given back
 
 }  // namespace
 
@@ -64,8 +66,8 @@ class Coordinator::Impl {
     FATHOM_TRY(begin());
     replayed_ = true;
     run();
-    asio::post(pool_io_, [this] { list_artifacts(); });
-    asio::post(pool_io_, [] { return_free_memory(); });  // what a snapshot or a log was read with
+    handlers_->post([this] { list_artifacts(); });
+    handlers_->post([] { return_free_memory(); });  // what a snapshot or a log was read with
     make_snapshotter();
     return folder_->write_address(listener_->endpoint());
   }
@@ -79,7 +81,7 @@ class Coordinator::Impl {
         spdlog::error("not everything decided became durable in time; it was not acknowledged either");
       }
     }
-    for (asio::io_context* io : {&core_io_, &pool_io_, &io_}) io->stop();
+    for (asio::io_context* io : {&core_io_, &io_}) io->stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
     notifier_.reset();
@@ -101,6 +103,7 @@ class Coordinator::Impl {
   }
 
   Status open_stores() {
+    handlers_.emplace(io_, settings_.http_threads);
     FATHOM_ASSIGN(artifacts_, artifacts::open_artifact_store(folder_->inner("artifacts")));
     keeper_.emplace(*artifacts_, clock_);
     keeper_->watch_orphans();
@@ -161,10 +164,9 @@ class Coordinator::Impl {
     auto plan = std::make_shared<std::promise<core::PlanPtr>>();
     auto given = plan->get_future();
     runtime_->inspect([plan, seq](const core::State& state) {
-      for (const core::Sweep& sweep : state.sweeps) {
-        if (sweep.submitted_seq == seq) return plan->set_value(sweep.plan);
-      }
-      plan->set_value(nullptr);
+      const auto found = std::ranges::lower_bound(state.sweeps, seq, {}, &core::Sweep::submitted_seq);
+      const bool known = found != state.sweeps.end() && found->submitted_seq == seq;
+      plan->set_value(known ? found->plan : nullptr);
     });
     while (given.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
       if (core_io_.stopped()) return Error{Errc::unavailable, "the coordinator is stopping"};
@@ -193,7 +195,7 @@ class Coordinator::Impl {
       if (replayed_) count(event);
     };
     hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
-    hooks.background = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
+    hooks.background = [this](std::function<void()> work) { handlers_->post(std::move(work)); };
     hooks.notice = [this](const core::SendNotice& notice) { notifier_->send(notice); };
     hooks.tick = [this](const core::State& state) {
       const auto in_use = [&](const std::string& sha256) { return state.checkpoint_uses.contains(sha256); };
@@ -252,12 +254,13 @@ class Coordinator::Impl {
   void make_services(const net::Endpoint& at) {
     std::vector<std::string> hosts = settings_.hosts;
     hosts.push_back(at.host);
-    const auto pool = [this](std::function<void()> work) { asio::post(pool_io_, std::move(work)); };
+    const auto pool = [this](std::function<void()> work) { handlers_->post(std::move(work)); };
+    const auto here = [this](std::function<void()> work) { handlers_->here(std::move(work)); };
     auth_.emplace(*tokens_, hosts, clock_);
     services_.emplace(Services{*runtime_, *events_, *read_, *metrics_, *logs_, *artifacts_, *auth_, *tokens_,
                                *registry_, hub_, telemetry_, pool, http_sessions_, version_, settings_.jobs,
                                folder_->inner(""), *notifier_});
-    router_ = std::make_shared<Router>(*auth_, make_routes(*services_), clock_, pool, router_hooks());
+    router_ = std::make_shared<Router>(*auth_, make_routes(*services_), clock_, here, router_hooks());
     workers_.emplace(WorkerServices{*runtime_, *artifacts_, *keeper_, *metrics_, *logs_, telemetry_, *registry_,
                                     worker_failures_, [this](const AuditEntry& entry) { audit_->write(entry); },
                                     settings_.heartbeat, settings_.lease, settings_.orphan_grace});
@@ -296,11 +299,11 @@ class Coordinator::Impl {
     return success();
   }
 
-  // The core has a thread to itself: neither a slow query nor a slow disk of a download delays a decision.
+  // The core has a thread to itself, but for who waits for its decision anyhow: neither a slow query nor a slow disk of
+  // a download delays one.
   void run() {
     spawn("core", core_io_, 1);
-    spawn("network", io_, kNetworkThreads);
-    spawn("http", pool_io_, settings_.http_threads);
+    spawn("network", io_, kNetworkThreads + settings_.http_threads);
   }
 
   void spawn(const char* name, asio::io_context& io, std::uint32_t count) {
@@ -325,14 +328,13 @@ class Coordinator::Impl {
   SystemClock clock_;
   Telemetry telemetry_;
   const std::shared_ptr<std::atomic<std::size_t>> http_sessions_ = std::make_shared<std::atomic<std::size_t>>(0);
-  asio::io_context io_;       // connections
-  asio::io_context pool_io_;  // handlers, which may block
+  asio::io_context io_;       // connections, and handlers, which may block
   asio::io_context core_io_;  // the core's strand
-  std::array<Guard, 3> guards_ = {asio::make_work_guard(io_), asio::make_work_guard(pool_io_),
-                                  asio::make_work_guard(core_io_)};
+  std::array<Guard, 2> guards_ = {asio::make_work_guard(io_), asio::make_work_guard(core_io_)};
   std::optional<StateFolder> folder_;
   std::unique_ptr<artifacts::ArtifactStore> artifacts_;
   std::optional<ArtifactKeeper> keeper_;
+  std::optional<Handlers> handlers_;
   std::atomic<std::uint64_t> durable_{0};  // seq of the last event that is
   std::optional<Runtime> runtime_;
   std::optional<notify::Notifier> notifier_;

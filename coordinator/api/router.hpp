@@ -70,7 +70,7 @@ struct RouterHooks {
 class Router final : public HttpHandler {
  public:
   using Pool = std::function<void(std::function<void()>)>;
-  // Handlers run on `pool`, where they may block for a query without holding up any connection.
+  // Handlers run by `pool`, where they may block for a query without holding up any other connection.
   Router(Auth& auth, std::vector<Route> routes, const Clock& clock, Pool pool, RouterHooks hooks);
 
   [[nodiscard]] std::optional<Answer> refuse(Request& head) override;

@@ -43,7 +43,7 @@ struct Services {
   WorkerRegistry& registry;
   std::shared_ptr<EventHub> hub;
   Telemetry& telemetry;
-  std::function<void(std::function<void()>)> pool;  // runs work that may block, on an HTTP thread
+  std::function<void(std::function<void()>)> pool;  // runs work that may block, on another thread
   std::shared_ptr<std::atomic<std::size_t>> http_sessions;
   std::string version;
   std::uint32_t max_jobs = 100'000;  // of one sweep

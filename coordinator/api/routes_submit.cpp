@@ -1,6 +1,9 @@
 // POST /api/v1/sweeps: everything about the file is checked here, on an HTTP thread; the core only numbers the jobs.
 #include <algorithm>
 #include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -106,6 +109,45 @@ Answer created(const Applied& applied, const std::vector<std::string>& notes) {
   return answer;
 }
 
+// An answer that the thread which asked gives itself if it comes in time, since that one has nothing else to do.
+class Meeting {
+ public:
+  // True: who asked takes it.
+  bool bring(const Result<Applied>& applied) {
+    const std::lock_guard lock(mutex_);
+    if (!left_) applied_ = applied;
+    return !left_;
+  }
+  // Nothing: it has not come; who brings it gives it on.
+  std::optional<Result<Applied>> take_or_leave() {
+    const std::lock_guard lock(mutex_);
+    left_ = true;
+    return std::move(applied_);
+  }
+
+ private:
+  std::mutex mutex_;
+  bool left_ = false;
+  std::optional<Result<Applied>> applied_;
+};
+
+void answer(Services& services, const Respond& respond, const Result<Applied>& applied, const sweeps::Plan& plan) {
+  if (!applied) return respond(problem(applied.error()));
+  // Tables of many jobs take a while: who asks for this sweep waits for them, not who submits it.
+  services.read.expect(applied->seq);
+  respond(created(*applied, plan.notes));
+}
+
+void decide(Services& services, core::SubmitSweep command, Respond respond) {
+  const core::PlanPtr plan = command.plan;
+  auto meeting = std::make_shared<Meeting>();
+  services.runtime.apply_here(std::move(command), [&services, respond, plan, meeting](const Result<Applied>& applied) {
+    if (meeting->bring(applied)) return;
+    services.pool([&services, respond, plan, applied] { answer(services, respond, applied, *plan); });
+  });
+  if (const auto applied = meeting->take_or_leave()) answer(services, respond, *applied, *plan);
+}
+
 void submit(Services& services, const Request& request, Respond respond) {
   if (auto admitted = services.events.admit(); !admitted) return respond(problem(admitted.error()));
   auto submission = read_submission(request);
@@ -139,14 +181,7 @@ void submit(Services& services, const Request& request, Respond respond) {
   command.idempotency_key = *key;
   command.expander_version = sweeps::kExpanderVersion;
   command.plan = std::make_shared<const sweeps::Plan>(std::move(*plan));
-  services.runtime.apply(
-      core::Command(command), [&services, respond, plan = command.plan](const Result<Applied>& applied) {
-        if (!applied) return respond(problem(applied.error()));
-        // Tables of many jobs take a while: who asks for this sweep waits for them, not who
-        // submits it.
-        services.read.expect(applied->seq);
-        services.pool([respond, applied = *applied, plan] { respond(created(applied, plan->notes)); });
-      });
+  decide(services, std::move(command), std::move(respond));
 }
 
 }  // namespace

@@ -4,22 +4,20 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
 
 #include "common/crash_point.hpp"
 #include "common/planted.hpp"
 #include "common/protocol/fences.hpp"
+#include "coordinator/api/strand.hpp"
 
 namespace fathom::api {
 
 namespace asio = boost::asio;
 
-class Runtime::Strand {
- public:
-  explicit Strand(asio::io_context& io) : strand(asio::make_strand(io)), timer(strand) {}
-  asio::strand<asio::io_context::executor_type> strand;
+struct Runtime::Clockwork {
+  explicit Clockwork(asio::io_context& io) : strand(io), timer(io) {}
+  Strand strand;
   asio::steady_timer timer;
 };
 
@@ -27,7 +25,7 @@ Runtime::Runtime(asio::io_context& io, const Clock& clock, Options options, Hook
     : clock_(clock),
       options_(std::move(options)),
       hooks_(std::move(hooks)),
-      strand_(std::make_unique<Strand>(io)),
+      clockwork_(std::make_unique<Clockwork>(io)),
       core_(options_.core) {}
 
 Runtime::~Runtime() = default;
@@ -38,7 +36,7 @@ store::Executor Runtime::executor() {
 
 core::Now Runtime::now() const { return {clock_.now(), clock_.wall()}; }
 
-void Runtime::post(std::function<void()> work) { asio::post(strand_->strand, std::move(work)); }
+void Runtime::post(std::function<void()> work) { clockwork_->strand.post(std::move(work)); }
 
 Status Runtime::start(store::EventStore& store, core::State from) {
   store_ = &store;
@@ -81,8 +79,19 @@ void Runtime::apply(Make make, Done done) {
   });
 }
 
+void Runtime::apply_here(core::Command command, Done done) {
+  const bool decided = clockwork_->strand.here([this, command = std::move(command), done = std::move(done)](bool here) {
+    decide(command, done);
+    flush(here);
+  });
+  if (!decided) return;
+  store_->commit_here([this](std::function<void()> task) {
+    clockwork_->strand.here([task = std::move(task)](bool /*here*/) { task(); });
+  });
+}
+
 void Runtime::inspect(std::function<void(const core::State&)> look) {
-  post([this, look = std::move(look)] { look(core_.state()); });
+  clockwork_->strand.here([this, look = std::move(look)](bool /*here*/) { look(core_.state()); });
 }
 
 void Runtime::decide(const core::Command& command, const Done& done) {
@@ -114,11 +123,16 @@ void Runtime::wait(std::vector<core::Effect> effects, std::function<void(const S
   pending_.push_back({core_.state().seq, std::move(effects), std::move(before)});
 }
 
-void Runtime::flush() {
+void Runtime::flush(bool quietly) {
   if (!batch_.empty()) {
     appended_ = batch_.back().seq;
-    store_->append(std::exchange(batch_, {}),
-                   [this, seq = appended_](const Status& status) { on_durable(seq, status); });
+    auto durable = [this, seq = appended_](const Status& status) { on_durable(seq, status); };
+    std::vector<store::EventRecord> batch = std::exchange(batch_, {});
+    if (quietly) {
+      store_->append_quietly(std::move(batch), std::move(durable));
+    } else {
+      store_->append(std::move(batch), std::move(durable));
+    }
   }
   release();
 }
@@ -213,11 +227,13 @@ void Runtime::tick() {
 
 void Runtime::schedule_tick() {
   if (options_.tick.count() == 0) return;
-  strand_->timer.expires_after(options_.tick);
-  strand_->timer.async_wait([this](boost::system::error_code error) {
+  clockwork_->timer.expires_after(options_.tick);
+  clockwork_->timer.async_wait([this](boost::system::error_code error) {
     if (error) return;
-    tick();
-    schedule_tick();
+    post([this] {
+      tick();
+      schedule_tick();
+    });
   });
 }
 

@@ -2,7 +2,8 @@
 // the order they come, their events go to the store at once, and what leaves the process (answers, frames to workers)
 // waits until everything appended before is durable.
 //
-// Thread: every method from any thread unless it says otherwise; callbacks run on the strand and must not block. Owner:
+// Thread: every method from any thread unless it says otherwise; callbacks run on the strand and must not block (with
+// inspect() and apply_here() that may be the caller's thread). Owner:
 // the coordinator; the io_context must be stopped before destruction. Failures: a broken store ends the process
 // (Hooks::fatal): no answer leaves any more.
 #pragma once
@@ -89,7 +90,10 @@ class Runtime {
   // The same with a command made from the state, on the strand.
   using Make = std::function<Result<core::Command>(const core::State&)>;
   void apply(Make make, Done done);
-  // Looks at the state on the strand, without waiting for durability.
+  // The same for who may block and waits for this alone: where nobody is in the strand, the command is decided and made
+  // durable on this thread, and `done` has mostly run when it returns.
+  void apply_here(core::Command command, Done done);
+  // Looks at the state on the strand, without waiting for durability; now and on this thread where nobody is in it.
   void inspect(std::function<void(const core::State&)> look);
 
   // A worker's hello on a new connection. When `done` has run with success the link gets its effects; one that was
@@ -131,7 +135,7 @@ class Runtime {
   void drain(std::function<void()> done);
 
  private:
-  class Strand;
+  struct Clockwork;
   // What waits for durability.
   struct Pending {
     std::uint64_t seq = 0;
@@ -144,7 +148,8 @@ class Runtime {
   void decide(const core::Command& command, const Done& done);
   core::Step handle(const core::Command& command);
   void wait(std::vector<core::Effect> effects, std::function<void(const Status&)> before);
-  void flush();
+  // `quietly`: the caller makes it durable (EventStore::commit_here).
+  void flush(bool quietly = false);
   void on_durable(std::uint64_t seq, const Status& status);
   void release();
   void gather(const core::SendAck& ack);
@@ -163,7 +168,7 @@ class Runtime {
   const Clock& clock_;
   const Options options_;
   const Hooks hooks_;
-  std::unique_ptr<Strand> strand_;
+  std::unique_ptr<Clockwork> clockwork_;
   store::EventStore* store_ = nullptr;
 
   // On the strand only.
