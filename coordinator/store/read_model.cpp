@@ -26,10 +26,10 @@ namespace fathom::store {
 namespace {
 
 constexpr std::size_t kBatch = 16384;  // events of one transaction: what a reader sees at once
-// Between batches while much happens and nobody waits: a job's events then mostly share one.
+// Between batches while much happens and nobody waits: a job's events then mostly share one. Between small ones less,
+// and nothing for a few in a row.
 constexpr std::size_t kBusy = 32;
-constexpr Millis kPace{200};
-constexpr Millis kShortPace{20};  // between small batches: what comes one by one shares transactions as well
+constexpr Millis kPace{200}, kShortPace{20}, kInARow{200};
 constexpr std::size_t kEventRoom = 16U << 10;  // bytes: most events fit
 constexpr std::size_t kReaders = 3;            // connections for queries
 constexpr Millis kRetry{1000};                 // while the disk is full
@@ -303,12 +303,13 @@ bool SqliteReadModel::wait_for_work(std::chrono::steady_clock::time_point not_be
 }
 
 void SqliteReadModel::run() {
-  auto not_before = std::chrono::steady_clock::now();
+  auto not_before = std::chrono::steady_clock::now(), paced = not_before - kInARow;
   while (wait_for_work(not_before)) {
     const auto begun = std::chrono::steady_clock::now();
     auto batch = next_batch();
     if (!batch) return give_up(batch.error());
-    not_before = begun + (batch->size() < kBusy ? kShortPace : kPace);
+    paced = std::max(paced, begun - kInARow) + kShortPace;
+    not_before = batch->size() < kBusy ? paced : begun + kPace;
     columns_.forget(begun - kLookedAt);
     if (batch->empty()) return give_up({Errc::internal, "the log ends before what was said to be durable"});
     Changes changes;
@@ -333,10 +334,9 @@ void SqliteReadModel::run() {
 
 Result<std::vector<EventRecord>> SqliteReadModel::next_batch() {
   std::vector<EventRecord> batch;
-  const Status loaded = events_.load(applied_ + 1, [&](const EventRecord& record) -> Status {
-    if (batch.size() == kBatch) return Error{Errc::failed_precondition, "enough"};
+  const Status loaded = events_.load(applied_ + 1, [&](const EventRecord& record) {
     batch.push_back(record);
-    return success();
+    return batch.size() < kBatch ? success() : Status(Error{Errc::failed_precondition, "enough"});
   });
   if (!loaded && batch.size() < kBatch) return loaded.error();
   return batch;
