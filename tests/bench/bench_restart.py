@@ -3,12 +3,16 @@
 
   bench_restart.py [--jobs 100000] [--rounds 5] [--queries 200]
 
-Queries go over one kept connection. Jobs are open ones of one sweep. The snapshot is the coordinator's own (configs/coordinator.yaml, snapshot_every)."""
+Queries go over one kept connection. Jobs are open ones of one sweep, of several
+above 100,000. The snapshot is the coordinator's own (configs/coordinator.yaml, snapshot_every)."""
 import argparse
 import time
 
 from control import Cluster, cpu_seconds, grid, memory_mib, percentile, publish
 from kept import Kept
+
+
+LARGEST = 100000  # jobs of one sweep
 
 
 def timed(call):
@@ -20,8 +24,9 @@ def timed(call):
 def one_round(arguments):
     with Cluster() as cluster:
         cluster.start_coordinator()
-        name = cluster.submit(grid("large", arguments.jobs), "large")["id"]
-        time.sleep(3)
+        pieces = [min(LARGEST, arguments.jobs - first) for first in range(0, arguments.jobs, LARGEST)]
+        name = [cluster.submit(grid(f"large{n}", jobs), f"large{n}")["id"] for n, jobs in enumerate(pieces)][0]
+        time.sleep(3 * len(pieces))
         client = Kept(cluster)
         counts = [timed(lambda: client.get(f"/api/v1/sweeps/{name}")) for _ in range(arguments.queries)]
         pages = [timed(lambda: client.get(f"/api/v1/sweeps/{name}/jobs?limit=100&state=ready&sort=seed")) for _ in range(arguments.queries)]
