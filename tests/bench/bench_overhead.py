@@ -20,6 +20,7 @@ from bench_sweep import DEVICES, sweep_file
 from control import BIN, Cluster, expect, machine, wait_for_end
 
 SLOTS = 2
+WORKERS_PREFIX_LIMIT = 2 << 30  # bytes: prefix.limit of a worker (worker/options.hpp); a trainer by itself keeps nothing
 
 
 def orchestrated(folder, options, devices):
@@ -44,7 +45,7 @@ def by_hand(folder, batches, devices):
     with tempfile.TemporaryDirectory(prefix="fathom-direct-") as jobs:
         command = [BIN / "direct_trainer", "--processes", processes, "--slots", SLOTS, "--folder", jobs, "--", BIN / "fathom-trainer", "--device", "cpu",
                    "--threads", threads, "--root", (folder / "root").resolve(), "--engine", "packed", "--links", bench.MODEL.resolve(),
-                   "--prefix-store", pathlib.Path(jobs) / "prefix"]
+                   "--prefix-store", pathlib.Path(jobs) / "prefix", "--prefix-limit", WORKERS_PREFIX_LIMIT]
         text = "".join("".join(json.dumps(settings) + "\n" for settings in batch) + "\n" for batch in batches)
         done = subprocess.run([str(c) for c in command], input=text, capture_output=True, text=True)
         expect(done.returncode == 0, done.stderr)
