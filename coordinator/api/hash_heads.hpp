@@ -5,33 +5,34 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
-#include <vector>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 namespace fathom::api {
 
 class HashHeads {
  public:
   // As 64 hex digits.
-  void insert(std::string_view hex) { insert_head(head_of_hex(hex)); }
-  [[nodiscard]] bool contains(std::string_view hex) const;
+  void insert(std::string_view hex) { heads_.insert(head_of_hex(hex)); }
+  [[nodiscard]] bool contains(std::string_view hex) const { return heads_.contains(head_of_hex(hex)); }
   // As 32 bytes.
-  void insert_packed(std::string_view bytes) { insert_head(head_of_bytes(bytes)); }
+  void insert_packed(std::string_view bytes) { heads_.insert(head_of_bytes(bytes)); }
   // Room for so many more.
-  void reserve(std::size_t more);
-  [[nodiscard]] std::size_t size() const { return size_; }
+  void reserve(std::size_t more) { heads_.reserve(heads_.size() + more); }
+  [[nodiscard]] std::size_t size() const { return heads_.size(); }
   void clear() { *this = HashHeads(); }
 
  private:
+  // A hash is as good as random: its head is mixed enough.
+  struct AsItIs {
+    using is_avalanching = void;
+    std::size_t operator()(std::uint64_t head) const { return head; }
+  };
   static std::uint64_t head_of_hex(std::string_view hex);
   static std::uint64_t head_of_bytes(std::string_view bytes);
-  void insert_head(std::uint64_t head);
-  [[nodiscard]] std::size_t place_of(std::uint64_t head) const;  // where it is, or belongs
-  void resize(std::size_t slots);
 
-  std::vector<std::uint64_t> slots_;  // 0: free; a power of two, at most three quarters taken, probed one by one
-  std::size_t size_ = 0;
+  boost::unordered_flat_set<std::uint64_t, AsItIs> heads_;
 };
 
 }  // namespace fathom::api
