@@ -33,9 +33,12 @@ void MemoryEventStore::commit() {
   }
   ++transactions_;
   CommitStats stats;
-  for (const Append& append : group) {
-    stats.events += append.batch.size();
-    durable_.insert(durable_.end(), append.batch.begin(), append.batch.end());
+  {
+    const std::lock_guard lock(durable_mutex_);
+    for (const Append& append : group) {
+      stats.events += append.batch.size();
+      durable_.insert(durable_.end(), append.batch.begin(), append.batch.end());
+    }
   }
   if (hooks_.on_commit) hooks_.on_commit(stats);
   for (Append& append : group) answer(std::move(append), success());
@@ -48,16 +51,19 @@ void MemoryEventStore::answer(Append append, const Status& status) {
 }
 
 Status MemoryEventStore::load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) {
-  // By index: `each` may append, which can move the records.
-  for (std::size_t i = from > 0 ? from - 1 : 0; i < durable_.size(); ++i) {
+  // By index, and each one copied: `each`, or the other thread, may append, which moves the records.
+  for (std::size_t i = from > 0 ? from - 1 : 0;; ++i) {
+    std::unique_lock lock(durable_mutex_);
+    if (i >= durable_.size()) return success();
     const EventRecord record = durable_[i];
+    lock.unlock();
     FATHOM_TRY(each(record));
   }
-  return success();
 }
 
 Status MemoryEventStore::read(const std::vector<std::uint64_t>& seqs,
                               const std::function<void(const EventRecord&)>& each) {
+  const std::lock_guard lock(durable_mutex_);
   for (const std::uint64_t seq : seqs) {
     if (seq >= 1 && seq <= durable_.size()) each(durable_[seq - 1]);
   }
@@ -71,7 +77,7 @@ Status MemoryEventStore::admit() {
 
 void MemoryEventStore::crash() {
   queue_.clear();
-  last_queued_ = durable_.size();
+  last_queued_ = last_durable();
   disk_full_ = false;
   next_fault_.reset();
   broken_.reset();

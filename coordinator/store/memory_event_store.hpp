@@ -1,9 +1,10 @@
 // An event store in memory for tests and the simulation: what is committed, when, and how it fails is the test's
-// choice. Thread: one thread only; callbacks run inside commit() (or inside append() with auto-commit) through the
-// executor.
+// choice. Thread: load(), read() and last_durable() from any, as a read model's thread calls them; everything else from
+// one. Callbacks run inside commit() (or inside append() with auto-commit) through the executor.
 #pragma once
 
 #include <deque>
+#include <mutex>
 #include <optional>
 
 #include "coordinator/store/event_store.hpp"
@@ -19,7 +20,10 @@ class MemoryEventStore final : public EventStore {
   Status load(std::uint64_t from, const std::function<Status(const EventRecord&)>& each) override;
   Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) override;
   Status admit() override;
-  [[nodiscard]] std::uint64_t last_durable() const override { return durable_.size(); }
+  [[nodiscard]] std::uint64_t last_durable() const override {
+    const std::lock_guard lock(durable_mutex_);
+    return durable_.size();
+  }
   [[nodiscard]] std::string id() const override { return "memory"; }
 
   // Makes everything queued durable in one transaction, unless a fault is set.
@@ -31,7 +35,7 @@ class MemoryEventStore final : public EventStore {
   void fail(Error error);                                             // the next commit() breaks the store for good
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }  // appends
   [[nodiscard]] std::size_t transactions() const { return transactions_; }
-  std::vector<EventRecord>& durable() { return durable_; }  // to bend bytes in a test
+  std::vector<EventRecord>& durable() { return durable_; }  // to bend bytes in a test, while nobody reads
 
  private:
   struct Append {
@@ -48,7 +52,8 @@ class MemoryEventStore final : public EventStore {
   std::optional<Error> next_fault_;
   std::optional<Error> broken_;
   std::deque<Append> queue_;
-  std::vector<EventRecord> durable_;  // durable_[i].seq == i + 1
+  mutable std::mutex durable_mutex_;
+  std::vector<EventRecord> durable_;  // durable_mutex_; durable_[i].seq == i + 1
 };
 
 }  // namespace fathom::store
