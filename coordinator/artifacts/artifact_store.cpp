@@ -68,6 +68,7 @@ class DirectoryStore final : public ArtifactStore {
 
 Status DirectoryStore::prepare(const ArtifactStoreOptions& options) {
   FATHOM_TRY(make_folders((folder_ / "incoming").string(), 0750));
+  FATHOM_TRY(sync_folder(folder_.string()));  // a shelf that is there is durable
   const std::time_t oldest = std::time(nullptr) - options.keep_incoming_seconds;
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder_ / "incoming", failed)) {
@@ -152,12 +153,15 @@ Result<UploadState> DirectoryStore::commit(const std::shared_ptr<Upload>& upload
   crash_point("artifact.staged");
   const std::lock_guard lock(mutex_);
   if (!fs::exists(target)) {
-    FATHOM_TRY(make_folders(target.parent_path().string(), 0750));
+    const bool fresh = !fs::exists(target.parent_path());
+    if (fresh) {
+      FATHOM_TRY(make_folders(target.parent_path().string(), 0750));
+      FATHOM_TRY(sync_folder(folder_.string()));
+    }
     if (::rename(staged(upload->sha256(), upload->size()).c_str(), target.c_str()) != 0) {
       return system_error(errno, "committing", target.string());
     }
     FATHOM_TRY(sync_folder(target.parent_path().string()));
-    FATHOM_TRY(sync_folder(folder_.string()));
     crash_point("artifact.committed");
     total_ += upload->size();
   }
