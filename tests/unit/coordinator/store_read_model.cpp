@@ -369,7 +369,8 @@ TEST_F(ReadModelTest, DrawnParametersAreThoseOfAllSeedsAndOfTheirEvaluations) {
   follow();
   JobsQuery all;
   all.page.limit = 1000;
-  for (const auto& job : jobs(all)["items"]) EXPECT_TRUE(job["parameters"].empty());
+  const json drawn_later = jobs(all);
+  for (const auto& job : drawn_later["items"]) EXPECT_TRUE(job["parameters"].empty());
   driver_.join("uid-1", 4);
   driver_.run_all();
   follow();
