@@ -125,6 +125,7 @@ void Agent::say_hello(wire::Hello& hello) {
     entry.set_kind(device.kind);
     entry.set_threads(device.threads);
     entry.set_slots(device.slots);
+    entry.set_ahead(setup_.options.run_ahead);
     entry.set_model(setup_.machine.cpu_model);
     entry.set_memory(setup_.machine.memory);
     entry.set_bf16(device.kind != "cpu" || setup_.machine.bf16);

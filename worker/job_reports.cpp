@@ -113,7 +113,8 @@ void JobRunner::on_crash(const TrainerCrash& crash) {
 void JobRunner::tell(Attempt& attempt, wire::Item& item) {
   std::uint64_t sequence = 0;
   SpoolRecord record = attempt.outbox.add_item(item, sequence);
-  spooler_->append_item(attempt.fence, sequence, std::move(record.payload));
+  const TrainerHost* host = host_of(attempt.device);
+  spooler_->append_item(attempt.fence, sequence, std::move(record.payload), host == nullptr || !host->busy());
 }
 
 void JobRunner::fail(Attempt& attempt, const std::string& error_class, const std::string& message) {

@@ -60,6 +60,9 @@ void bind_options(Config& config, Options& o) {
               "trainers as "
               "measured fastest at the start.");
   config.bind("slots", o.slots, "Jobs that may run at once on one device.", {.min = 1, .max = 64});
+  config.bind("run_ahead", o.run_ahead,
+              "Short jobs that may wait on one device behind those that run, so that the next one begins at once.",
+              {.min = 0, .max = 1024});
   config.bind("engine", o.engine,
               "What computes in the trainers: packed, or reference (plain autograd over padded rows: slower, the same "
               "results within rounding).",

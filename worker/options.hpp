@@ -31,6 +31,7 @@ struct Options {
   std::vector<std::string> links;  // folders beside root that links below it may lead to
   std::vector<std::string> devices = {"auto"};
   std::uint32_t slots = 2;
+  std::uint32_t run_ahead = 64;
   std::string engine = "packed";  // of the trainers; else "reference"
   std::string trainer;            // program; empty: fathom-trainer beside this program
   std::string name;               // empty: the host's name

@@ -25,6 +25,7 @@ struct SpoolJob {
   Action action = Action::append;
   std::vector<SpoolRecord> records;
   std::uint64_t sequence = 0;  // of the item that somebody waits for; 0: nobody waits
+  bool urgent = false;
 };
 
 class SpoolWriter {

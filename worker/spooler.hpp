@@ -27,9 +27,9 @@ class Spooler {
 
   // What an earlier worker left. Called before anything else.
   [[nodiscard]] virtual std::vector<SpoolContents> recover() = 0;
-  // Durable() is called for it.
-  void append_item(const Fence& fence, std::uint64_t sequence, std::string payload) {
-    SpoolJob job{fence, SpoolJob::Action::append, {}, sequence};
+  // Durable() is called for it. Urgent: at once; else it may come with others, some milliseconds later.
+  void append_item(const Fence& fence, std::uint64_t sequence, std::string payload, bool urgent = true) {
+    SpoolJob job{fence, SpoolJob::Action::append, {}, sequence, urgent};
     job.records.push_back({SpoolKind::item, std::move(payload)});
     push(std::move(job));
   }
@@ -72,6 +72,7 @@ class ThreadSpooler final : public Spooler {
   std::condition_variable wake_;
   std::condition_variable idle_;
   std::vector<SpoolJob> queue_;
+  bool urgent_ = false;  // something in the queue is
   bool busy_ = false;
   bool ending_ = false;
   std::thread thread_;

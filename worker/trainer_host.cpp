@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "common/protocol/fences.hpp"
@@ -87,13 +88,20 @@ void TrainerHost::spawn_later() {
 
 void TrainerHost::run(wire::TrainerJob& job) {
   jobs_.insert(attempt_key(from_wire(job.assign().fence())));
-  if (state_ == State::up) {
-    if (jobs_.size() == 1) progressed_ = loop_.now();
-    wire::Envelope envelope;
-    envelope.mutable_trainer_job()->Swap(&job);
-    return send(std::move(envelope));
-  }
+  if (state_ == State::up && jobs_.size() == 1) progressed_ = loop_.now();
   waiting_.push_back(std::make_unique<wire::TrainerJob>(std::move(job)));
+  feed();
+}
+
+// What waits, as far as there are slots. A trainer that is not up takes nothing yet.
+void TrainerHost::feed() {
+  if (state_ != State::up) return;
+  for (std::size_t given = jobs_.size() - waiting_.size(); !waiting_.empty() && given < device_.slots; ++given) {
+    wire::Envelope envelope;
+    envelope.mutable_trainer_job()->Swap(waiting_.front().get());
+    waiting_.pop_front();
+    send(std::move(envelope));
+  }
 }
 
 void TrainerHost::stop(const Fence& fence, const std::string& cause) {
@@ -166,7 +174,7 @@ void TrainerHost::receive(std::uint64_t life, wire::Envelope& envelope) {
         if (is_last(item)) jobs_.erase(attempt_key(from_wire(item.fence())));
         callbacks_.on_item(item);
       }
-      return;
+      return feed();
     case wire::Envelope::kMetrics:
       return callbacks_.on_metrics(*envelope.mutable_metrics());
     case wire::Envelope::kTrainerLog:
@@ -187,12 +195,7 @@ void TrainerHost::hello(const wire::TrainerHello& hello) {
   verdicts_ = hello.verdicts();
   failed_starts_ = 0;
   progressed_ = heard_;
-  auto jobs = std::exchange(waiting_, {});
-  for (const auto& job : jobs) {
-    wire::Envelope envelope;
-    *envelope.mutable_trainer_job() = *job;
-    send(std::move(envelope));
-  }
+  feed();
 }
 
 void TrainerHost::exited(std::uint64_t life, int wait_status) {
@@ -200,7 +203,6 @@ void TrainerHost::exited(std::uint64_t life, int wait_status) {
   process_.reset();
   outgoing_.clear();
   const State before = std::exchange(state_, State::down);
-  std::vector<Fence> jobs(jobs_.begin(), jobs_.end());
   if (before == State::leaving && std::exchange(again_, false)) return spawn();
   if (before == State::leaving) {
     jobs_.clear();
@@ -214,16 +216,20 @@ void TrainerHost::exited(std::uint64_t life, int wait_status) {
   } else {
     const bool killed = WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL && killed_because_.empty();
     if (killed && count_oom_kills() > oom_kills_) what = "oom";
-    spdlog::error("trainer ended device={} jobs={} why=\"{}\"", device_.name, jobs.size(), what);
-    crash(std::move(jobs), what);
+    crash(what);
   }
   if (loop_.now() - started_ > kSteady) pause_ = options_.trainer_restart_first;
   spawn_later();
 }
 
-void TrainerHost::crash(std::vector<Fence> jobs, const std::string& what) {
-  jobs_.clear();
-  waiting_.clear();
+// What waited for a slot is none of the crash's: it begins in the next trainer.
+void TrainerHost::crash(const std::string& what) {
+  std::set<Fence> kept;
+  for (const auto& job : waiting_) kept.insert(attempt_key(from_wire(job->assign().fence())));
+  std::vector<Fence> jobs;
+  std::ranges::set_difference(jobs_, kept, std::back_inserter(jobs));
+  jobs_ = std::move(kept);
+  spdlog::error("trainer ended device={} jobs={} why=\"{}\"", device_.name, jobs.size(), what);
   if (jobs.empty()) return;
   TrainerCrash news{std::move(jobs), "crash", {}, overdue_};
   if (what == "oom") {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -53,13 +54,15 @@ class TrainerHost {
 
   // Also after drain(): the trainer is started anew, once the old one has left.
   void start();
-  // Gives the job to the trainer, with the next flush() or when it is up. It is moved from.
+  // Gives the job to the trainer, with the next flush(), or when it is up and a slot is free. It is moved from.
   void run(wire::TrainerJob& job);
   // Asks for the end of a job; its Stopped, Finished or Failed follows.
   void stop(const Fence& fence, const std::string& cause);
   // Everything up to this item of a job is durable at the coordinator, and what it led to has come: told to a trainer
   // that asked for it (TrainerHello.verdicts).
   void acknowledged(const Fence& fence, std::uint64_t sequence);
+  // It has all the jobs it may run, and asked for no acknowledgements: news of them can wait for a moment.
+  [[nodiscard]] bool busy() const { return jobs_.size() >= device_.slots && !verdicts_; }
   // Checkpoint, then end. Nothing is started any more.
   void drain();
   // Sends what the trainer is to be told, all in one write: after each round of the loop.
@@ -77,11 +80,12 @@ class TrainerHost {
   void receive(std::uint64_t life, wire::Envelope& envelope);
   void hello(const wire::TrainerHello& hello);
   void exited(std::uint64_t life, int wait_status);
-  void crash(std::vector<Fence> jobs, const std::string& what);
+  void crash(const std::string& what);
   void start_failed(const std::string& why);
   void watch(std::uint64_t life);
   [[nodiscard]] std::string overdue(TimePoint now) const;
   void send(wire::Envelope envelope);
+  void feed();
 
   Loop& loop_;
   const Options& options_;
@@ -95,9 +99,9 @@ class TrainerHost {
   bool verdicts_ = false;  // it wants acknowledgements
   std::unique_ptr<Trainer> process_;
   std::uint64_t life_ = 0;  // number of the process; late news of an older one is dropped
-  std::set<Fence> jobs_;    // given to the trainer, or waiting, without their last item
-  std::vector<std::unique_ptr<wire::TrainerJob>> waiting_;  // until the trainer is up
-  std::vector<wire::Envelope> outgoing_;                    // to the present process, since the last flush()
+  std::set<Fence> jobs_;    // in the trainer, or waiting, without their last item
+  std::deque<std::unique_ptr<wire::TrainerJob>> waiting_;  // until the trainer is up and has a slot
+  std::vector<wire::Envelope> outgoing_;                   // to the present process, since the last flush()
   TimePoint started_{};
   TimePoint heard_{};
   TimePoint progressed_{};

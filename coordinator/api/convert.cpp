@@ -108,7 +108,7 @@ Result<core::WorkerHello> hello_from_wire(const wire::Hello& hello) {
     if (device.kind().size() > kName || device.model().size() > kName)
       return bad("device " + device.name() + " has too long texts");
     made.devices.push_back({device.name(), device.kind(), device.threads(), device.slots(), device.model(),
-                            device.memory(), device.bf16()});
+                            device.memory(), device.bf16(), std::min(device.ahead(), kSlots)});
   }
   return made;
 }

@@ -42,14 +42,14 @@ std::optional<Error> check_hello(const WorkerHello& hello) {
 // Leases that the worker still has and that fit on the devices it has now.
 std::vector<LeaseId> adopted(const State& state, const Worker& worker, const WorkerHello& hello) {
   std::map<std::string, std::uint32_t> room;
-  for (const Device& device : hello.devices) room[device.name] = device.slots;
+  for (const Device& device : hello.devices) room[device.name] = device.slots + device.ahead;
   std::vector<LeaseId> keep;
   for (const LeaseId id : worker.leases) {
     const Lease& lease = state.leases.at(id);
     const bool held = std::ranges::any_of(hello.held, [&](const Held& h) { return h.fence == lease.fence; });
     const auto slots = [&](std::uint32_t place) -> std::uint32_t& { return room[worker.devices[place].device.name]; };
     const bool fits = std::ranges::all_of(lease.devices, [&](std::uint32_t place) { return slots(place) > 0; });
-    // A lease that has no slot any more is given up even if it runs: slots are never oversubscribed.
+    // A lease that has no slot any more is given up even if it runs: devices are never oversubscribed.
     if (!held || !fits) continue;
     for (const std::uint32_t place : lease.devices) --slots(place);
     keep.push_back(id);
@@ -73,6 +73,7 @@ void write_joined(const WorkerHello& hello, WorkerNumber number, Decision& decis
     to->set_model(device.model);
     to->set_memory(device.memory);
     to->set_bf16(device.bf16);
+    to->set_ahead(device.ahead);
   }
 }
 

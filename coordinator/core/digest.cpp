@@ -176,6 +176,18 @@ std::string digest(const State& state) {
   for (const auto& [number, notice] : state.notices)
     to(number, notice.seq, notice.sweep, notice.job, notice.what, notice.hook, notice.wall_ms);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
+  const auto keeps_ahead = [](const Worker& worker) {
+    return std::ranges::any_of(worker.devices, [](const DeviceState& device) { return device.device.ahead != 0; });
+  };
+  if (std::ranges::any_of(state.workers, keeps_ahead)) {  // digests of before it stay
+    to(state.free.ahead);
+    for (const Worker& worker : state.workers) {
+      for (const DeviceState& device : worker.devices) to(device.device.ahead);
+    }
+    for (const Sweep& sweep : state.sweeps) {
+      for (const std::int64_t took : sweep.took_us) to(took);
+    }
+  }
   to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
   to(state.pending.pause, state.pending.clone, state.pending.resume);
   to(state.pending.withdraw, state.pending.recall, state.pending.fetch);

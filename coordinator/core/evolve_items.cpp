@@ -5,6 +5,7 @@
 #include "coordinator/core/cache.hpp"
 #include "coordinator/core/handlers.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/run_ahead.hpp"
 #include "sweeps/search/verdicts.hpp"
 
 namespace fathom::core {
@@ -144,6 +145,7 @@ Status on(State& state, const event::JobFinished& event, At at) {
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   forget_strikes(state, *job);
+  count_time(*state.sweep(job->sweep), *job, at.wall_ms);
   const ResultMark mark{event.key(), tree_hash(*outcome.files), at.seq, static_cast<std::uint32_t>(at.wall_ms / 1000),
                         0};
   FATHOM_TRY(move_job(state, *job, Move::finish, {.outcome = std::move(outcome), .mark = mark}));
@@ -174,8 +176,9 @@ Status on(State& state, const event::JobBackedOff& event, At) {
   return success();
 }
 
-Status on(State& state, const event::JobStopped& event, At) {
+Status on(State& state, const event::JobStopped& event, At at) {
   FATHOM_ASSIGN(Job * job, attempt_of(state, event.fence()));
+  count_time(*state.sweep(job->sweep), *job, at.wall_ms);
   Outcome outcome{{}, event.best_epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   FATHOM_TRY(move_job(state, *job, Move::stop, {.outcome = std::move(outcome)}));

@@ -28,13 +28,14 @@ std::vector<std::string> device_names(const std::string& names) {
   return out;
 }
 
-// The places of the devices that a lease names. Empty: it does not have one, or one has no free slot.
+// The places of the devices that a lease names. Empty: it does not have one, or one has no room.
 std::vector<std::uint32_t> free_places(const Worker& worker, const std::string& names) {
   std::vector<std::uint32_t> places;
   for (const std::string& name : device_names(names)) {
     const std::uint32_t place = device_index(worker, name);
-    if (place == worker.devices.size() || worker.devices[place].running >= worker.devices[place].device.slots)
-      return {};
+    if (place == worker.devices.size()) return {};
+    const DeviceState& device = worker.devices[place];
+    if (device.running >= device.device.slots + device.device.ahead) return {};
     places.push_back(place);
   }
   return places;
@@ -46,7 +47,7 @@ std::vector<DeviceState> devices_of(State& state, const Worker& worker, const ev
   for (const event::Device& device : event.devices()) {
     DeviceState& fresh = devices.emplace_back();
     fresh.device = {device.name(),  device.kind(),   device.threads(), device.slots(),
-                    device.model(), device.memory(), device.bf16()};
+                    device.model(), device.memory(), device.bf16(),    device.ahead()};
     if (const std::uint32_t old = device_index(worker, device.name()); old != worker.devices.size()) {
       const DeviceState& before = worker.devices[old];
       fresh.model = before.model, fresh.task = before.task;  // its trainer may still live

@@ -8,6 +8,7 @@
 #include "coordinator/core/machine.hpp"
 #include "coordinator/core/needs.hpp"
 #include "coordinator/core/populations.hpp"
+#include "coordinator/core/run_ahead.hpp"
 #include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
@@ -181,7 +182,9 @@ struct Explain {
   std::string operator()(const Blocked& s) const { return explain_blocked(state, job, s); }
   std::string operator()(const Ready&) const { return explain_ready(state, job); }
   std::string operator()(const Leased&) const {
-    return "Given to " + place_of(state, job) + ", which has not started it yet.";
+    return "Given to " + place_of(state, job) +
+           (waits_ahead(state, job) ? ", where it waits for one of the jobs that run there to end."
+                                    : ", which has not started it yet.");
   }
   std::string operator()(const Running&) const { return "Running on " + place_of(state, job) + "."; }
   std::string operator()(const Stopping& s) const {

@@ -152,6 +152,7 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   sweep.wall_from_ms = wall_ms;
   sweep.model = model_of(*sweep.plan);
   sweep.stage_counts.resize(sweep.plan->stages.size());
+  sweep.took_us.assign(sweep.plan->stages.size(), -1);
   make_move_indexes(sweep);
   make_groups(sweep);
   sweep.by_id = JobIndexes(*sweep.plan);

@@ -56,7 +56,7 @@ void check_devices(const State& state, Broken& broken) {
     if (lease.devices.size() != ranks_of(state, *state.job(lease.fence.job)))
       broken.push_back("I7: a lease has another number of devices than ranks");
   }
-  std::set<FreeDevice> free;
+  std::set<FreeDevice> free, ahead;
   for (const Worker& worker : state.workers) {
     const bool taken = hosts.contains(worker.number);
     if (taken && held[worker.number] > 1)
@@ -67,14 +67,18 @@ void check_devices(const State& state, Broken& broken) {
       const bool exclusive = alone[{worker.number, i}] != 0;
       const std::string name = device.device.name + " of worker " + worker.name;
       if (device.running != count) broken.push_back("I7: the count of leases on " + name + " is wrong");
-      if (count > device.device.slots) broken.push_back("I7: " + name + " has more jobs than slots");
+      if (count > device.device.slots + device.device.ahead)
+        broken.push_back("I7: " + name + " has more jobs than slots");
       if (exclusive && count > 1) broken.push_back("I7: a job that runs alone shares " + name);
       if (device.alone != exclusive) broken.push_back("I7: " + name + " is marked wrongly as exclusive");
-      const bool room =
-          worker.state == WorkerState::ready && !device.excluded && !exclusive && !taken && count < device.device.slots;
-      if (room) free.insert({count, worker.number, i});
+      const bool open = worker.state == WorkerState::ready && !device.excluded && !exclusive && !taken;
+      if (!open) continue;
+      const std::uint32_t slots = device.device.slots;
+      if (count < slots) free.insert({count, worker.number, i});
+      if (count >= slots && count < slots + device.device.ahead) ahead.insert({count - slots, worker.number, i});
     }
   }
+  if (ahead != state.free.ahead) broken.push_back("I7: the index of devices where a job may wait is wrong");
   if (free != state.free.all) broken.push_back("I7: the index of free devices is wrong");
   // Each free device that holds a model is found under the model and under model and task.
   std::size_t warm = 0;

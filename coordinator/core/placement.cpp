@@ -1,4 +1,5 @@
-// Where free slots are: kept sorted so that next_grant() finds the best device without looking at all of them.
+// Where free slots are, and where a job may wait: kept sorted so that next_grant() finds the best device without
+// looking at all of them.
 #include <algorithm>
 
 #include "coordinator/core/alone.hpp"
@@ -12,10 +13,17 @@ FreeDevice entry_of(const Worker& worker, std::uint32_t device) {
   return {worker.devices[device].running, worker.number, device};
 }
 
+// The same of one without a free slot: how many wait there.
+FreeDevice ahead_of(const Worker& worker, std::uint32_t device) {
+  FreeDevice entry = entry_of(worker, device);
+  entry.running -= worker.devices[device].device.slots;
+  return entry;
+}
+
 // A device whose one job wants to be alone is full, whatever its slots, and so are all of a host that a job has alone.
 bool has_room(const State& state, const Worker& worker, const DeviceState& device) {
   return worker.state == WorkerState::ready && !device.excluded && !device.alone &&
-         device.running < device.device.slots && !host_taken(state, worker);
+         device.running < device.device.slots + device.device.ahead && !host_taken(state, worker);
 }
 
 void erase_warm(FreeDevices& free, const std::string& key, const FreeDevice& entry) {
@@ -27,6 +35,10 @@ void erase_warm(FreeDevices& free, const std::string& key, const FreeDevice& ent
 
 void unindex(State& state, const Worker& worker, std::uint32_t index) {
   const DeviceState& device = worker.devices[index];
+  if (device.running >= device.device.slots) {
+    state.free.ahead.erase(ahead_of(worker, index));
+    return;
+  }
   const FreeDevice entry = entry_of(worker, index);
   if (state.free.all.erase(entry) == 0 || device.model.empty()) return;
   erase_warm(state.free, device.model, entry);
@@ -36,6 +48,10 @@ void unindex(State& state, const Worker& worker, std::uint32_t index) {
 void index(State& state, const Worker& worker, std::uint32_t index) {
   const DeviceState& device = worker.devices[index];
   if (!has_room(state, worker, device)) return;
+  if (device.running >= device.device.slots) {
+    state.free.ahead.insert(ahead_of(worker, index));
+    return;
+  }
   const FreeDevice entry = entry_of(worker, index);
   state.free.all.insert(entry);
   if (device.model.empty()) return;

@@ -10,6 +10,7 @@
 #include "coordinator/core/deciders.hpp"
 #include "coordinator/core/extend.hpp"
 #include "coordinator/core/machine.hpp"
+#include "coordinator/core/run_ahead.hpp"
 #include "coordinator/core/searches.hpp"
 
 namespace fathom::core {
@@ -117,6 +118,19 @@ event::Event grant(const State& state, const Sweep& sweep, sweeps::JobIndex inde
   return event;
 }
 
+// No slot is free: what may wait behind the jobs that run.
+std::optional<event::Event> ahead_grant(const State& state) {
+  if (state.free.ahead.empty()) return std::nullopt;
+  const auto line = candidates(state);
+  // With others in the line the next slot is not this sweep's for sure, nor is it while a job wants a device alone.
+  if (line.size() != 1 || !line.front()->ready_alone.empty()) return std::nullopt;
+  const Sweep& sweep = *line.front();
+  const sweeps::JobIndex index = *sweep.ready.begin();
+  const FreeDevice* device = place_ahead(state, sweep, index);
+  if (device == nullptr) return std::nullopt;
+  return grant(state, sweep, index, {*device});
+}
+
 }  // namespace
 
 void count_grant(State& state, Sweep& sweep) {
@@ -127,7 +141,7 @@ void count_grant(State& state, Sweep& sweep) {
 }
 
 std::optional<event::Event> next_grant(const State& state) {
-  if (state.free.all.empty()) return std::nullopt;
+  if (state.free.all.empty()) return ahead_grant(state);
   // A job that runs alone and finds no empty device has the emptiest kept free for it, else neighbours would follow
   // each other on every device for ever. A gang has several, a benchmark of the CPU a whole worker.
   std::vector<FreeDevice> reserved;

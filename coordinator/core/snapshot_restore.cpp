@@ -205,6 +205,10 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
   for (const snapshot::Reopened& reopened : in.reopened()) sweep.reopened.emplace(reopened.key(), reopened.jobs());
   if (in.has_paused_ms()) sweep.paused_ms = in.paused_ms();
   sweep.base_sha256 = in.base_sha256();
+  if (in.took_us_size() != 0) {
+    if (static_cast<std::size_t>(in.took_us_size()) != sweep.took_us.size()) return damaged("times of no stage");
+    std::ranges::copy(in.took_us(), sweep.took_us.begin());
+  }
   for (const snapshot::Binding& bound : in.bindings()) sweep.bindings[bound.task()].data_sha256 = bound.data_sha256();
   if (!sweep.outcome.empty()) state_.open_sweeps.erase(sweep.number);
   for (const snapshot::RungEntry& entry : in.rungs()) {
@@ -246,7 +250,7 @@ Status Restorer::take_worker(const snapshot::Worker& in) {
   for (const snapshot::Device& device : in.devices()) {
     const event::Device& own = device.device();
     worker.devices.push_back(
-        {{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory(), own.bf16()},
+        {{own.name(), own.kind(), own.threads(), own.slots(), own.model(), own.memory(), own.bf16(), own.ahead()},
          0,
          false,
          device.warm_model(),

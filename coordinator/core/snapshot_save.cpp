@@ -111,6 +111,7 @@ void put(const Sweep& sweep, snapshot::Sweep& out) {
   }
   if (sweep.paused_ms) out.set_paused_ms(*sweep.paused_ms);
   out.set_base_sha256(sweep.base_sha256);
+  for (const std::int64_t took : sweep.took_us) out.add_took_us(took);
   for (const auto& [task, binding] : sweep.bindings) {
     snapshot::Binding& bound = *out.add_bindings();
     bound.set_task(task), bound.set_data_sha256(binding.data_sha256);
@@ -134,7 +135,7 @@ void put(const Worker& worker, snapshot::Worker& out) {
     own.set_name(device.device.name), own.set_kind(device.device.kind);
     own.set_threads(device.device.threads), own.set_slots(device.device.slots);
     own.set_model(device.device.model), own.set_memory(device.device.memory);
-    own.set_bf16(device.device.bf16);
+    own.set_bf16(device.device.bf16), own.set_ahead(device.device.ahead);
     to.set_warm_model(device.model), to.set_warm_task(device.task);
     to.set_strikes(device.strikes), to.set_excluded(device.excluded);
   }

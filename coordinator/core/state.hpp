@@ -85,11 +85,12 @@ struct Sweep {
   std::map<std::string, std::uint32_t> reopened;  // jobs that a retry or rerun opened again, by operation and key
   Counts counts{};                                // sum = plan->jobs.size()
   std::vector<Counts> stage_counts;
-  JobSet ready;             // those that share a device
-  JobSet ready_alone;       // suspects of a crash, and benchmarks
-  JobSet aside;             // Ready, and in no queue: another job has or makes its result (cache.hpp)
-  JobSet active;            // with a lease
-  std::string base_sha256;  // of the model, as the first attempt that started says; empty: not known
+  std::vector<std::int64_t> took_us;  // per stage: of a job from its start to its end, lately; -1: none has ended
+  JobSet ready;                       // those that share a device
+  JobSet ready_alone;                 // suspects of a crash, and benchmarks
+  JobSet aside;                       // Ready, and in no queue: another job has or makes its result (cache.hpp)
+  JobSet active;                      // with a lease
+  std::string base_sha256;            // of the model, as the first attempt that started says; empty: not known
   std::map<std::string, TaskBinding> bindings;  // by task
   Dependents dependents;                        // of an open sweep
   std::vector<StopGroup> groups;
@@ -112,7 +113,7 @@ const char* name_of(WorkerState state);
 
 struct DeviceState {
   Device device;
-  std::uint32_t running = 0;  // leases on it
+  std::uint32_t running = 0;  // leases on it; beyond its slots they wait there (run_ahead.hpp)
   bool alone = false;         // one of them shares with nobody
   std::string model, task;    // of the newest lease: what its trainer holds
   std::uint32_t strikes = 0;  // trainers in a row that the watchdog ended here
@@ -129,15 +130,15 @@ struct Worker {
 
 // A device that has a free slot, the emptiest first, then by number.
 struct FreeDevice {
-  std::uint32_t running = 0;
+  std::uint32_t running = 0;  // in FreeDevices::ahead: beyond its slots
   WorkerNumber worker;
   std::uint32_t device = 0;
   auto operator<=>(const FreeDevice&) const = default;
 };
 // Devices of ready workers with a free slot that nobody has alone: all, and by what their trainer holds ("model" and
-// "model\ntask").
+// "model\ntask"). Those without one that would keep another job waiting are in `ahead`.
 struct FreeDevices {
-  std::set<FreeDevice> all;
+  std::set<FreeDevice> all, ahead;
   std::map<std::string, std::set<FreeDevice>> warm;
 };
 

@@ -43,6 +43,7 @@ struct Device {
   std::string model;
   std::uint64_t memory = 0;  // bytes
   bool bf16 = false;         // runs jobs of precision bf16
+  std::uint32_t ahead = 0;   // leases that it holds beyond its slots, in a queue of its own
 };
 
 // An attempt that a worker says it has.

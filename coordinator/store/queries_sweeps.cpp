@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -143,7 +144,10 @@ Result<nlohmann::json> workers(Database& database) {
     nlohmann::json devices = parse_or(select->text(4), "[]");
     for (auto& device : devices) {
       const auto found = running.find({select->integer(0), device.value("name", std::string{})});
-      device["running"] = found == running.end() ? 0 : found->second;
+      // What it was given beyond its slots waits there.
+      const std::int64_t given = found == running.end() ? 0 : found->second;
+      const std::int64_t runs = std::min(given, device.value("slots", std::int64_t{1}));
+      device["running"] = runs, device["waiting"] = given - runs;
     }
     items.push_back({{"id", select->integer(0)},
                      {"uid", select->text(1)},

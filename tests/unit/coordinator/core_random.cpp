@@ -15,7 +15,7 @@ class History {
  public:
   explicit History(std::uint64_t seed) : random_(seed) {
     rig_.worker("w0", {2});
-    rig_.worker("w1", {1, 1});
+    rig_.worker("w1", {1, 1}, 2);
     rig_.worker("w2", {3});
   }
   void step();

@@ -276,9 +276,10 @@ void Rig::restart() {
   give(Start{"test"});
 }
 
-FakeWorker& Rig::worker(const std::string& uid, std::vector<std::uint32_t> slots) {
+FakeWorker& Rig::worker(const std::string& uid, std::vector<std::uint32_t> slots, std::uint32_t ahead) {
   auto& slot = workers[uid];
   slot = std::make_unique<FakeWorker>(*this, uid, std::move(slots));
+  for (Device& device : slot->devices) device.ahead = ahead;
   slot->join();
   return *slot;
 }

@@ -87,7 +87,8 @@ struct Rig {
   // from that and from the events after it, and has to be what the whole log gives.
   void restart();
   void take_snapshot();
-  FakeWorker& worker(const std::string& uid, std::vector<std::uint32_t> slots = {1});
+  // `ahead`: jobs that it keeps waiting on each device.
+  FakeWorker& worker(const std::string& uid, std::vector<std::uint32_t> slots = {1}, std::uint32_t ahead = 0);
   // The job with a phase and its place in the newest sweep.
   const Job& job(sweeps::JobIndex index) const;
   JobNumber number(sweeps::JobIndex index) const;

@@ -53,6 +53,16 @@ struct CoreSearch : ::testing::Test {
   FakeWorker* worker = nullptr;
 };
 
+// Points are drawn with all that is known when their trial starts, so none is given out ahead.
+TEST_F(CoreSearch, TrialsWithoutAPointDoNotWaitInAWorker) {
+  worker = &rig.worker("w", {1}, 8);
+  rig.submit(planned(std::string(kSearch) + "stages: {adapter: {}}\n"));
+  for (int i = 0; i < 8; ++i) {
+    finish(worker->jobs().front());
+    EXPECT_EQ(worker->jobs().size(), 1u);
+  }
+}
+
 TEST_F(CoreSearch, APointIsDrawnWhenItsTrialGetsASlotAndTheWorkerGetsItsSettings) {
   begin(planned(std::string(kSearch) + "seeds: [1, 2]\nstages: {adapter: {}}\n"), 1);
   ASSERT_EQ(drawn().size(), 1u);

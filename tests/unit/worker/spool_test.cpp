@@ -218,6 +218,30 @@ TEST(Spooler, ALaterWorkerBeginsItsOwnSegment) {
   EXPECT_TRUE(fs::exists(torn));
 }
 
+// What nobody waits for keeps a distance from the round before it; what is urgent takes it along at once.
+TEST(Spooler, RoundsKeepADistanceUnlessOneIsUrgent) {
+  const TempFolder temp;
+  std::mutex mutex;
+  std::map<std::uint64_t, std::chrono::steady_clock::time_point> durable;
+  ThreadSpooler spooler(temp.path(), [&](const Fence&, std::uint64_t sequence, const Status& status) {
+    const std::lock_guard lock(mutex);
+    EXPECT_TRUE(status.ok());
+    durable[sequence] = std::chrono::steady_clock::now();
+  });
+  spooler.append_item(kFence, 1, "first", false);
+  spooler.flush();
+  for (std::uint64_t sequence = 2; sequence <= 9; ++sequence) spooler.append_item(kFence, sequence, "item", false);
+  spooler.flush();
+  // One round for all of them, so only the last is told.
+  EXPECT_EQ(durable.size(), 2u);
+  EXPECT_TRUE(durable.contains(9));
+  spooler.append_item(kFence, 10, "waits", false);
+  spooler.append_item(kFence, 11, "urgent");
+  spooler.flush();
+  EXPECT_FALSE(durable.contains(10));
+  EXPECT_TRUE(durable.contains(11));
+}
+
 TEST(Spooler, AFailureIsReportedForTheItem) {
   const TempFolder temp;
   std::mutex mutex;
