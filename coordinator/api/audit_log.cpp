@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <string_view>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -13,6 +15,21 @@
 #include "common/files.hpp"
 
 namespace fathom::api {
+
+namespace {
+
+// As a JSON text. Most are plain; others go through the library, which replaces what is no UTF-8.
+void add_text(std::string_view key, std::string_view text, std::string& line) {
+  ((line += ",\"") += key) += "\":";
+  const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  if (std::all_of(text.begin(), text.end(), plain)) {
+    ((line += '"') += text) += '"';
+  } else {
+    line += nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  }
+}
+
+}  // namespace
 
 AuditLog::AuditLog(std::string file, const Clock& clock, Limits limits)
     : file_(std::move(file)), clock_(clock), limits_(limits) {}
@@ -49,15 +66,15 @@ bool AuditLog::thinned(const AuditEntry& entry) {
 void AuditLog::write(const AuditEntry& entry) {
   const std::lock_guard lock(mutex_);
   if (thinned(entry)) return;
-  nlohmann::ordered_json line{{"time", clock_.wall().time_since_epoch().count()},
-                              {"who", entry.who},
-                              {"role", entry.role},
-                              {"peer", entry.peer},
-                              {"method", entry.method},
-                              {"path", entry.path.substr(0, 1000)},
-                              {"status", entry.status}};
-  if (left_out_ > 0) line["refusals_left_out"] = std::exchange(left_out_, 0);
-  const std::string text = line.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
+  std::string text = "{\"time\":" + std::to_string(clock_.wall().time_since_epoch().count());
+  add_text("who", entry.who, text);
+  add_text("role", entry.role, text);
+  add_text("peer", entry.peer, text);
+  add_text("method", entry.method, text);
+  add_text("path", std::string_view(entry.path).substr(0, 1000), text);
+  text += ",\"status\":" + std::to_string(entry.status);
+  if (left_out_ > 0) text += ",\"refusals_left_out\":" + std::to_string(std::exchange(left_out_, 0));
+  text += "}\n";
   const bool written = open() && write_all(descriptor_, text, file_).ok();
   if (!written && !failed_) spdlog::error("the audit log cannot be written file={}", file_);
   failed_ = !written;

@@ -2,6 +2,7 @@
 
 #include <sys/statvfs.h>
 
+#include <chrono>
 #include <mutex>
 #include <random>
 
@@ -21,6 +22,8 @@ constexpr std::int64_t kApplicationId = 0x4654484D;  // "FTHM"
 constexpr std::int64_t kSchemaVersion = 1;
 constexpr std::size_t kPage = 512;         // records read under one lock
 constexpr std::size_t kRecent = 4U << 20;  // bytes of newest records that are kept in memory
+
+constexpr std::chrono::milliseconds kRoomy{10};  // so long a disk with space is not asked again
 
 constexpr const char* kSchema =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -90,8 +93,9 @@ class SqliteEventStore final : public EventStore {
   std::uint64_t last_queued_;  // append_mutex_
   std::atomic<std::uint64_t> last_durable_;
   RecentEvents recent_{kRecent};
-  std::uint64_t writing_;  // whoever commits: last seq of the open transaction
-  GroupCommit commit_;     // last: its thread uses what stands above
+  std::atomic<std::chrono::steady_clock::time_point> roomy_{};  // when the disk was last seen to have space
+  std::uint64_t writing_;                                       // whoever commits: last seq of the open transaction
+  GroupCommit commit_;                                          // last: its thread uses what stands above
 };
 
 void SqliteEventStore::append(std::vector<EventRecord> batch, Durable on_durable, bool wake) {
@@ -189,10 +193,15 @@ Status SqliteEventStore::read(const std::vector<std::uint64_t>& seqs,
 }
 
 Status SqliteEventStore::admit() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!commit_.full() && now - roomy_.load() < kRoomy) return success();
   struct statvfs disk {};
   const bool known = statvfs(file_.parent_path().c_str(), &disk) == 0;
   const std::uint64_t free = known ? std::uint64_t{disk.f_bavail} * disk.f_frsize : reserve_;
-  if (!commit_.full() && free >= reserve_) return success();
+  if (!commit_.full() && free >= reserve_) {
+    roomy_ = now;
+    return success();
+  }
   return Error{
       Errc::resource_exhausted,
       fmt::format("the disk of {} is full ({} MiB free, {} MiB are kept for running jobs): free some space and "

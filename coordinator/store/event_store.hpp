@@ -75,7 +75,8 @@ class EventStore {
   // Gives the durable records with these seq, in their order; those that are not there or damaged are left out.
   virtual Status read(const std::vector<std::uint64_t>& seqs, const std::function<void(const EventRecord&)>& each) = 0;
 
-  // Whether new work (a submit) may be taken: resource_exhausted while the disk is full or nearly so.
+  // Whether new work (a submit) may be taken: resource_exhausted while the disk is full or nearly so, as it was at most
+  // 10 ms ago.
   virtual Status admit() = 0;
 
   [[nodiscard]] virtual std::uint64_t last_durable() const = 0;  // 0: empty
