@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Jobs a second through coordinator and worker, with a trainer that answers at once (tests/bench/noop_trainer).
 
-  bench_dispatch.py [--load noop|dag|process|asha|reports] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--files]
+  bench_dispatch.py [--load noop|dag|process|asha|reports] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--verdicts] [--files]
 
 noop: adapters that need nothing. process: the same, each of them a process (/bin/true) that its trainer starts and waits for, beside the rate of
 as many programs as there are devices that do nothing else. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
 asha: each report waits for the verdict on the one before, rungs 1 and 4 of 10 epochs; the log is then held to the published rule, written
-down once more in this file. reports: the same without stopping. HyperQueue's and Ray's rows have neither.
+down once more in this file. reports: the same without stopping, so there
+are no verdicts to wait for; with --verdicts each waits until the one before is durable and answered, as if there were. HyperQueue's and Ray's rows have neither.
 Makespan from the begin of the submit to the end of the last job. Every job is leased, starts, reports and ends with a result;
 everything is durable before it is acknowledged. --epochs: reports of a job. --hogs: so many programs that only compute run beside.
 --files: each also sends metric points and log text, and uploads a result file."""
@@ -120,16 +121,18 @@ def main():
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--hogs", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--verdicts", action="store_true")
     parser.add_argument("--files", action="store_true")
     arguments = parser.parse_args()
     if arguments.load in ("asha", "reports"):
         arguments.epochs = 10
-        os.environ["FATHOM_NOOP_VERDICTS"] = "1"
+        arguments.verdicts = arguments.verdicts or arguments.load == "asha"
+    os.environ["FATHOM_NOOP_VERDICTS"] = "1" if arguments.verdicts else "0"
     if arguments.load == "process":
         os.environ["FATHOM_NOOP_SPAWN"] = "1"
     os.environ["FATHOM_NOOP_QUIET"] = "0" if arguments.files else "1"
     publish("dispatch", [one_round(arguments, n) for n in range(arguments.rounds)], load=arguments.load, slots=arguments.slots,
-            devices=arguments.devices, epochs=arguments.epochs, hogs=arguments.hogs, files=arguments.files)
+            devices=arguments.devices, epochs=arguments.epochs, verdicts=arguments.verdicts, hogs=arguments.hogs, files=arguments.files)
 
 
 if __name__ == "__main__":
