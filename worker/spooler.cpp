@@ -9,7 +9,7 @@ namespace {
 
 // Between the begins of two rounds of which nobody waits for the second: each costs a sync here, a message, a commit
 // at the coordinator and the wake-ups between them, for one item as for fifty.
-constexpr std::chrono::milliseconds kPace(5);
+constexpr std::chrono::milliseconds kPace(10);
 
 }  // namespace
 

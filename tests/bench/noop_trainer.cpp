@@ -177,7 +177,7 @@ class NoopTrainer {
       const bool ended = !job.stop.empty() ? stopped(job) : (job.due <= now && !waits(job) && finish_epoch(job));
       entry = ended ? jobs_.erase(entry) : std::next(entry);
       // Processes take their time: who waits for a slot hears of each that is free.
-      if (spawns_ && Steady::now() - flushed_ > std::chrono::milliseconds(2)) flush();
+      if (spawns_ && Steady::now() - flushed_ > std::chrono::milliseconds(10)) flush();
     }
   }
 
