@@ -10,7 +10,6 @@
 
 #include "common/utf8.hpp"
 #include "sweeps/file/node.hpp"
-#include "sweeps/file/plain_yaml.hpp"
 
 namespace fathom::sweeps {
 namespace {
@@ -228,9 +227,7 @@ bool check_lines(std::uint32_t source, const std::string& text, Report& report) 
   return fine;
 }
 
-}  // namespace
-
-std::optional<Node> read_any_yaml(std::uint32_t source, const std::string& text, Report& report) {
+std::optional<Node> parse_document(std::uint32_t source, const std::string& text, Report& report) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
@@ -256,6 +253,8 @@ std::optional<Node> read_any_yaml(std::uint32_t source, const std::string& text,
   return std::nullopt;
 }
 
+}  // namespace
+
 std::optional<Node> read_yaml(const std::string& name, const std::string& given, Report& report) {
   std::string text = given.rfind("\xEF\xBB\xBF", 0) == 0 ? given.substr(3) : given;  // a byte order mark says nothing
   const bool whole = text.size() <= kMaxBytes;
@@ -275,8 +274,7 @@ std::optional<Node> read_yaml(const std::string& name, const std::string& given,
     return std::nullopt;
   }
   if (!check_lines(source, text, report)) return std::nullopt;
-  if (auto plain = read_plain_yaml(source, text)) return plain;
-  return read_any_yaml(source, text, report);
+  return parse_document(source, text, report);
 }
 
 }  // namespace fathom::sweeps
