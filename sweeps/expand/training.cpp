@@ -71,13 +71,7 @@ bool decides_others(const Parameter& parameter) {
 // alone, which is what most large sweeps search, they share that section, too, but for these values.
 class Settings {
  public:
-  Settings(Builder& builder, const Axes& axes) : builder_(builder), base_(builder.common()) {
-    base_["task"] = axes.task;
-    base_["train"] = axes.train;
-    if (axes.drop) {
-      base_["drop"] = *axes.drop;
-      base_["adapter"] = builder.stage().at("adapter");
-    }
+  Settings(Builder& builder, const Axes& axes) : builder_(builder), axes_(axes) {
     for (const json& name : builder.stage().at("parameters")) {
       const auto parameter = find_parameter(name.get<std::string>());
       if (!parameter) continue;  // as apply_point()
@@ -106,14 +100,20 @@ class Settings {
   // `gaps`: keys of the training that have a value of their own in each job.
   [[nodiscard]] std::shared_ptr<const JobSettings::Members> whole(const json* point,
                                                                   const std::vector<std::string>* gaps = nullptr) {
-    json settings = base_;
+    json settings = builder_.common();
+    settings["task"] = axes_.task;
+    settings["train"] = axes_.train;
+    if (axes_.drop) {
+      settings["drop"] = *axes_.drop;
+      settings["adapter"] = builder_.stage().at("adapter");
+    }
     take_point(settings, point, builder_.stage());
     auto members = builder_.pool().share(settings);
     return gaps == nullptr || gaps->empty() ? members : with_gaps(*members, "train", settings.at("train"), *gaps);
   }
 
   Builder& builder_;
-  json base_;
+  const Axes axes_;
   std::vector<std::pair<std::string, std::string>> keys_;  // sampled: by the full name, and in the section; by that
   bool plain_ = true;                                      // points differ in values of the training alone
   std::map<std::vector<std::string>, std::shared_ptr<const JobSettings::Members>> like_;  // by the keys a point has

@@ -110,7 +110,7 @@ Fields::Fields(Section section, const Node* node, Report& report, unsigned kinds
     report.error(node->mark, title_of(section) + ": expected a map of keys, found " + describe(*node));
     return;
   }
-  given_.resize(keys_of(section).size());
+  given_.reserve(node->items.size());
   for (std::size_t i = 0; i < node->items.size(); ++i) {
     const Node& name = node->keys[i];
     if (const Key* key = find_key(section, name.text)) {
@@ -141,7 +141,8 @@ void Fields::read(const Key& key, const Node& name, const Node& value, Report& r
     report.error(name.mark, "'" + path_of(section_, key.name) + "' has no value (" + key.doc + ")");
     return;
   }
-  Given& given = given_[static_cast<std::size_t>(&key - keys_of(section_).data())];
+  Given& given = given_.emplace_back();
+  given.place = static_cast<std::size_t>(&key - keys_of(section_).data());
   given.node = &value;
   if (key.type == Type::section || key.type == Type::special) return;
   auto typed_value = typed(key, value, report);
@@ -150,15 +151,20 @@ void Fields::read(const Key& key, const Node& name, const Node& value, Report& r
   given.typed = true;
 }
 
+const Fields::Given* Fields::find(std::size_t place) const {
+  const auto found = std::ranges::find(given_, place, &Given::place);
+  return found == given_.end() ? nullptr : &*found;
+}
+
 const Node* Fields::node(std::string_view key) const {
-  const std::size_t place = place_in(section_, key);
-  return place < given_.size() ? given_[place].node : nullptr;
+  const Given* given = find(place_in(section_, key));
+  return given == nullptr ? nullptr : given->node;
 }
 
 const json& Fields::value(std::string_view key) const {
   const std::size_t place = place_in(section_, key);
-  if (place < given_.size() && given_[place].typed) return given_[place].value;
-  return default_values(section_).at(place);
+  const Given* given = find(place);
+  return given != nullptr && given->typed ? given->value : default_values(section_).at(place);
 }
 
 Mark Fields::mark(std::string_view key) const {
@@ -168,10 +174,10 @@ Mark Fields::mark(std::string_view key) const {
 
 json Fields::settings() const {
   json out = json::object();
-  for (std::size_t i = 0; i < given_.size(); ++i) {
-    const Key& key = keys_of(section_)[i];
-    if (!given_[i].node || key.type == Type::section || key.type == Type::special) continue;
-    const json& value = given_[i].typed ? given_[i].value : default_values(section_)[i];
+  for (const Given& given : given_) {
+    const Key& key = keys_of(section_)[given.place];
+    if (key.type == Type::section || key.type == Type::special) continue;
+    const json& value = given.typed ? given.value : default_values(section_)[given.place];
     if (!value.is_null()) out[setting_name(key)] = value;
   }
   return out;

@@ -33,15 +33,17 @@ class Fields {
  private:
   // What the file says of one key.
   struct Given {
+    std::size_t place = 0;  // among the section's keys
     const Node* node = nullptr;
     nlohmann::json value;
     bool typed = false;  // `value` is one
   };
+  [[nodiscard]] const Given* find(std::size_t place) const;
   void read(const Key& key, const Node& name, const Node& value, Report& report, unsigned kinds);
 
   Section section_;
   Mark mark_;
-  std::vector<Given> given_;  // in the order of the section's keys; empty: the file has no such map
+  std::vector<Given> given_;  // each key once; empty: the file has no such map
 };
 
 // Every default of a section, by the name in a job's settings.
