@@ -1,9 +1,10 @@
 // Attention of one head within one sequence, all in a thread's scratch: a few small matrix products. See kernels.hpp.
 
 // R rows and V vectors of c = a b, with a[r][k] at a[r * a_row + k * a_col] and b [depth, b_stride].
+// Not inlined: registers for the sums of one size, not of all at once.
 template <int R, int V>
-FATHOM_INLINE void block(float* c, std::int64_t c_stride, const float* a, std::int64_t a_row, std::int64_t a_col,
-                         const float* b, std::int64_t b_stride, std::int64_t depth) {
+__attribute__((noinline)) void block(float* c, std::int64_t c_stride, const float* a, std::int64_t a_row,
+                                     std::int64_t a_col, const float* b, std::int64_t b_stride, std::int64_t depth) {
   Vec sums[R][V] = {};
   for (std::int64_t k = 0; k < depth; ++k) {
     Vec right[V];
@@ -31,16 +32,15 @@ struct Product {
 
 template <int V>
 FATHOM_INLINE void columns(const Product& p, std::int64_t j) {
-  std::int64_t i = 0;
-  const auto run = [&](auto take) {
-    constexpr int kRows = decltype(take)::value;
-    for (; i + kRows <= p.rows; i += kRows)
-      block<kRows, V>(p.c + i * p.c_stride + j, p.c_stride, p.a + i * p.a_row, p.a_row, p.a_col, p.b + j, p.b_stride,
-                      p.depth);
-  };
-  run(Count<6>{});
-  run(Count<3>{});
-  run(Count<1>{});
+  constexpr int kMost = kLanes == 16 ? 8 : 6;
+  const EvenTiles tiles(p.rows, kMost);
+  for (std::int64_t t = 0; t < tiles.count; ++t) {
+    const std::int64_t i = tiles.first(t);
+    with_rows<kMost>(tiles.rows(t), [&](auto rows) {
+      block<decltype(rows)::value, V>(p.c + i * p.c_stride + j, p.c_stride, p.a + i * p.a_row, p.a_row, p.a_col,
+                                      p.b + j, p.b_stride, p.depth);
+    });
+  }
 }
 
 void multiply_small(const Product& p) {

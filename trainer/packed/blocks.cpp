@@ -66,8 +66,11 @@ float* Blocks::backward(std::int64_t stage, const Departure& departure, Parts pa
   const Rows rows = last_layer(stage) ? firsts(parts) : tokens(parts);
   const std::int64_t wide = run_.base.config().intermediate;
   float* d_inner = run_.take(rows, wide);
-  run_.product(layer.output.weight, Way::backward, {.rows = rows.count, .a = departure.d_product, .c = d_inner});
-  run_.multiply(d_inner, kept_[static_cast<std::size_t>(stage)].slope, rows.count * wide);
+  run_.product(layer.output.weight, Way::backward,
+               {.rows = rows.count,
+                .a = departure.d_product,
+                .c = d_inner,
+                .times = kept_[static_cast<std::size_t>(stage)].slope});
   run_.product(layer.intermediate.weight, Way::backward,
                {.rows = rows.count, .a = d_inner, .c = departure.d_x, .add = true});
   return departure.d_x;

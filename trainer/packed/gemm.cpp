@@ -30,15 +30,18 @@ void blas(const char* b_form, const char* a_form, float* c, const float* a, std:
 
 // MKL takes its way for AVX2 on processors of other makers: 109 GFLOP/s a core where these kernels do 250 (AMD family
 // 26). Few rows would not be worth laying out the matrix, and few columns leave most of a panel empty.
-bool is_for_kernels(std::int64_t m, std::int64_t n, std::int64_t k) {
+bool is_for_kernels(std::int64_t rows, std::int64_t width, std::int64_t other_width) {
 #if defined(__x86_64__)
   static const bool wide = __builtin_cpu_is("intel") == 0 && std::string_view(kernels().name).substr(0, 6) == "avx512";
 #else
   static const bool wide = false;
 #endif
   constexpr std::int64_t kLeastRows = 48, kLeastWidth = 16;
-  return wide && m >= kLeastRows && n >= kLeastWidth && k >= kLeastWidth;
+  return wide && rows >= kLeastRows && width >= kLeastWidth && other_width >= kLeastWidth;
 }
+
+// Multiplications that a second thread is worth.
+constexpr std::int64_t kGrain = 1 << 17;
 
 // Room for `count` floats that begin a line of the cache, until the next call on this thread.
 float* room(std::int64_t count) {
@@ -58,7 +61,7 @@ void product_packed(float* c, const float* a, const float* b, std::int64_t m, st
   const Products& products = kernels().fp32;
   float* const packed = room(products.packed(n, k));
   const std::int64_t panel = products.packed(1, k) / std::max<std::int64_t>(k, 1);
-  constexpr std::int64_t kPackGrain = 1 << 14, kGrain = 1 << 17;  // floats, products: what a second thread is worth
+  constexpr std::int64_t kPackGrain = 1 << 14;  // floats
   share_out((n + panel - 1) / panel, std::max<std::int64_t>(1, kPackGrain / (panel * std::max<std::int64_t>(k, 1))),
             [&](auto first, auto last) {
               products.pack(packed + first * panel * k, b + first * panel * n_stride,
@@ -70,8 +73,7 @@ void product_packed(float* c, const float* a, const float* b, std::int64_t m, st
   args.a_stride = k, args.c_stride = n;
   args.add = add;
   std::vector<float> scratch(static_cast<std::size_t>(products.scratch(k) * at::get_num_threads()));
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / (products.tile * n * std::max<std::int64_t>(k, 1)));
-  share_out((m + products.tile - 1) / products.tile, grain, [&](auto first, auto last) {
+  share_out(m, std::max(products.tile, kGrain / (n * std::max<std::int64_t>(k, 1))), [&](auto first, auto last) {
     products.run(args, scratch.data() + products.scratch(k) * at::get_thread_num(), first, last);
   });
 }
@@ -86,7 +88,15 @@ void product_nn(float* c, const float* a, const float* b, std::int64_t m, std::i
   blas("N", "N", c, a, k, b, n, m, n, k, add);
 }
 
+void product_outer(float* c, const float* a, const float* b, std::int64_t m, std::int64_t n, std::int64_t k, bool add) {
+  const auto units = kernels().outer_units(m, n);
+  if (units == 0) return;
+  const std::int64_t grain = kGrain / std::max<std::int64_t>(1, k * (m * n / units)) + 1;
+  share_out(units, grain, [&](auto first, auto last) { kernels().outer({m, n, k, a, b, c, add}, first, last); });
+}
+
 void product_tn(float* c, const float* a, const float* b, std::int64_t m, std::int64_t n, std::int64_t k, bool add) {
+  if (is_for_kernels(k, m, n)) return product_outer(c, a, b, m, n, k, add);
   blas("N", "T", c, a, m, b, n, m, n, k, add);
 }
 

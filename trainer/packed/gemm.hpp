@@ -21,5 +21,8 @@ void product_packed(float* c, const float* a, const float* b, std::int64_t m, st
 // c [m, n] = a [k, m]ᵀ · b [k, n]
 void product_tn(float* c, const float* a, const float* b, std::int64_t m, std::int64_t n, std::int64_t k,
                 bool add = false);
+// The same by the engine's own kernels, what product_tn does on processors that MKL was not made for.
+void product_outer(float* c, const float* a, const float* b, std::int64_t m, std::int64_t n, std::int64_t k,
+                   bool add = false);
 
 }  // namespace fathom::trainer::packed

@@ -24,6 +24,26 @@ FATHOM_INLINE void finish_tile(const ProductArgs& p, float* c, float* y, std::in
   activate_all(p.curve, p.derivative, {c, y, p.c_stride, p.y_stride, p.bias ? p.bias + j : nullptr, rows, columns});
 }
 
+// c *= times, along the lines of a tile.
+FATHOM_INLINE void scale_tile(const ProductArgs& p, float* c, std::int64_t columns, std::int64_t rows) {
+  const float* times = p.times + (c - p.c);
+  for (std::int64_t r = 0; r < rows; ++r, c += p.c_stride, times += p.c_stride) {
+    std::int64_t v = 0;
+    for (; v + kLanes <= columns; v += kLanes) store(c + v, load(c + v) * load(times + v));
+    if (v < columns) store(c + v, load(c + v, columns - v) * load(times + v, columns - v), columns - v);
+  }
+}
+
+// The rows [first, last) of a product, as a product.
+FATHOM_INLINE ProductArgs rows_between(ProductArgs p, std::int64_t first, std::int64_t last) {
+  p.a += first * p.a_stride;
+  p.c += first * p.c_stride;
+  if (p.y) p.y += first * p.y_stride;
+  if (p.times) p.times += first * p.c_stride;
+  p.rows = last - first;
+  return p;
+}
+
 template <int R>
 FATHOM_INLINE void take_sums(const ProductArgs& p, Vec (&sums)[R][2], const float* c, std::int64_t columns) {
   for (auto& row : sums) row[0] = row[1] = Vec{};
@@ -48,22 +68,38 @@ FATHOM_INLINE void put_sums(const ProductArgs& p, const Vec (&sums)[R][2], float
   }
 }
 
-// Asks for the lines that will be written, which are far away as a rule: they come while the tile is summed.
+// Asks for the lines that a tile will write, or read behind its sums, which are far away as a rule: they come while the
+// tile is summed.
+template <bool to_write = true>
 FATHOM_INLINE void want(const float* c, std::int64_t stride, std::int64_t rows) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    __builtin_prefetch(c + r * stride, 1);
-    __builtin_prefetch(c + r * stride + kLanes, 1);
+    __builtin_prefetch(c + r * stride, to_write);
+    __builtin_prefetch(c + r * stride + kLanes, to_write);
   }
 }
 
+// One panel, in words of float32 or of a pair of bfloat16, kPanel to each of `steps`, and what a tile asks for
+// meanwhile: a line of the next panel a step. A pass has more matrices than caches hold, and else waits for memory with
+// every panel. The first two tiles of a block ask for half of it each, the others for what is there.
+template <class Word>
+struct Panel {
+  const Word *b, *next;
+  Panel(const ProductArgs& p, std::int64_t steps, std::int64_t j, std::int64_t slot)
+      : b(static_cast<const Word*>(p.b) + j * steps), next(b) {
+    if (slot < 2 && j + kPanel < p.n) next += (kPanel + slot * kLanes) * steps;
+  }
+  FATHOM_INLINE void want(std::int64_t step) const { __builtin_prefetch(next + step * kLanes, 0, 2); }
+};
+
 // Not inlined: the compiler finds registers for all sums of one tile, not for those of all sizes at once.
 template <int R>
-__attribute__((noinline)) void tile(const ProductArgs& p, const float* a, const float* b, float* c,
+__attribute__((noinline)) void tile(const ProductArgs& p, const float* a, const Panel<float> panel, float* c,
                                     std::int64_t columns) {
   Vec sums[R][2];
   take_sums<R>(p, sums, c, columns);
   for (std::int64_t k = 0; k < p.k; ++k) {
-    const Vec left = load(b + k * kPanel), right = load(b + k * kPanel + kLanes);
+    panel.want(k);
+    const Vec left = load(panel.b + k * kPanel), right = load(panel.b + k * kPanel + kLanes);
     for (int r = 0; r < R; ++r) {
       const float factor = a[r * p.a_stride + k];
       sums[r][0] += factor * left;
@@ -73,21 +109,14 @@ __attribute__((noinline)) void tile(const ProductArgs& p, const float* a, const 
   put_sums<R>(p, sums, c, columns);
 }
 
-// Calls body with the constant `rows`, which is 1 … R.
-template <int R, class Body>
-FATHOM_INLINE void with_rows(std::int64_t rows, const Body& body) {
-  if (rows >= R) return body(Count<R>{});
-  if constexpr (R > 1) with_rows<R - 1>(rows, body);
-}
-
-// The tiles [first, last) of rows, in blocks of as many as fit into `space` with `each`, and panel by panel: body(tile,
+// All `tiles` of rows, in blocks of as many as fit into `space` with `each`, and panel by panel: body(tile,
 // panel's first column, place of the tile in its block).
 template <class Begin, class Body>
-FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t space, std::int64_t each, std::int64_t first,
-                              std::int64_t last, const Begin& begin, const Body& body) {
+FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t space, std::int64_t each, std::int64_t tiles,
+                              const Begin& begin, const Body& body) {
   const std::int64_t block = space < each ? 1 : space / each;
-  for (std::int64_t at = first; at < last; at += block) {
-    const std::int64_t end = at + block < last ? at + block : last;
+  for (std::int64_t at = 0; at < tiles; at += block) {
+    const std::int64_t end = at + block < tiles ? at + block : tiles;
     begin(at, end);
     for (std::int64_t j = 0; j < p.n; j += kPanel) {
       for (std::int64_t t = at; t < end; ++t) body(t, j, t - at);
@@ -95,25 +124,27 @@ FATHOM_INLINE void over_tiles(const ProductArgs& p, std::int64_t space, std::int
   }
 }
 
-// Tile t, whose rows begin at `a`, by the panel that begins at column j.
-FATHOM_INLINE void panel_of_tile(const ProductArgs& p, const float* a, std::int64_t t, std::int64_t j,
-                                 std::int64_t rows) {
-  const std::int64_t row = t * kTileRows, columns = p.n - j < kPanel ? p.n - j : kPanel;
+// The tile in this place of its block, whose first row is `row` and whose factors begin at `a`, by the panel that
+// begins at column j.
+FATHOM_INLINE void panel_of_tile(const ProductArgs& p, const float* a, std::int64_t row, std::int64_t j,
+                                 std::int64_t rows, std::int64_t slot) {
+  const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel;
   float* c = p.c + row * p.c_stride + j;
   want(c, p.c_stride, rows);
+  if (p.times) want<false>(p.times + row * p.c_stride + j, p.c_stride, rows);
   if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
-  with_rows<kTileRows>(rows, [&](auto count) {
-    tile<decltype(count)::value>(p, a, static_cast<const float*>(p.b) + j * p.k, c, columns);
-  });
+  with_rows<kTileRows>(
+      rows, [&](auto count) { tile<decltype(count)::value>(p, a, Panel<float>(p, p.k, j, slot), c, columns); });
+  if (p.times) scale_tile(p, c, columns, rows);
   if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
 }
 
-void product(const ProductArgs& p, float* /*scratch*/, std::int64_t first, std::int64_t last) {
+void product(const ProductArgs& all, float* /*scratch*/, std::int64_t first, std::int64_t last) {
+  const ProductArgs p = rows_between(all, first, last);
+  const EvenTiles tiles(p.rows, kTileRows);
   over_tiles(
-      p, kBlockFloats, kTileRows * p.k, first, last, [](auto, auto) {},
-      [&](std::int64_t t, std::int64_t j, std::int64_t) {
-        const std::int64_t row = t * kTileRows;
-        const std::int64_t rows = p.rows - row < kTileRows ? p.rows - row : kTileRows;
-        panel_of_tile(p, p.a + row * p.a_stride, t, j, rows);
+      p, kBlockFloats, kTileRows * p.k, tiles.count, [](auto, auto) {},
+      [&](std::int64_t t, std::int64_t j, std::int64_t slot) {
+        panel_of_tile(p, p.a + tiles.first(t) * p.a_stride, tiles.first(t), j, tiles.rows(t), slot);
       });
 }

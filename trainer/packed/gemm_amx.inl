@@ -59,6 +59,7 @@ struct UnitEnd {
     const std::int64_t end = next + count < rows ? next + count : rows;
     if (next >= end) return;
     for (std::int64_t r = next; r < end; ++r) put_line(p, sums + r * kPanel, c + r * p.c_stride);
+    if (p.times) scale_tile(p, c + next * p.c_stride, columns, end - next);
     if (y) finish_tile(p, c + next * p.c_stride, y + next * p.y_stride, j, columns, end - next);
     next = end;
   }
@@ -126,7 +127,8 @@ struct alignas(64) TileConfig {
 };
 constexpr TileConfig kTileConfig;
 
-void product_amx(const ProductArgs& p, float* scratch, std::int64_t first, std::int64_t last) {
+void product_amx(const ProductArgs& all, float* scratch, std::int64_t first, std::int64_t last) {
+  const ProductArgs p = rows_between(all, first, last);
   // LibTorch's own products use tiles, too: each leaves none behind.
   _tile_loadconfig(&kTileConfig);
   auto* rounded_rows = reinterpret_cast<std::uint32_t*>(scratch + 2 * kStrip * kPanel);
@@ -135,7 +137,7 @@ void product_amx(const ProductArgs& p, float* scratch, std::int64_t first, std::
   float* sums[2] = {scratch, scratch + kStrip * kPanel};  // of this unit and of the one before
   UnitEnd before;
   over_tiles(
-      p, kBlockPairs, size, first, last,
+      p, kBlockPairs, size, (p.rows + kStrip - 1) / kStrip,
       [&](std::int64_t at, std::int64_t end) {
         for (std::int64_t t = at; t < end; ++t)
           round_rows(rounded_rows + (t - at) * size, p.a + t * kStrip * p.a_stride, p.a_stride, rows_of(t), p.k);

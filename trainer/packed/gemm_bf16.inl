@@ -35,13 +35,14 @@ FATHOM_INLINE void pair_rows(std::uint32_t* to, const float* a, std::int64_t str
 }
 
 template <int R>
-__attribute__((noinline)) void tile_bf16(const ProductArgs& p, const std::uint32_t* a, const std::uint32_t* b, float* c,
-                                         std::int64_t columns) {
+__attribute__((noinline)) void tile_bf16(const ProductArgs& p, const std::uint32_t* a, const Panel<std::uint32_t> panel,
+                                         float* c, std::int64_t columns) {
   Vec sums[R][2];
   take_sums<R>(p, sums, c, columns);
   for (std::int64_t k = 0; k < (p.k + 1) / 2; ++k) {
-    const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + k * kPanel));
-    const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(b + k * kPanel + 16));
+    panel.want(k);
+    const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel.b + k * kPanel));
+    const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel.b + k * kPanel + 16));
     for (int r = 0; r < R; ++r) {
       const auto pair = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(a[k * kPairRows + r])));
       sums[r][0] = reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums[r][0]), pair, left));
@@ -56,27 +57,29 @@ std::int64_t product_scratch_bf16(std::int64_t k) {
   return tile > kBlockFloats ? tile + 16 : kBlockFloats + 16;
 }
 
-void product_bf16(const ProductArgs& p, float* scratch, std::int64_t first, std::int64_t last) {
+void product_bf16(const ProductArgs& all, float* scratch, std::int64_t first, std::int64_t last) {
+  const ProductArgs p = rows_between(all, first, last);
   auto* paired = reinterpret_cast<std::uint32_t*>(scratch);
   const std::int64_t size = (p.k + 1) / 2 * kPairRows;
-  const auto rows_of = [&](std::int64_t t) {
-    return p.rows - t * kPairRows < kPairRows ? p.rows - t * kPairRows : kPairRows;
-  };
+  const EvenTiles tiles(p.rows, kPairRows);
   over_tiles(
-      p, kBlockFloats, kPairRows * p.k, first, last,
+      p, kBlockFloats, kPairRows * p.k, tiles.count,
       [&](std::int64_t at, std::int64_t end) {
         for (std::int64_t t = at; t < end; ++t)
-          pair_rows(paired + (t - at) * size, p.a + t * kPairRows * p.a_stride, p.a_stride, rows_of(t), p.k);
+          pair_rows(paired + (t - at) * size, p.a + tiles.first(t) * p.a_stride, p.a_stride, tiles.rows(t), p.k);
       },
       [&](std::int64_t t, std::int64_t j, std::int64_t slot) {
-        const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel, rows = rows_of(t);
-        float* c = p.c + t * kPairRows * p.c_stride + j;
+        const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel;
+        const std::int64_t row = tiles.first(t), rows = tiles.rows(t);
+        float* c = p.c + row * p.c_stride + j;
         want(c, p.c_stride, rows);
-        if (p.y && p.y != p.c) want(p.y + t * kPairRows * p.y_stride + j, p.y_stride, rows);
+        if (p.times) want<false>(p.times + row * p.c_stride + j, p.c_stride, rows);
+        if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
         with_rows<kPairRows>(rows, [&](auto count) {
-          tile_bf16<decltype(count)::value>(p, paired + slot * size,
-                                            static_cast<const std::uint32_t*>(p.b) + j * ((p.k + 1) / 2), c, columns);
+          tile_bf16<decltype(count)::value>(p, paired + slot * size, Panel<std::uint32_t>(p, (p.k + 1) / 2, j, slot), c,
+                                            columns);
         });
-        if (p.y) finish_tile(p, c, p.y + t * kPairRows * p.y_stride + j, j, columns, rows);
+        if (p.times) scale_tile(p, c, columns, rows);
+        if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
       });
 }

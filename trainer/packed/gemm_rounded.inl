@@ -22,21 +22,20 @@ std::int64_t product_scratch_rounded(std::int64_t k) {
   return kTileRows * k > kBlockFloats ? kTileRows * k : kBlockFloats;
 }
 
-void product_rounded(const ProductArgs& p, float* scratch, std::int64_t first, std::int64_t last) {
+void product_rounded(const ProductArgs& all, float* scratch, std::int64_t first, std::int64_t last) {
+  const ProductArgs p = rows_between(all, first, last);
   ProductArgs own = p;
   own.a_stride = p.k;
-  const auto rows_of = [&](std::int64_t t) {
-    return p.rows - t * kTileRows < kTileRows ? p.rows - t * kTileRows : kTileRows;
-  };
+  const EvenTiles tiles(p.rows, kTileRows);
   over_tiles(
-      p, kBlockFloats, kTileRows * p.k, first, last,
+      p, kBlockFloats, kTileRows * p.k, tiles.count,
       [&](std::int64_t at, std::int64_t end) {
         for (std::int64_t t = at; t < end; ++t) {
-          for (std::int64_t r = 0; r < rows_of(t); ++r)
-            round_row(scratch + ((t - at) * kTileRows + r) * p.k, p.a + (t * kTileRows + r) * p.a_stride, p.k);
+          for (std::int64_t r = 0; r < tiles.rows(t); ++r)
+            round_row(scratch + ((t - at) * kTileRows + r) * p.k, p.a + (tiles.first(t) + r) * p.a_stride, p.k);
         }
       },
       [&](std::int64_t t, std::int64_t j, std::int64_t slot) {
-        panel_of_tile(own, scratch + slot * kTileRows * p.k, t, j, rows_of(t));
+        panel_of_tile(own, scratch + slot * kTileRows * p.k, tiles.first(t), j, tiles.rows(t), slot);
       });
 }

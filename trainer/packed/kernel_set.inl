@@ -21,6 +21,7 @@ struct Count {
 
 // The vectors first: the others are written in them.
 #include "trainer/packed/lanes.inl"
+#include "trainer/packed/tiles.inl"
 
 #include "trainer/packed/adamw.inl"
 #include "trainer/packed/attention.inl"
@@ -28,6 +29,7 @@ struct Count {
 #include "trainer/packed/rows.inl"
 // After the activations, which it ends in.
 #include "trainer/packed/gemm.inl"
+#include "trainer/packed/outer.inl"
 #if defined(FATHOM_AMX)
 #include "trainer/packed/bf16.inl"
 #include "trainer/packed/gemm_amx.inl"
@@ -45,19 +47,14 @@ constexpr Products kBf16 = {};
 std::int64_t no_scratch(std::int64_t /*k*/) { return 0; }
 
 constexpr Kernels with_bf16(const char* name, const Products& bf16) {
-  return {name,
-          {kTileRows, packed_floats, pack, no_scratch, product},
-          bf16,
-          embed,
-          norm,
-          norm_back,
-          activate,
-          multiply,
-          fuse,
-          fuse_back,
-          attention_scratch,
-          attend,
-          attend_back,
+  return {name,      {kTileRows, packed_floats, pack, no_scratch, product},
+          bf16,      embed,
+          norm,      norm_back,
+          activate,  multiply,
+          sum_rows,  outer_units,
+          outer,     fuse,
+          fuse_back, attention_scratch,
+          attend,    attend_back,
           adamw};
 }
 

@@ -125,9 +125,9 @@ struct FusionArgs {
   float *d_scores = nullptr, *d_scored = nullptr, *d_inner = nullptr;
 };
 
-// c [rows, n] = a [rows, k] · b, or c += with `add`, for a matrix b [k, n] as Products::pack() has laid it. With y,
-// which may be c: y = curve(c + bias), and c becomes curve'(c + bias) where `derivative`. Units are tiles of rows; a
-// row's result does not depend on the rows beside it.
+// c [rows, n] = a [rows, k] · b, or c += with `add`, for a matrix b [k, n] as Products::pack() has laid it; then c *=
+// times, element by element, unless that is null. With y, which may be c: y = curve(c + bias), and c becomes curve'(c +
+// bias) where `derivative`. Units are rows; a row's result does not depend on the rows beside it.
 struct ProductArgs {
   std::int64_t rows = 0, n = 0, k = 0;
   const float* a = nullptr;
@@ -135,11 +135,21 @@ struct ProductArgs {
   float* c = nullptr;
   std::int64_t a_stride = 0, c_stride = 0;
   bool add = false;
+  const float* times = nullptr;  // [rows, n], rows as c's
   Curve curve = Curve::identity;
   const float* bias = nullptr;  // [n] or null
   float* y = nullptr;
   std::int64_t y_stride = 0;
   bool derivative = false;
+};
+
+// c [m, n] = a [k, m]ᵀ · b [k, n], or c += with `add`: the sum over k rows of their outer products, one row after the
+// other, as weights have their gradients. No gaps between rows. Units are parts of c, outer_units(m, n) of them.
+struct OuterArgs {
+  std::int64_t m = 0, n = 0, k = 0;
+  const float *a = nullptr, *b = nullptr;
+  float* c = nullptr;
+  bool add = false;
 };
 
 // One update of AdamW, for elements of any tensors that share these numbers: g = clip * gradient; mean += mean_rate (g
@@ -159,7 +169,7 @@ struct AdamWArgs {
 
 // Products at one precision.
 struct Products {
-  std::int64_t tile;  // rows of a unit
+  std::int64_t tile;  // rows that are summed together: ranges should not be shorter
   // Floats of a packed matrix b [k, n], and laying it: b(i, j) = b[j * n_stride + i * k_stride].
   std::int64_t (*packed)(std::int64_t n, std::int64_t k);
   void (*pack)(float* to, const float* b, std::int64_t n, std::int64_t k, std::int64_t n_stride, std::int64_t k_stride);
@@ -177,8 +187,13 @@ struct Kernels {
   void (*norm_back)(const NormBackArgs&, std::int64_t first, std::int64_t last);      // tokens
   void (*activate)(const ActivateArgs&, std::int64_t first, std::int64_t last);       // tokens
   void (*multiply)(float* x, const float* y, std::int64_t first, std::int64_t last);  // elements: x *= y
-  void (*fuse)(const FusionArgs&, std::int64_t first, std::int64_t last);             // tokens
-  void (*fuse_back)(const FusionArgs&, std::int64_t first, std::int64_t last);        // tokens
+  // Elements of out [width]: out += the sum of x [rows, width] over its rows, one after the other.
+  void (*sum_rows)(float* out, const float* x, std::int64_t rows, std::int64_t width, std::int64_t first,
+                   std::int64_t last);
+  std::int64_t (*outer_units)(std::int64_t m, std::int64_t n);
+  void (*outer)(const OuterArgs&, std::int64_t first, std::int64_t last);
+  void (*fuse)(const FusionArgs&, std::int64_t first, std::int64_t last);       // tokens
+  void (*fuse_back)(const FusionArgs&, std::int64_t first, std::int64_t last);  // tokens
   // Floats of scratch that a thread needs for sequences of at most `longest` tokens.
   std::int64_t (*attention_scratch)(std::int64_t longest, std::int64_t head);
   void (*attend)(const AttentionArgs&, float* scratch, std::int64_t first, std::int64_t last);       // pairs

@@ -205,6 +205,27 @@ void activate(const ActivateArgs& a, std::int64_t first, std::int64_t last) {
   activate_all(a.curve, a.derivative, {a.u + at, a.y + at, a.width, a.width, a.bias, last - first, a.width});
 }
 
+// V vectors of columns.
+template <int V>
+FATHOM_INLINE void sum_columns(float* out, const float* x, std::int64_t rows, std::int64_t width) {
+  Vec sums[V];
+  for (int v = 0; v < V; ++v) sums[v] = load(out + v * kLanes);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (int v = 0; v < V; ++v) sums[v] += load(x + row * width + v * kLanes);
+  }
+  for (int v = 0; v < V; ++v) store(out + v * kLanes, sums[v]);
+}
+
+void sum_rows(float* out, const float* x, std::int64_t rows, std::int64_t width, std::int64_t first,
+              std::int64_t last) {
+  std::int64_t j = first;
+  for (; j + 4 * kLanes <= last; j += 4 * kLanes) sum_columns<4>(out + j, x + j, rows, width);
+  for (; j + kLanes <= last; j += kLanes) sum_columns<1>(out + j, x + j, rows, width);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    for (std::int64_t rest = j; rest < last; ++rest) out[rest] += x[row * width + rest];
+  }
+}
+
 void multiply(float* x, const float* y, std::int64_t first, std::int64_t last) {
   for (std::int64_t i = first; i < last; i += kLanes) {
     const std::int64_t n = last - i;

@@ -40,8 +40,8 @@ void Run::product(const FrozenMatrix& matrix, Way way, ProductArgs args) const {
   const auto start = arena.mark();
   const std::int64_t each = products.scratch(args.k), threads = at::get_num_threads();
   float* scratch = each > 0 ? arena.take(each * threads) : nullptr;
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrainOfProducts / (products.tile * args.n * args.k));
-  share_out((args.rows + products.tile - 1) / products.tile, grain,
+  // In rows, not in tiles: all threads are to be done at once.
+  share_out(args.rows, std::max(products.tile, kGrainOfProducts / (args.n * args.k)),
             [&](auto first, auto last) { products.run(args, scratch + each * at::get_thread_num(), first, last); });
   arena.rewind(start);
 }
@@ -83,28 +83,23 @@ void Run::attend(const AttentionArgs& args, std::int64_t longest, bool backward)
     float* own = scratch + each * at::get_thread_num();
     (backward ? kernels().attend_back : kernels().attend)(args, own, first, last);
   };
-  const std::int64_t threads = at::get_num_threads(), all = args.heads * args.sequences;
-  if (args.sequences < 2 * threads) {
-    share_out(all, 8, some);
-  } else {
-    // Sequences stand in the order of their lengths: dealt out in turns they are an equal share of every length.
-    share_out(threads, 1, [&](auto first, auto last) {
-      for (auto turn = first; turn < last; ++turn) {
-        for (auto s = turn; s < args.sequences; s += threads) some(s * args.heads, (s + 1) * args.heads);
+  const std::int64_t threads = std::min<std::int64_t>(at::get_num_threads(), args.heads * args.sequences);
+  // Each thread has some heads of every sequence, as many as the others: lengths differ, so shares of sequences would.
+  // Where heads do not come out even the larger shares go round.
+  share_out(threads, 1, [&](auto first, auto last) {
+    for (auto turn = first; turn < last; ++turn) {
+      for (std::int64_t s = 0; s < args.sequences; ++s) {
+        const std::int64_t share = (turn + s) % threads, at = s * args.heads;
+        some(at + args.heads * share / threads, at + args.heads * (share + 1) / threads);
       }
-    });
-  }
+    }
+  });
   arena.rewind(start);
 }
 
 void Run::sum_rows(float* out, const float* x, std::int64_t rows, std::int64_t width, bool add) const {
   if (!add) std::fill(out, out + width, 0.0F);
-  over_rows(width, rows, [&](auto first, auto last) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      const float* line = x + row * width;
-      for (auto j = first; j < last; ++j) out[j] += line[j];
-    }
-  });
+  over_rows(width, rows, [&](auto first, auto last) { kernels().sum_rows(out, x, rows, width, first, last); });
 }
 
 }  // namespace fathom::trainer::packed

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "trainer/packed/gemm.hpp"
+#include "trainer/packed/kernels.hpp"
 
 namespace fathom::trainer::packed {
 namespace {
@@ -13,6 +14,15 @@ namespace {
 struct Shape {
   std::int64_t m, n, k;
 };
+
+std::vector<float> transposed(const std::vector<float>& x, std::int64_t rows, std::int64_t columns) {
+  std::vector<float> turned(x.size());
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j)
+      turned[static_cast<std::size_t>(j * rows + i)] = x[static_cast<std::size_t>(i * columns + j)];
+  }
+  return turned;
+}
 
 class PackedGemm : public testing::TestWithParam<Shape> {
  protected:
@@ -67,9 +77,41 @@ TEST_P(PackedGemm, ARowDoesNotDependOnTheRowsBesideIt) {
   EXPECT_TRUE(std::equal(last.begin(), last.end(), all.end() - n));
 }
 
+// Gradients of weights: m and n are the widths of the rows here.
+TEST_P(PackedGemm, OuterProductsAreSummed) {
+  const auto [m, n, k] = GetParam();
+  const auto a = random(k * m), b = random(k * n), start = random(m * n), zeros = std::vector<float>(start.size());
+  const auto turned = transposed(a, k, m);
+  for (const bool add : {false, true}) {
+    auto by_maker = start, by_kernels = start;
+    product_tn(by_maker.data(), a.data(), b.data(), m, n, k, add);
+    expect(by_maker, add ? start : zeros, turned, b, 1, n);
+    product_outer(by_kernels.data(), a.data(), b.data(), m, n, k, add);
+    expect(by_kernels, add ? start : zeros, turned, b, 1, n);
+  }
+}
+
+// With every set of kernels: an element has one value, whatever part of the matrix a thread computes.
+TEST_P(PackedGemm, PartsOfOuterProductsMakeTheWhole) {
+  const auto [m, n, k] = GetParam();
+  const auto a = random(k * m), b = random(k * n);
+  int count = 0;
+  const auto* list = all_kernels(&count);
+  for (int i = 0; i < count; ++i) {
+    const auto units = list[i]->outer_units(m, n);
+    std::vector<float> whole(static_cast<std::size_t>(m * n)), parts = whole;
+    list[i]->outer({m, n, k, a.data(), b.data(), whole.data()}, 0, units);
+    for (std::int64_t unit = units - 1; unit >= 0; --unit)
+      list[i]->outer({m, n, k, a.data(), b.data(), parts.data()}, unit, unit + 1);
+    EXPECT_EQ(whole, parts) << list[i]->name;
+    expect(whole, std::vector<float>(whole.size()), transposed(a, k, m), b, 1, n);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, PackedGemm,
                          testing::Values(Shape{1, 1, 1}, Shape{48, 24, 384}, Shape{413, 384, 24}, Shape{301, 33, 17},
-                                         Shape{97, 384, 384}, Shape{64, 16, 1}));
+                                         Shape{97, 384, 384}, Shape{64, 16, 1}, Shape{24, 384, 413},
+                                         Shape{384, 24, 300}));
 
 }  // namespace
 }  // namespace fathom::trainer::packed

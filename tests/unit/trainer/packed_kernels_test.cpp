@@ -117,6 +117,21 @@ TEST_P(PackedKernels, MasksFollowTheHash) {
   EXPECT_LT(dropped, 19);
 }
 
+TEST_P(PackedKernels, RowsAreSummedByColumns) {
+  constexpr std::int64_t kWidth = 151, kRows = 23;
+  const auto x = random(kWidth * kRows), start = random(kWidth);
+  auto whole = start, parts = start;
+  kernels_.sum_rows(whole.data(), x.data(), kRows, kWidth, 0, kWidth);
+  kernels_.sum_rows(parts.data(), x.data(), kRows, kWidth, 70, kWidth);
+  kernels_.sum_rows(parts.data(), x.data(), kRows, kWidth, 0, 70);
+  EXPECT_EQ(whole, parts);
+  for (std::size_t j = 0; j < kWidth; ++j) {
+    float sum = start[j];
+    for (std::size_t i = 0; i < kRows; ++i) sum += x[i * kWidth + j];
+    ASSERT_EQ(whole[j], sum) << j;
+  }
+}
+
 std::vector<const Kernels*> all() {
   int count = 0;
   const auto* list = all_kernels(&count);

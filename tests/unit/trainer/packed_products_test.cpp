@@ -57,7 +57,6 @@ class PackedProducts : public testing::TestWithParam<Kind> {
     args.c = c.data();
     return args;
   }
-  [[nodiscard]] std::int64_t tiles(std::int64_t rows) const { return (rows + products_.tile - 1) / products_.tile; }
   void run(const ProductArgs& args, std::int64_t first, std::int64_t last) const {
     std::vector<float> scratch(static_cast<std::size_t>(products_.scratch(args.k)));
     products_.run(args, scratch.data(), first, last);
@@ -85,7 +84,7 @@ TEST_P(PackedProducts, AreTheSumsOfProducts) {
       auto c = start;
       auto product = args(0, rows, c);
       product.add = add;
-      run(product, 0, tiles(rows));
+      run(product, 0, rows);
       for (std::int64_t i = 0; i < rows; ++i) {
         for (std::int64_t j = 0; j < n; ++j) {
           const auto at = static_cast<std::size_t>(i * n + j);
@@ -117,10 +116,10 @@ TEST_P(PackedProducts, RowsDoNotDependOnTheirNeighbours) {
     // Of the deep one more rows than go through a panel together.
     make(n == 50 ? 53 : 203, n, k);
     std::vector<float> all(static_cast<std::size_t>(rows_ * n_)), parts = all, alone(static_cast<std::size_t>(n_));
-    run(args(0, rows_, all), 0, tiles(rows_));
+    run(args(0, rows_, all), 0, rows_);
     const auto split = args(0, rows_, parts);
-    run(split, 1, tiles(rows_));
-    run(split, 0, 1);
+    run(split, 17, rows_);
+    run(split, 0, 17);
     EXPECT_EQ(all, parts);
     for (std::int64_t i = 0; i < rows_; ++i) {
       run(args(i, 1, alone), 0, 1);
@@ -134,7 +133,7 @@ TEST_P(PackedProducts, RowsDoNotDependOnTheirNeighbours) {
 TEST_P(PackedProducts, EndInAnActivation) {
   make(30, 45, 64);
   std::vector<float> u(static_cast<std::size_t>(rows_ * n_)), y = u;
-  run(args(0, rows_, u), 0, tiles(rows_));
+  run(args(0, rows_, u), 0, rows_);
   auto slopes = u;
   kernels().activate({n_, Curve::gelu, slopes.data(), bias_.data(), y.data(), true}, 0, rows_);
   std::vector<float> c(u.size()), found = c;
@@ -144,26 +143,40 @@ TEST_P(PackedProducts, EndInAnActivation) {
   product.y = found.data();
   product.y_stride = n_;
   product.derivative = true;
-  run(product, 0, tiles(rows_));
+  run(product, 0, rows_);
   for (std::size_t i = 0; i < y.size(); ++i) {
     ASSERT_NEAR(found[i], y[i], 1e-5);
     ASSERT_NEAR(c[i], slopes[i], 1e-5);
   }
   product.derivative = false;
   product.y = c.data();
-  run(product, 0, tiles(rows_));
+  run(product, 0, rows_);
   EXPECT_EQ(c, found);
+}
+
+TEST_P(PackedProducts, EndInFactors) {
+  make(30, 45, 64);
+  auto c = random(rows_ * n_), plain = c;
+  const auto times = random(rows_ * n_);
+  auto product = args(0, rows_, plain);
+  product.add = true;
+  run(product, 0, rows_);
+  product.c = c.data();
+  product.times = times.data();
+  run(product, 11, rows_);
+  run(product, 0, 11);
+  for (std::size_t i = 0; i < c.size(); ++i) ASSERT_EQ(c[i], plain[i] * times[i]);
 }
 
 TEST_P(PackedProducts, NotANumberIsNotHidden) {
   make(4, 33, 20);
   a_[25] = NAN;  // row 1
   std::vector<float> c(static_cast<std::size_t>(rows_ * n_));
-  run(args(0, rows_, c), 0, tiles(rows_));
+  run(args(0, rows_, c), 0, rows_);
   for (std::int64_t i = 0; i < rows_; ++i) EXPECT_EQ(std::isnan(c[static_cast<std::size_t>(i * n_ + 32)]), i == 1);
   b_[32 * k_ + 3] = NAN;
   products_.pack(packed_.data(), b_.data(), n_, k_, k_, 1);
-  run(args(0, rows_, c), 0, tiles(rows_));
+  run(args(0, rows_, c), 0, rows_);
   EXPECT_TRUE(std::isnan(c[32]));
   EXPECT_FALSE(std::isnan(c[31]));
 }
