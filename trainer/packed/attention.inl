@@ -138,13 +138,16 @@ struct Unit {
 const float* at_column(const float* bias, std::int64_t column) { return bias ? bias + column : nullptr; }
 
 void softmax_row(float* row, std::int64_t count, std::int64_t wide) {
-  for (std::int64_t j = count; j < wide; ++j) row[j] = -1e30F;
+  // What is behind the last key: in one store, as the loads that follow would wait for single ones.
+  const std::int64_t last = wide - kLanes;
+  const Ints places = reinterpret_cast<Ints>(lane_numbers());
+  store(row + last, choose(places < static_cast<std::int32_t>(count - last), load(row + last), spread(-1e30F)));
   Vec most = load(row);
   for (std::int64_t j = kLanes; j < wide; j += kLanes) most = larger(load(row + j), most);
   const float top = largest(most);
   Vec sums = {};
   for (std::int64_t j = 0; j < wide; j += kLanes) {
-    const Vec e = exponential(load(row + j) - top);
+    const Vec e = exponential<true>(load(row + j) - top);
     store(row + j, e);
     sums += e;
   }
@@ -152,22 +155,26 @@ void softmax_row(float* row, std::int64_t count, std::int64_t wide) {
   for (std::int64_t j = 0; j < wide; j += kLanes) store(row + j, load(row + j) * share);
 }
 
-// to = weights * mask for one unit, and d *= mask unless it is null.
-void mask_weights(const AttentionArgs& a, const Unit& u, float* to, const float* weights, float* d, std::int64_t wide) {
-  for (std::int64_t i = 0; i < u.queries; ++i) {
-    const auto row = static_cast<std::uint64_t>(a.first_row + u.sequence);
-    const auto key =
-        dropout_hash::line_key(a.mask.base, row, static_cast<std::uint64_t>(u.head), static_cast<std::uint64_t>(i));
-    for (std::int64_t j = i * wide, column = 0; column < wide; j += kLanes, column += kLanes) {
-      const Vec mask = mask_at(key, column, a.mask);
-      store(to + j, load(weights + j) * mask);
-      if (d) store(d + j, load(d + j) * mask);
-    }
+// to = weights * mask for the weights of query i, and d *= mask unless it is null. Returns Σ d weights by lanes.
+FATHOM_INLINE Vec mask_row(const AttentionArgs& a, const Unit& u, std::int64_t i, float* to, const float* weights,
+                           float* d, std::int64_t wide) {
+  const auto row = static_cast<std::uint64_t>(a.first_row + u.sequence);
+  const auto key =
+      dropout_hash::line_key(a.mask.base, row, static_cast<std::uint64_t>(u.head), static_cast<std::uint64_t>(i));
+  Vec sums = {};
+  for (std::int64_t j = 0; j < wide; j += kLanes) {
+    const Vec mask = mask_at(key, j, a.mask), weight = load(weights + j);
+    store(to + j, weight * mask);
+    if (!d) continue;
+    const Vec gradient = load(d + j) * mask;
+    store(d + j, gradient);
+    sums += gradient * weight;
   }
+  return sums;
 }
 
-// Queries (scaled by 1/sqrt(head)), transposed keys and softmax weights, before their mask.
-void weigh(const AttentionArgs& a, const Unit& u, const Desk& desk) {
+// Queries (scaled by 1/sqrt(head)), transposed keys, values, and the scores, where the weights will be.
+void score(const AttentionArgs& a, const Unit& u, const Desk& desk) {
   const float scale = 1.0F / __builtin_sqrtf(static_cast<float>(a.head));
   take_head(desk.queries, desk.deep, a.q + u.q_at * a.q_stride + u.column, a.q_stride, at_column(a.q_bias, u.column),
             scale, u.queries, a.head);
@@ -178,31 +185,34 @@ void weigh(const AttentionArgs& a, const Unit& u, const Desk& desk) {
   transpose(desk.keys_t, desk.wide, desk.keys, desk.deep, u.keys, a.head);
   multiply_small(
       {desk.weights, desk.wide, desk.queries, desk.deep, 1, desk.keys_t, desk.wide, u.queries, desk.wide, a.head});
-  for (std::int64_t i = 0; i < u.queries; ++i) softmax_row(desk.weights + i * desk.wide, u.keys, desk.wide);
 }
 
 void attend(const AttentionArgs& a, float* scratch, std::int64_t first, std::int64_t last) {
   for (std::int64_t unit = first; unit < last; ++unit) {
     const Unit u(a, unit);
     const Desk desk(scratch, u.keys, a.head);
-    weigh(a, u, desk);
-    if (a.mask.on) mask_weights(a, u, desk.weights, desk.weights, nullptr, desk.wide);
+    score(a, u, desk);
+    for (std::int64_t i = 0; i < u.queries; ++i) {
+      float* row = desk.weights + i * desk.wide;
+      softmax_row(row, u.keys, desk.wide);
+      if (a.mask.on) mask_row(a, u, i, row, row, nullptr, desk.wide);
+    }
     multiply_small(
         {desk.result, desk.deep, desk.weights, desk.wide, 1, desk.values, desk.deep, u.queries, desk.deep, u.keys});
     put_head(a.out + u.q_at * a.out_stride + u.column, a.out_stride, desk.result, desk.deep, 1, u.queries, a.head);
   }
 }
 
-// d_weights becomes the gradient of the scores: w * (d - Σ d w), d through the mask.
-void softmax_back(const Desk& desk, std::int64_t queries, std::int64_t wide) {
-  for (std::int64_t i = 0; i < queries; ++i) {
-    const float* w = desk.weights + i * wide;
-    float* d = desk.d_weights + i * wide;
-    Vec sums = {};
-    for (std::int64_t j = 0; j < wide; j += kLanes) sums += load(d + j) * load(w + j);
-    const float mean = total(sums);
-    for (std::int64_t j = 0; j < wide; j += kLanes) store(d + j, load(w + j) * (load(d + j) - mean));
-  }
+// Σ d w by lanes, where there is no mask.
+FATHOM_INLINE Vec dot_row(const float* w, const float* d, std::int64_t wide) {
+  Vec sums = {};
+  for (std::int64_t j = 0; j < wide; j += kLanes) sums += load(d + j) * load(w + j);
+  return sums;
+}
+
+// d becomes the gradient of the scores of one query: w * (d - Σ d w), d through the mask.
+FATHOM_INLINE void softmax_back_row(const float* w, float* d, float mean, std::int64_t wide) {
+  for (std::int64_t j = 0; j < wide; j += kLanes) store(d + j, load(w + j) * (load(d + j) - mean));
 }
 
 void attend_back(const AttentionArgs& a, float* scratch, std::int64_t first, std::int64_t last) {
@@ -211,19 +221,21 @@ void attend_back(const AttentionArgs& a, float* scratch, std::int64_t first, std
     const Unit u(a, unit);
     const Desk desk(scratch, u.keys, a.head);
     const std::int64_t wide = desk.wide, deep = desk.deep;
-    weigh(a, u, desk);
+    score(a, u, desk);
     take_head(desk.d_out, deep, a.d_out + u.q_at * a.out_stride + u.column, a.out_stride, nullptr, 1, u.queries,
               a.head);
     transpose(desk.values_t, wide, desk.values, deep, u.keys, a.head);
     multiply_small({desk.d_weights, wide, desk.d_out, deep, 1, desk.values_t, wide, u.queries, wide, a.head});
-    const float* used = desk.weights;
-    if (a.mask.on) {
-      mask_weights(a, u, desk.masked, desk.weights, desk.d_weights, wide);
-      used = desk.masked;
+    // Row by row: all that is done to one stays in the first cache.
+    for (std::int64_t i = 0; i < u.queries; ++i) {
+      float *row = desk.weights + i * wide, *d = desk.d_weights + i * wide;
+      softmax_row(row, u.keys, wide);
+      const Vec sums = a.mask.on ? mask_row(a, u, i, desk.masked + i * wide, row, d, wide) : dot_row(row, d, wide);
+      softmax_back_row(row, d, total(sums), wide);
     }
+    const float* used = a.mask.on ? desk.masked : desk.weights;
     multiply_small({desk.result, deep, used, 1, wide, desk.d_out, deep, u.keys, deep, u.queries});
     put_head(a.d_v + u.k_at * a.d_k_stride + u.column, a.d_k_stride, desk.result, deep, 1, u.keys, a.head);
-    softmax_back(desk, u.queries, wide);
     // The queries on the desk carry the scale already; the keys do not.
     multiply_small({desk.result, deep, desk.d_weights, 1, wide, desk.queries, deep, u.keys, deep, u.queries});
     put_head(a.d_k + u.k_at * a.d_k_stride + u.column, a.d_k_stride, desk.result, deep, 1, u.keys, a.head);

@@ -24,16 +24,6 @@ FATHOM_INLINE void finish_tile(const ProductArgs& p, float* c, float* y, std::in
   activate_all(p.curve, p.derivative, {c, y, p.c_stride, p.y_stride, p.bias ? p.bias + j : nullptr, rows, columns});
 }
 
-// c *= times, along the lines of a tile.
-FATHOM_INLINE void scale_tile(const ProductArgs& p, float* c, std::int64_t columns, std::int64_t rows) {
-  const float* times = p.times + (c - p.c);
-  for (std::int64_t r = 0; r < rows; ++r, c += p.c_stride, times += p.c_stride) {
-    std::int64_t v = 0;
-    for (; v + kLanes <= columns; v += kLanes) store(c + v, load(c + v) * load(times + v));
-    if (v < columns) store(c + v, load(c + v, columns - v) * load(times + v, columns - v), columns - v);
-  }
-}
-
 // The rows [first, last) of a product, as a product.
 FATHOM_INLINE ProductArgs rows_between(ProductArgs p, std::int64_t first, std::int64_t last) {
   p.a += first * p.a_stride;
@@ -54,9 +44,16 @@ FATHOM_INLINE void take_sums(const ProductArgs& p, Vec (&sums)[R][2], const floa
 }
 
 template <int R>
-FATHOM_INLINE void put_sums(const ProductArgs& p, const Vec (&sums)[R][2], float* c, std::int64_t columns) {
+FATHOM_INLINE void put_sums(const ProductArgs& p, Vec (&sums)[R][2], float* c, std::int64_t columns) {
+  const float* times = p.times + (p.times ? c - p.c : 0);
   // Whole panels without a branch inside: else the sums go through the stack.
   if (columns >= kPanel) {
+    if (p.times) {
+      for (int r = 0; r < R; ++r) {
+        sums[r][0] *= load(times + r * p.c_stride);
+        sums[r][1] *= load(times + r * p.c_stride + kLanes);
+      }
+    }
     for (int r = 0; r < R; ++r) {
       store(c + r * p.c_stride, sums[r][0]);
       store(c + r * p.c_stride + kLanes, sums[r][1]);
@@ -64,48 +61,67 @@ FATHOM_INLINE void put_sums(const ProductArgs& p, const Vec (&sums)[R][2], float
     return;
   }
   for (int r = 0; r < R; ++r) {
-    for (int v = 0; v < 2; ++v) store(c + r * p.c_stride + v * kLanes, sums[r][v], columns - v * kLanes);
+    for (int v = 0; v < 2; ++v) {
+      if (p.times) sums[r][v] *= load(times + r * p.c_stride + v * kLanes, columns - v * kLanes);
+      store(c + r * p.c_stride + v * kLanes, sums[r][v], columns - v * kLanes);
+    }
   }
 }
 
-// Asks for the lines that a tile will write, or read behind its sums, which are far away as a rule: they come while the
-// tile is summed.
-template <bool to_write = true>
+// Asks for the lines that will be written, which are far away as a rule: they come while the tile is summed.
 FATHOM_INLINE void want(const float* c, std::int64_t stride, std::int64_t rows) {
   for (std::int64_t r = 0; r < rows; ++r) {
-    __builtin_prefetch(c + r * stride, to_write);
-    __builtin_prefetch(c + r * stride + kLanes, to_write);
+    __builtin_prefetch(c + r * stride, 1);
+    __builtin_prefetch(c + r * stride + kLanes, 1);
   }
 }
 
-// One panel, in words of float32 or of a pair of bfloat16, kPanel to each of `steps`, and what a tile asks for
-// meanwhile: a line of the next panel a step. A pass has more matrices than caches hold, and else waits for memory with
-// every panel. The first two tiles of a block ask for half of it each, the others for what is there.
+// A panel, in words of float32 or of a pair of bfloat16, kPanel to each of `steps`, and what a tile asks for while it
+// is summed, a line a step. First its factors `times`: all at once they would hold up the loads of the sums. And of the
+// next panel: a pass has more matrices than caches hold, and would else wait for memory with every panel. The first two
+// tiles of a block ask for half of it each, the others for what is there.
 template <class Word>
 struct Panel {
   const Word *b, *next;
-  Panel(const ProductArgs& p, std::int64_t steps, std::int64_t j, std::int64_t slot)
-      : b(static_cast<const Word*>(p.b) + j * steps), next(b) {
+  const float* times;
+  std::int64_t stride;
+  Panel(const ProductArgs& p, std::int64_t steps, std::int64_t row, std::int64_t j, std::int64_t slot)
+      : b(static_cast<const Word*>(p.b) + j * steps),
+        next(b),
+        times(p.times + (p.times ? row * p.c_stride + j : 0)),
+        stride(p.c_stride) {
     if (slot < 2 && j + kPanel < p.n) next += (kPanel + slot * kLanes) * steps;
   }
-  FATHOM_INLINE void want(std::int64_t step) const { __builtin_prefetch(next + step * kLanes, 0, 2); }
+  // Calls body with each step of `steps` for a tile of R rows.
+  template <int R, bool with_times, class Body>
+  FATHOM_INLINE void over(std::int64_t steps, const Body& body) const {
+    std::int64_t k = 0;
+    for (; with_times && k < 2 * R && k < steps; ++k) {
+      __builtin_prefetch(times + k / 2 * stride + k % 2 * kLanes);
+      __builtin_prefetch(next + k * kLanes, 0, 2);
+      body(k);
+    }
+    for (; k < steps; ++k) {
+      __builtin_prefetch(next + k * kLanes, 0, 2);
+      body(k);
+    }
+  }
 };
 
 // Not inlined: the compiler finds registers for all sums of one tile, not for those of all sizes at once.
-template <int R>
+template <int R, bool with_times>
 __attribute__((noinline)) void tile(const ProductArgs& p, const float* a, const Panel<float> panel, float* c,
                                     std::int64_t columns) {
   Vec sums[R][2];
   take_sums<R>(p, sums, c, columns);
-  for (std::int64_t k = 0; k < p.k; ++k) {
-    panel.want(k);
+  panel.template over<R, with_times>(p.k, [&](std::int64_t k) FATHOM_ALWAYS {
     const Vec left = load(panel.b + k * kPanel), right = load(panel.b + k * kPanel + kLanes);
     for (int r = 0; r < R; ++r) {
       const float factor = a[r * p.a_stride + k];
       sums[r][0] += factor * left;
       sums[r][1] += factor * right;
     }
-  }
+  });
   put_sums<R>(p, sums, c, columns);
 }
 
@@ -131,11 +147,12 @@ FATHOM_INLINE void panel_of_tile(const ProductArgs& p, const float* a, std::int6
   const std::int64_t columns = p.n - j < kPanel ? p.n - j : kPanel;
   float* c = p.c + row * p.c_stride + j;
   want(c, p.c_stride, rows);
-  if (p.times) want<false>(p.times + row * p.c_stride + j, p.c_stride, rows);
   if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
-  with_rows<kTileRows>(
-      rows, [&](auto count) { tile<decltype(count)::value>(p, a, Panel<float>(p, p.k, j, slot), c, columns); });
-  if (p.times) scale_tile(p, c, columns, rows);
+  const Panel<float> panel(p, p.k, row, j, slot);
+  with_rows<kTileRows>(rows, [&](auto count) {
+    constexpr int kRows = decltype(count)::value;
+    p.times ? tile<kRows, true>(p, a, panel, c, columns) : tile<kRows, false>(p, a, panel, c, columns);
+  });
   if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
 }
 

@@ -48,6 +48,16 @@ FATHOM_INLINE void round_rows(std::uint32_t* to, const float* a, std::int64_t st
   }
 }
 
+// c *= times, along the lines of a tile.
+FATHOM_INLINE void scale_tile(const ProductArgs& p, float* c, std::int64_t columns, std::int64_t rows) {
+  const float* times = p.times + (c - p.c);
+  for (std::int64_t r = 0; r < rows; ++r, c += p.c_stride, times += p.c_stride) {
+    std::int64_t v = 0;
+    for (; v + kLanes <= columns; v += kLanes) store(c + v, load(c + v) * load(times + v));
+    if (v < columns) store(c + v, load(c + v, columns - v) * load(times + v, columns - v), columns - v);
+  }
+}
+
 // Where one unit's sums go: to c, or onto what stands there, and on into an activation.
 struct UnitEnd {
   const float* sums = nullptr;  // [32, 32]

@@ -26,6 +26,9 @@ FATHOM_INLINE void pair_rows(std::uint32_t* to, const float* a, std::int64_t str
     Vec lines[16];
     for (int r = 0; r < 16; ++r) {
       const float* from = a + (r < rows ? r : 0) * stride + i;
+      // So many rows at once are more than the processor foresees.
+      __builtin_prefetch(from + 64);
+      __builtin_prefetch(from + 80);
       lines[r] = reinterpret_cast<Vec>(_mm512_cvtne2ps_pbh(load_some(from + 16, k - i - 16), load_some(from, k - i)));
     }
     transpose_block(lines);
@@ -34,13 +37,12 @@ FATHOM_INLINE void pair_rows(std::uint32_t* to, const float* a, std::int64_t str
   }
 }
 
-template <int R>
+template <int R, bool with_times>
 __attribute__((noinline)) void tile_bf16(const ProductArgs& p, const std::uint32_t* a, const Panel<std::uint32_t> panel,
                                          float* c, std::int64_t columns) {
   Vec sums[R][2];
   take_sums<R>(p, sums, c, columns);
-  for (std::int64_t k = 0; k < (p.k + 1) / 2; ++k) {
-    panel.want(k);
+  panel.template over<R, with_times>((p.k + 1) / 2, [&](std::int64_t k) FATHOM_ALWAYS {
     const auto left = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel.b + k * kPanel));
     const auto right = reinterpret_cast<__m512bh>(_mm512_loadu_si512(panel.b + k * kPanel + 16));
     for (int r = 0; r < R; ++r) {
@@ -48,7 +50,7 @@ __attribute__((noinline)) void tile_bf16(const ProductArgs& p, const std::uint32
       sums[r][0] = reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums[r][0]), pair, left));
       sums[r][1] = reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sums[r][1]), pair, right));
     }
-  }
+  });
   put_sums<R>(p, sums, c, columns);
 }
 
@@ -73,13 +75,13 @@ void product_bf16(const ProductArgs& all, float* scratch, std::int64_t first, st
         const std::int64_t row = tiles.first(t), rows = tiles.rows(t);
         float* c = p.c + row * p.c_stride + j;
         want(c, p.c_stride, rows);
-        if (p.times) want<false>(p.times + row * p.c_stride + j, p.c_stride, rows);
         if (p.y && p.y != p.c) want(p.y + row * p.y_stride + j, p.y_stride, rows);
+        const Panel<std::uint32_t> panel(p, (p.k + 1) / 2, row, j, slot);
+        const std::uint32_t* a = paired + slot * size;
         with_rows<kPairRows>(rows, [&](auto count) {
-          tile_bf16<decltype(count)::value>(p, paired + slot * size, Panel<std::uint32_t>(p, (p.k + 1) / 2, j, slot), c,
-                                            columns);
+          constexpr int kRows = decltype(count)::value;
+          p.times ? tile_bf16<kRows, true>(p, a, panel, c, columns) : tile_bf16<kRows, false>(p, a, panel, c, columns);
         });
-        if (p.times) scale_tile(p, c, columns, rows);
         if (p.y) finish_tile(p, c, p.y + row * p.y_stride + j, j, columns, rows);
       });
 }

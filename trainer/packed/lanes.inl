@@ -1,6 +1,7 @@
 // Vectors of kLanes floats out of the compiler's vector extensions; included once by each kernels_*.cpp inside its own
 // anonymous namespace, which has defined kLanes.
 #define FATHOM_INLINE __attribute__((always_inline)) inline
+#define FATHOM_ALWAYS __attribute__((always_inline))  // behind the parameters of a lambda
 
 using Vec __attribute__((vector_size(kLanes * 4))) = float;
 using Ints __attribute__((vector_size(kLanes * 4))) = std::int32_t;
@@ -28,11 +29,6 @@ FATHOM_INLINE void store(float* p, Vec v, std::int64_t n) {
 FATHOM_INLINE Vec spread(float x) { return Vec{} + x; }
 FATHOM_INLINE Vec choose(Ints mask, Vec yes, Vec no) { return mask ? yes : no; }
 FATHOM_INLINE Vec larger(Vec a, Vec b) { return choose(a > b, a, b); }
-// NaN stays NaN, here and in everything below: a diverged job must be seen.
-FATHOM_INLINE Vec clamped(Vec x, float low, float high) {
-  x = choose(x < low, spread(low), x);
-  return choose(x > high, spread(high), x);
-}
 
 // 0, 1, …, kLanes - 1 as template arguments.
 template <int... I>
@@ -80,9 +76,12 @@ FATHOM_INLINE void transpose_block(Vec (&x)[kLanes]) {
 }
 
 // e^x to 2 ulp for x in [-80, 88], the ends beyond: products of what is less would be denormal, and slow. Cody-Waite
-// reduction, Cephes' polynomial (expf).
+// reduction, Cephes' polynomial (expf). below_one: x is known not to be above 0.
+template <bool below_one = false>
 FATHOM_INLINE Vec exponential(Vec x) {
-  x = clamped(x, -80.0F, 88.0F);
+  // NaN stays NaN, here and in everything below: a diverged job must be seen.
+  x = choose(x < -80.0F, spread(-80.0F), x);
+  if (!below_one) x = choose(x > 88.0F, spread(88.0F), x);
   // Adding 1.5 * 2^23 rounds to a whole number, whose low bits then stand at the end of the mantissa.
   const Vec shifted = x * 1.44269504088896341F + 12582912.0F;
   const Vec n = shifted - 12582912.0F;
@@ -115,13 +114,17 @@ FATHOM_INLINE Vec normal_share(Vec x, Vec gauss) {
 FATHOM_INLINE Vec logistic(Vec x) { return 1.0F / (1.0F + exponential(-x)); }
 FATHOM_INLINE Vec hyperbolic_tangent(Vec x) { return 2.0F * logistic(2.0F * x) - 1.0F; }
 
-// Mask elements j … j + kLanes - 1 of the line with this key: `kept`, or 0 where dropped.
-FATHOM_INLINE Vec mask_at(std::uint64_t key, std::int64_t j, const Mask& mask) {
+FATHOM_INLINE Bits lane_numbers() {
   // As a constant: a loop over lanes would put them in one by one.
   static constexpr std::uint32_t kFrom0[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  Bits places;
-  __builtin_memcpy(&places, kFrom0, sizeof places);
-  places += static_cast<std::uint32_t>(j);
+  Bits numbers;
+  __builtin_memcpy(&numbers, kFrom0, sizeof numbers);
+  return numbers;
+}
+
+// Mask elements j … j + kLanes - 1 of the line with this key: `kept`, or 0 where dropped.
+FATHOM_INLINE Vec mask_at(std::uint64_t key, std::int64_t j, const Mask& mask) {
+  const Bits places = lane_numbers() + static_cast<std::uint32_t>(j);
   const Bits bits = dropout_hash::bits(static_cast<std::uint32_t>(key), static_cast<std::uint32_t>(key >> 32), places);
   return choose(bits >= mask.threshold, spread(mask.kept), Vec{});
 }

@@ -113,7 +113,7 @@ FATHOM_INLINE Point point(Curve curve, Vec x) {
     case Curve::relu:
       return {choose(x < 0.0F, Vec{}, x), choose(x > 0.0F, spread(1.0F), Vec{})};
     case Curve::gelu: {
-      const Vec gauss = exponential(-0.5F * x * x);
+      const Vec gauss = exponential<true>(-0.5F * x * x);
       const Vec share = normal_share(x, gauss);
       return {x * share, share + x * kRootTwoPi * gauss};
     }
