@@ -1,24 +1,38 @@
 #!/usr/bin/env python3
 """A cold start and an idle coordinator.
 
-  bench_start.py [--idle 20] [--workers 1] [--rounds 5]
+  bench_start.py [--idle 20] [--workers 1] [--rounds 5] [--minilm]
 
 start: a store, certificates and one waiting job are there; from the start of coordinator and worker at the same time to the moment when the job has
 ended or runs, read from the coordinator's own times. idle: CPU of the coordinator, in percent of a core, and its memory, with so many workers that
-have nothing to do. --trainer: another trainer than the no-op one; it has to find the model of --model below --root."""
+have nothing to do. --minilm: the product's trainer, which opens MiniLM and tokenises 64 rows of SST-2 before the job runs."""
 import argparse
+import pathlib
+import tempfile
 import time
 
-from control import Cluster, cpu_seconds, grid, memory_mib, publish, wait_for_end, wait_until
+import bench
+from bench_sweep import sweep_file
+from control import BIN, Cluster, cpu_seconds, grid, memory_mib, publish, wait_for_end, wait_until
 
 
-def one_round(arguments, number):
-    with Cluster(lease_ms=15000, heartbeat_ms=3000) as cluster:
+def files(minilm):
+    """A sweep that is run, and one that waits for the start."""
+    if not minilm:
+        return grid("first", 1), grid("waiting", 1) + "seeds: [7]\n"
+    small = argparse.Namespace(precision="fp32", epochs=1, seeds=1, depths=1)
+    return tuple(sweep_file(name, "sst2", small).replace("seeds: [1]", seeds) for name, seeds in (("first", "seeds: [1]"), ("waiting", "seeds: [7]")))
+
+
+def one_round(arguments, number, more):
+    first, second = files(arguments.minilm)
+    with Cluster(lease_ms=15000, heartbeat_ms=3000, **more) as cluster:
+        cluster.environment["FATHOM_WORKER_LINKS"] = str(bench.MODEL.resolve())
         cluster.start_coordinator()
         cluster.start_worker("worker-0")
-        wait_for_end(cluster, cluster.submit(grid("first", 1), f"first-{number}")["id"])
+        wait_for_end(cluster, cluster.submit(first, f"first-{number}")["id"])
         cluster.terminate("worker-0")
-        waiting = cluster.submit(grid("waiting", 1) + "seeds: [7]\n", f"waiting-{number}")["id"]
+        waiting = cluster.submit(second, f"waiting-{number}")["id"]
         cluster.terminate("coordinator")
         begin, wall = time.monotonic(), time.time()
         cluster.start_coordinator()
@@ -42,8 +56,15 @@ def main():
     parser.add_argument("--idle", type=float, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minilm", action="store_true")
     arguments = parser.parse_args()
-    publish("start", [one_round(arguments, n) for n in range(arguments.rounds)], workers=arguments.workers)
+    with tempfile.TemporaryDirectory(prefix="fathom-bench-") as name:
+        folder, more = pathlib.Path(name), {}
+        if arguments.minilm:
+            folder.chmod(0o755)
+            bench.prepare(folder, "sst2", train_rows=64, dev_rows=32)
+            more = {"trainer": BIN / "fathom-trainer", "root": folder / "root"}
+        publish("start", [one_round(arguments, n, more) for n in range(arguments.rounds)], workers=arguments.workers, minilm=arguments.minilm)
 
 
 if __name__ == "__main__":
