@@ -18,7 +18,6 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadSize = 64 * 1024;
-constexpr std::size_t kBurst = 512 * 1024;  // read in a row, before others have their turn
 constexpr std::chrono::seconds kFarewell{2};
 
 class TlsConnection final : public Connection, public std::enable_shared_from_this<TlsConnection> {
@@ -28,11 +27,7 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
         limits_(limits),
         timer_(stream_->get_executor()),
         peer_(endpoint_text(*stream_)),
-        certificate_(peer_certificate(stream_->native_handle())) {
-    // For read_here(): what has not come is no reason to wait.
-    error_code ignored;
-    boost::beast::get_lowest_layer(*stream_).socket().non_blocking(true, ignored);
-  }
+        certificate_(peer_certificate(stream_->native_handle())) {}
 
   void start(Callbacks callbacks) override {
     post([self = shared_from_this(), callbacks = std::move(callbacks)]() mutable {
@@ -139,20 +134,8 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
       if (error) return self->fail(error);
       self->heard_ = Clock::now();
       self->decoder_.feed({self->buffer_.data(), size});
-      self->read_here();
       self->drain_decoder();
     });
-  }
-
-  // What has come already, without a way through the scheduler and its threads for each record of 16 KiB.
-  void read_here() {
-    error_code error;
-    for (std::size_t burst = 0; burst < kBurst;) {
-      const std::size_t size = stream_->read_some(asio::buffer(buffer_), error);
-      if (error) break;  // nothing there; the next asynchronous read says what else it may be
-      decoder_.feed({buffer_.data(), size});
-      burst += size;
-    }
   }
 
   // Gives out every whole frame. A callback may hold or end the connection: what is left waits in the decoder.
