@@ -194,9 +194,11 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
 
   void fail(error_code error) {
-    if (leaving_) return;  // the shutdown's own handler, or the timer, tells the end
     const bool closed = error == asio::error::eof || error == asio::ssl::error::stream_truncated ||
                         error == asio::error::connection_reset || error == asio::error::broken_pipe;
+    // Who has gone answers no goodbye, and its end of the stream is told to one reader only: not to the shutdown.
+    if (leaving_ && closed) return end({CloseReason::Kind::local, farewell_});
+    if (leaving_) return;  // the shutdown's own handler, or the timer, tells the end
     end({closed ? CloseReason::Kind::peer : CloseReason::Kind::io, error.message(), error == asio::error::eof});
   }
 

@@ -178,5 +178,19 @@ TEST_F(ConnectionTest, WhatIsQueuedBeforeCloseArrives) {
   EXPECT_EQ(reason.get().kind, CloseReason::Kind::peer);
 }
 
+// It ends the stream as soon as it has our goodbye, and answers none.
+TEST_F(ConnectionTest, APeerThatIsGoneIsNotWaitedFor) {
+  const auto connection = must(dial({"", identity_.ca_sha256}));
+  std::promise<CloseReason> closed;
+  Connection::Callbacks callbacks;
+  callbacks.on_envelope = [&](wire::Envelope&) { connection->close("answered"); };
+  callbacks.on_close = [&](const CloseReason& reason) { closed.set_value(reason); };
+  connection->start(callbacks);
+  connection->send(heartbeat(1));
+  auto reason = closed.get_future();
+  ASSERT_EQ(reason.wait_for(Millis(1500)), std::future_status::ready) << "a goodbye is given up after 2 s";
+  EXPECT_EQ(reason.get().kind, CloseReason::Kind::local);
+}
+
 }  // namespace
 }  // namespace fathom::net
