@@ -41,6 +41,7 @@ void GroupCommit::add(GroupItem item, bool wake) {
     const std::lock_guard lock(mutex_);
     if (!broken_) {
       queue_.push_back(std::move(item));
+      called_ = called_ || wake;
     } else {
       error = broken_;
       refused.push_back(std::move(item));
@@ -90,8 +91,9 @@ bool GroupCommit::wait_for_work() {
   {
     std::unique_lock lock(mutex_);
     if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
-    wake_.wait(lock, [this] { return !writing_ && (stopping_ || !queue_.empty() || !group_.empty()); });
+    wake_.wait(lock, [this] { return !writing_ && (stopping_ || called_ || !group_.empty()); });
     writing_ = true;
+    called_ = false;
     if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
   }
   return take_work();
@@ -115,6 +117,7 @@ void GroupCommit::leave() {
     const std::lock_guard lock(mutex_);
     writing_ = false;
     more = stopping_ || !queue_.empty() || !group_.empty();
+    called_ = called_ || more;
   }
   if (more) wake_.notify_one();
 }

@@ -76,6 +76,7 @@ class GroupCommit {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<GroupItem> queue_;  // mutex_
+  bool called_ = false;          // mutex_: the thread is to look at queue_; whoever appends quietly writes it himself
   bool writing_ = false;         // mutex_: somebody has group_
   bool stopping_ = false;        // mutex_
   bool asked_ = false;           // of options_.later
