@@ -91,9 +91,8 @@ bool GroupCommit::wait_for_work() {
   {
     std::unique_lock lock(mutex_);
     if (full_) wake_.wait_for(lock, options_.retry, [this] { return stopping_; });
-    wake_.wait(lock, [this] { return !writing_ && (stopping_ || called_ || !group_.empty()); });
+    wake_.wait(lock, [this] { return !writing_ && (stopping_ || (called_ && !queue_.empty()) || !group_.empty()); });
     writing_ = true;
-    called_ = false;
     if (options_.linger.count() > 0 && !stopping_) wake_.wait_for(lock, options_.linger, [this] { return stopping_; });
   }
   return take_work();
@@ -107,6 +106,7 @@ bool GroupCommit::take_work() {
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(take);
   group_.insert(group_.end(), std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
   queue_.erase(queue_.begin(), end);
+  called_ = called_ && !queue_.empty();
   return !group_.empty();
 }
 

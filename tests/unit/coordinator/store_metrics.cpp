@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <future>
+#include <thread>
 
 #include "coordinator/store/metric_store.hpp"
 #include "tests/unit/coordinator/store_testing.hpp"
@@ -62,6 +63,17 @@ TEST_F(MetricStoreTest, ARepeatedBatchChangesNothing) {
   EXPECT_EQ(append(1, 2, {{"loss", 2, 5.0, 200, -1}, {"loss", 3, 0.7, 300, -1}}), 3U);
   EXPECT_THAT(values("loss"), ElementsAre(0.9, 0.8, 0.7));
   EXPECT_THAT(notified_, ElementsAre(kJob));
+}
+
+// The store's thread waits for company; what comes meanwhile goes with it, and what comes later is written, too.
+TEST_F(MetricStoreTest, WhatComesWhileItWaitsDoesNotKeepItFromGoingOn) {
+  std::promise<void> first;
+  store_->append({kJob, 1, 1, 1, {{"loss", 1, 0.9, 0, -1}}}, [&](const Result<std::uint64_t>&) { first.set_value(); });
+  std::this_thread::sleep_for(Millis(5));  // of the 20 that it waits
+  EXPECT_EQ(append(1, 2, {{"loss", 2, 0.8, 0, -1}}), 2U);
+  first.get_future().wait();
+  std::this_thread::sleep_for(Millis(50));  // as long as it might look for nothing
+  EXPECT_EQ(append(1, 3, {{"loss", 3, 0.7, 0, -1}}), 3U);
 }
 
 TEST_F(MetricStoreTest, NeverAcknowledgesOverAHole) {
