@@ -177,10 +177,15 @@ class TlsConnection final : public Connection, public std::enable_shared_from_th
   }
 
   [[nodiscard]] Millis period() const {
-    Millis shortest{1000};
-    if (limits_.idle.count() > 0) shortest = std::min(shortest, limits_.idle / 4);
+    if (leave_by_ != Clock::time_point{}) return Millis{1000};
+    // Of a thousand quiet workers each wakes somebody once in the silence that it is granted.
+    Millis shortest{5000};
+    if (limits_.idle.count() > 0 && !held_) {
+      shortest = limits_.idle - std::chrono::duration_cast<Millis>(Clock::now() - heard_) + Millis{1};
+    }
     if (limits_.first.count() > 0 && !spoke_) shortest = std::min(shortest, limits_.first / 4);
-    if (limits_.write.count() > 0) shortest = std::min(shortest, limits_.write / 4);
+    if (limits_.write.count() > 0 && write_began_ != Clock::time_point{})
+      shortest = std::min(shortest, limits_.write / 4);
     return std::max(shortest, Millis{10});
   }
 
