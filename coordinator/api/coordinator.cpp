@@ -29,6 +29,7 @@
 #include "coordinator/store/log_store.hpp"
 #include "coordinator/store/metric_store.hpp"
 #include "coordinator/store/read_model.hpp"
+#include "coordinator/store/sweep_shelf.hpp"
 #include "coordinator/telemetry/telemetry.hpp"
 
 namespace fathom::api {
@@ -122,7 +123,7 @@ class Coordinator::Impl {
     logs_.emplace(folder_->inner("logs"), store::LogLimits{settings_.job_log.value, 4});
     FATHOM_ASSIGN(metrics_, store::open_metric_store(folder_->inner("metrics.db"), metric_hooks()));
     const auto plans = [this](std::uint64_t seq) -> core::PlanPtr {
-      auto plan = plan_of(seq);
+      auto plan = known_plan(seq);
       return plan ? *plan : core::PlanPtr();
     };
     FATHOM_ASSIGN(read_, store::open_read_model(folder_->inner("read.db"), *events_, plans));
@@ -144,10 +145,23 @@ class Coordinator::Impl {
     return success();
   }
 
+  Result<std::shared_ptr<core::Shelf>> open_shelf() { return store::open_sweep_shelf(folder_->inner(""), *events_); }
+
+  // Of states that are there for a moment.
+  std::shared_ptr<core::Shelf> another_shelf() {
+    auto shelf = open_shelf();
+    return shelf ? std::move(*shelf) : nullptr;
+  }
+
   Status begin() {
     store::SnapshotFiles files(folder_->inner("snapshots"));
-    FATHOM_ASSIGN(std::optional<Restored> restored, restore_newest(files, *events_));
-    if (!restored) return runtime_->start(*events_);
+    FATHOM_ASSIGN(const std::shared_ptr<core::Shelf> shelf, open_shelf());
+    FATHOM_ASSIGN(std::optional<Restored> restored, restore_newest(files, *events_, shelf));
+    if (!restored) {
+      core::State empty;
+      empty.sweeps.use(shelf);
+      return runtime_->start(*events_, std::move(empty));
+    }
     keeper_->restore(restored->final_files);
     snapshot_ = restored->state.seq;
     return runtime_->start(*events_, std::move(restored->state));
@@ -159,26 +173,27 @@ class Coordinator::Impl {
     keeper_->found(*all);
   }
 
-  // The strand has every plan; it is asked, so that no second copy is made. Not before run().
-  Result<core::PlanPtr> plan_of(std::uint64_t seq) {
+  // The strand has the plan of every sweep that is in memory; it is asked, so that no second copy is made. Not before
+  // run().
+  Result<core::PlanPtr> known_plan(std::uint64_t seq) {
     auto plan = std::make_shared<std::promise<core::PlanPtr>>();
     auto given = plan->get_future();
     runtime_->inspect([plan, seq](const core::State& state) {
-      const auto found = std::ranges::lower_bound(state.sweeps, seq, {}, &core::Sweep::submitted_seq);
-      const bool known = found != state.sweeps.end() && found->submitted_seq == seq;
-      plan->set_value(known ? found->plan : nullptr);
+      const core::Sweep* found = state.sweeps.submitted_by(seq);
+      plan->set_value(found == nullptr ? nullptr : found->plan);
     });
     while (given.wait_for(std::chrono::milliseconds(100)) != std::future_status::ready) {
       if (core_io_.stopped()) return Error{Errc::unavailable, "the coordinator is stopping"};
     }
     if (core::PlanPtr found = given.get()) return found;
-    return Error{Errc::not_found, "no sweep was submitted by event " + std::to_string(seq)};
+    return store::plan_of(*events_, seq);
   }
 
   void make_snapshotter() {
     snapshotter_.emplace(
-        store::SnapshotFiles(folder_->inner("snapshots")), *events_, [this](std::uint64_t seq) { return plan_of(seq); },
-        snapshot_, SnapshotterOptions{settings_.snapshot_every, version_});
+        store::SnapshotFiles(folder_->inner("snapshots")), *events_,
+        [this](std::uint64_t seq) { return known_plan(seq); }, snapshot_,
+        SnapshotterOptions{settings_.snapshot_every, version_, [this] { return another_shelf(); }});
     snapshotting_ = true;
   }
 

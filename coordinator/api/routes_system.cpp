@@ -100,10 +100,11 @@ void events(Services& services, const Request& request, const Respond& respond) 
 
 Gauges measure(Services& services, const core::State& state) {
   Gauges gauges;
+  const core::Counts counts = state.sweeps.counts();
   for (std::size_t phase = 1; phase < core::kPhases; ++phase) {
-    std::uint64_t& count = gauges.jobs[core::name_of(static_cast<core::Phase>(phase))];
-    for (const core::Sweep& sweep : state.sweeps) count += sweep.counts[phase];
+    gauges.jobs[core::name_of(static_cast<core::Phase>(phase))] = counts[phase];
   }
+  gauges.jobs_in_memory = state.jobs() - state.sweeps.jobs_away();
   for (const char* known : {"ready", "draining", "gone"}) gauges.workers[known] = 0;
   for (const core::Worker& worker : state.workers) ++gauges.workers[core::name_of(worker.state)];
   gauges.connected = services.runtime.connected().size();

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/crash_point.hpp"
+#include "common/free_memory.hpp"
 #include "common/planted.hpp"
 #include "common/protocol/fences.hpp"
 #include "coordinator/api/strand.hpp"
@@ -14,6 +15,11 @@
 namespace fathom::api {
 
 namespace asio = boost::asio;
+namespace {
+
+constexpr std::uint64_t kMuchPutAway = 10'000;  // jobs whose memory is worth giving back
+
+}  // namespace
 
 struct Runtime::Clockwork {
   explicit Clockwork(asio::io_context& io) : strand(io), timer(io) {}
@@ -222,7 +228,19 @@ void Runtime::tick() {
     decide(core::Tick{}, {});
     flush();
   }
+  tidy();
   hooks_.tick(core_.state());
+}
+
+// The allocator keeps what was freed, and is asked for it on another thread.
+void Runtime::tidy() {
+  const std::uint64_t before = core_.state().sweeps.jobs_away();
+  core_.tidy(now());
+  const std::uint64_t after = core_.state().sweeps.jobs_away();
+  if (after > before) put_away_ += after - before;
+  if (put_away_ < kMuchPutAway || !hooks_.background) return;
+  put_away_ = 0;
+  hooks_.background([] { return_free_memory(); });
 }
 
 void Runtime::schedule_tick() {

@@ -82,7 +82,8 @@ class Runtime {
   [[nodiscard]] store::Executor executor();
 
   // Before the io_context runs: reads the log after the event that `from` is the state of, and opens a new epoch, which
-  // becomes durable before anything else leaves. Errors: those of the log. `store` outlives the runtime.
+  // becomes durable before anything else leaves. Sweeps that end are put away where `from` has a shelf. Errors: those
+  // of the log. `store` outlives the runtime.
   Status start(store::EventStore& store, core::State from = {});
 
   // Decides one command. `done`: after it is durable, or with the rejection.
@@ -155,6 +156,7 @@ class Runtime {
   void gather(const core::SendAck& ack);
   void deliver(const core::Effect& effect);
   void read_results(const core::ReadResults& wanted);
+  void tidy();
   void schedule_tick();
   [[nodiscard]] bool is_current(const LinkPtr& link, WorkerNumber worker);
   // What the items of one message led to.
@@ -178,6 +180,7 @@ class Runtime {
   std::vector<core::SendAck> acks_;  // of this round of release()
   std::uint64_t appended_ = 0;
   std::uint64_t durable_ = 0;
+  std::uint64_t put_away_ = 0;  // jobs, since memory was given back
   std::map<WorkerNumber, Connected> connected_;
   bool draining_ = false;
   bool broken_ = false;

@@ -8,6 +8,7 @@
 #include "common/thread_name.hpp"
 #include "coordinator/api/artifact_keeper.hpp"
 #include "coordinator/core/inspect.hpp"
+#include "coordinator/store/sweep_shelf.hpp"
 
 namespace fathom::api {
 namespace {
@@ -20,8 +21,8 @@ constexpr std::uint64_t kPatience = 4;
 
 // Reads one snapshot. `log`: of another log it is of no use.
 Result<Restored> read_one(const store::SnapshotFiles& files, std::uint64_t seq, const std::string& log,
-                          const core::Restorer::Plans& plans) {
-  core::Restorer restorer(plans);
+                          const core::Restorer::Plans& plans, std::shared_ptr<core::Shelf> shelf) {
+  core::Restorer restorer(plans, std::move(shelf));
   Restored restored;
   const auto take = [&](const snapshot::Record& record) -> Status {
     if (record.has_head() && record.head().log() != log) return Error{Errc::not_found, "a snapshot of another log"};
@@ -31,20 +32,6 @@ Result<Restored> read_one(const store::SnapshotFiles& files, std::uint64_t seq, 
   FATHOM_TRY(files.read(seq, take));
   FATHOM_ASSIGN(restored.state, restorer.finish());
   return restored;
-}
-
-// The one record with this number.
-Result<event::Event> event_at(store::EventStore& events, std::uint64_t seq) {
-  event::Event event;
-  bool found = false;
-  const Status loaded = events.load(seq, [&](const store::EventRecord& record) -> Status {
-    found = record.seq == seq && event.ParseFromString(record.bytes);
-    return Error{Errc::failed_precondition, "enough"};
-  });
-  if (found) return event;
-  return loaded || loaded.error().code == Errc::failed_precondition
-             ? Error{Errc::corrupt, fmt::format("there is no event {}", seq)}
-             : loaded.error();
 }
 
 }  // namespace
@@ -58,7 +45,8 @@ std::uint64_t events_lost(const store::SnapshotFiles& files, const store::EventS
   return 0;
 }
 
-Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, store::EventStore& events) {
+Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, store::EventStore& events,
+                                               std::shared_ptr<core::Shelf> shelf) {
   if (const std::uint64_t lost = events_lost(files, events); lost != 0) {
     return Error{Errc::corrupt,
                  fmt::format("the event log ends before event {}, which a snapshot has seen: the log was put back or "
@@ -66,13 +54,9 @@ Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, stor
                              "--apply\" go on from this one",
                              lost)};
   }
-  const auto plans = [&](std::uint64_t seq) -> Result<core::PlanPtr> {
-    FATHOM_ASSIGN(const event::Event event, event_at(events, seq));
-    if (!event.has_sweep_submitted()) return Error{Errc::corrupt, fmt::format("event {} is no submit", seq)};
-    return core::expand_again(event.sweep_submitted());
-  };
+  const auto plans = [&](std::uint64_t seq) { return store::plan_of(events, seq); };
   for (const std::uint64_t seq : files.list()) {
-    auto restored = read_one(files, seq, events.id(), plans);
+    auto restored = read_one(files, seq, events.id(), plans, shelf);
     if (restored) return std::optional<Restored>(std::move(*restored));
     spdlog::warn("snapshot not used, it is removed seq={} why=\"{}\"", seq, restored.error().message);
     files.remove(seq);
@@ -137,9 +121,10 @@ void Snapshotter::run() {
 // The state after event `durable`, from the newest snapshot on.
 Result<Restored> Snapshotter::follow(std::uint64_t durable) {
   Restored now;
+  now.state.sweeps.use(shelf());
   for (const std::uint64_t seq : files_.list()) {
     if (seq > durable) continue;
-    if (auto before = read_one(files_, seq, events_.id(), plans_)) {
+    if (auto before = read_one(files_, seq, events_.id(), plans_, shelf())) {
       now = std::move(*before);
       break;
     }
@@ -153,6 +138,7 @@ Result<Restored> Snapshotter::follow(std::uint64_t durable) {
       FATHOM_ASSIGN(plan, plans_(event.seq()));
     }
     FATHOM_TRY(core::evolve(now.state, event, plan));
+    if (now.state.sweeps.is_full()) core::tidy(now.state, std::nullopt);
     each_final_file(event, [&](const std::string& sha256) { now.final_files += packed_hash(sha256); });
     return success();
   });
@@ -184,12 +170,12 @@ Status Snapshotter::make(std::uint64_t durable) {
     return same;
   }
   files_.keep(kKept);
-  spdlog::info("snapshot made seq={} jobs={}", durable, now.state.jobs.size());
+  spdlog::info("snapshot made seq={} jobs={}", durable, now.state.jobs());
   return success();
 }
 
 Status Snapshotter::check(std::uint64_t seq, const std::string& digest) {
-  FATHOM_ASSIGN(const Restored again, read_one(files_, seq, events_.id(), plans_));
+  FATHOM_ASSIGN(const Restored again, read_one(files_, seq, events_.id(), plans_, shelf()));
   if (core::digest(again.state) == digest) return success();
   return Error{Errc::internal, "what it gives back is not the state it was made from"};
 }

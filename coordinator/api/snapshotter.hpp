@@ -27,9 +27,10 @@ struct Restored {
 };
 
 // From the newest snapshot of this log that can be used; nullopt: from none, read the whole log. Snapshots of another
-// log and damaged ones are removed. corrupt: there is a snapshot of a later event than the log's last: the log was put
-// back or lost its end.
-Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, store::EventStore& events);
+// log and damaged ones are removed. `shelf`: for sweeps that ended (core/shelf.hpp), of which some are put away.
+// corrupt: there is a snapshot of a later event than the log's last: the log was put back or lost its end.
+Result<std::optional<Restored>> restore_newest(store::SnapshotFiles& files, store::EventStore& events,
+                                               std::shared_ptr<core::Shelf> shelf);
 
 // The first event that the log lacks although a snapshot has seen it; 0: it lacks none that is known.
 std::uint64_t events_lost(const store::SnapshotFiles& files, const store::EventStore& events);
@@ -37,6 +38,8 @@ std::uint64_t events_lost(const store::SnapshotFiles& files, const store::EventS
 struct SnapshotterOptions {
   std::uint64_t every = 50'000;  // events that make one due
   std::string program;           // version, for people
+  // Each snapshot needs shelves of its own for a while; empty or nullptr: its states are whole in memory.
+  std::function<std::shared_ptr<core::Shelf>()> shelf;
 };
 
 // Thread: notify() from any thread; made and destroyed by one. Failures are logged; the log is all that is needed.
@@ -57,6 +60,7 @@ class Snapshotter {
   Status make(std::uint64_t durable);
   Result<Restored> follow(std::uint64_t durable);
   Status check(std::uint64_t seq, const std::string& digest);
+  std::shared_ptr<core::Shelf> shelf() const { return options_.shelf ? options_.shelf() : nullptr; }
 
   store::SnapshotFiles files_;
   store::EventStore& events_;

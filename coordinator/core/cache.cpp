@@ -40,20 +40,19 @@ const TaskBinding* binding_of(const State& state, const Job& job) {
   return &found->second;
 }
 
-bool is_young(const State& state, const Sweep& sweep, const Job& source) {
+bool is_young(const State& state, const Sweep& sweep, const KnownResult& source) {
   const std::int64_t ttl = sweep.plan->cache.ttl_seconds;
-  if (ttl == 0 || state.pinned.contains(source.number)) return true;
-  return state.wall_ms / 1000 - std::get<Succeeded>(source.state).mark->made_secs <= ttl;
+  if (ttl == 0 || state.pinned.contains(JobNumber(source.job))) return true;
+  return state.wall_ms / 1000 - source.made_secs <= ttl;
 }
 
 // Somebody else asks for the same and has it or makes it, if model, data and inputs are the same.
 bool may_be_known(const State& state, const Job& job, sweeps::JobId id) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  const auto known = state.results.equal_range(id);
+  bool known = false;
+  state.results.each(id, [&](const KnownResult& one) { known = known || is_young(state, sweep, one); });
   const auto makers = state.training.equal_range(id);
-  return std::any_of(known.first, known.second,
-                     [&](const auto& one) { return is_young(state, sweep, *state.job(one.second)); }) ||
-         std::any_of(makers.first, makers.second, [&](const auto& one) { return one.second != job.number; });
+  return known || std::any_of(makers.first, makers.second, [&](const auto& one) { return one.second != job.number; });
 }
 
 // A maker that has not said what it works with may make it.
@@ -141,18 +140,16 @@ std::uint64_t result_key(const State& state, const Job& job) {
   return short_hash(text);
 }
 
-const Job* known_result(const State& state, const Job& job, std::uint64_t key) {
+const KnownResult* known_result(const State& state, const Job& job, std::uint64_t key) {
   if (key == 0 || !takes_results(state, job)) return nullptr;
-  const Job* best = nullptr;
-  const auto rank = [&](const Job& one) {
-    return std::pair(state.pinned.contains(one.number), std::get<Succeeded>(one.state).mark->seq);
+  const KnownResult* best = nullptr;
+  const auto rank = [&](const KnownResult& one) {
+    return std::pair(state.pinned.contains(JobNumber(one.job)), one.seq);
   };
-  const auto known = state.results.equal_range(asked_id(state, job));
-  for (auto it = known.first; it != known.second; ++it) {
-    const Job& one = *state.job(it->second);
-    if (std::get<Succeeded>(one.state).mark->key != key || !is_young(state, *state.sweep(job.sweep), one)) continue;
+  state.results.each(asked_id(state, job), [&](const KnownResult& one) {
+    if (one.key != key || !is_young(state, *state.sweep(job.sweep), one)) return;
     if (best == nullptr || rank(*best) < rank(one)) best = &one;
-  }
+  });
   return best;
 }
 
@@ -190,9 +187,13 @@ void stop_training(State& state, Sweep& sweep, const Job& job) {
   state.pending.withdraw.erase(job.number);
 }
 
+void add_result(State& state, sweeps::JobId asked, const ResultMark& mark, JobNumber job) {
+  state.results.add(asked, {mark.key, mark.seq, mark.made_secs, static_cast<std::uint32_t>(job.value())});
+}
+
 void know_result(State& state, const Job& job) {
   const ResultMark& mark = *std::get<Succeeded>(job.state).mark;
-  if (mark.key != 0 && mark.source == 0) state.results.emplace(asked_id(state, job), job.number);
+  if (mark.key != 0 && mark.source == 0) add_result(state, asked_id(state, job), mark, job.number);
 }
 
 void withdraw_makers(State& state, const Job& job) {
@@ -261,9 +262,10 @@ void tell_twins(State& state, const Job& job) {
   for (auto it = known.first; it != known.second; ++it) drawn.push_back(it->second);
   std::ranges::sort(drawn);
   for (const JobNumber number : drawn) {
+    if (number == job.number || !state.open_sweeps.contains(state.sweeps.number_of(number))) continue;
     const Job& twin = *state.job(number);
     Sweep& sweep = *state.sweep(twin.sweep);
-    if (number != job.number && sweep.outcome.empty() && sweep.plan->cache.use) look_again(state, sweep, twin);
+    if (sweep.plan->cache.use) look_again(state, sweep, twin);
   }
   for (const SweepNumber number : state.open_sweeps) {
     Sweep& sweep = *state.sweep(number);

@@ -32,9 +32,9 @@ std::string binding_name(const sweeps::Job& planned);
 std::uint64_t tree_hash(std::vector<File> files);
 // 0: it has none, or its sweep is not bound or its inputs are not chosen yet.
 std::uint64_t result_key(const State& state, const Job& job);
-// The job whose result `job` takes: young enough or pinned, the newest; nullptr: there is none, or its sweep takes
+// The result that `job` takes: young enough or pinned, the newest; nullptr: there is none, or its sweep takes
 // none.
-const Job* known_result(const State& state, const Job& job, std::uint64_t key);
+const KnownResult* known_result(const State& state, const Job& job, std::uint64_t key);
 
 // A job that became Ready: aside or into its queue; and out again.
 void put_in(State& state, Sweep& sweep, const Job& job);
@@ -43,7 +43,8 @@ void take_out(State& state, Sweep& sweep, const Job& job);
 // A job got a lease, and lost it.
 void begin_training(State& state, Sweep& sweep, const Job& job);
 void stop_training(State& state, Sweep& sweep, const Job& job);
-// It Succeeded.
+// It Succeeded. add_result(): what it makes known, where there is no more of it than that.
+void add_result(State& state, sweeps::JobId asked, const ResultMark& mark, JobNumber job);
 void know_result(State& state, const Job& job);
 // …and jobs that run take its result instead of making it once more: those that began before it, which takes none.
 void withdraw_makers(State& state, const Job& job);

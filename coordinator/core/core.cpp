@@ -89,7 +89,23 @@ PlanPtr plan_given(const Command& command) {
   return submit != nullptr ? submit->plan : nullptr;
 }
 
+constexpr std::uint64_t kManyJobs = 10'000;
+
+// Nothing that is still to be done concerns it.
+bool rests(const State& state, const Sweep& sweep) {
+  const auto is_of = [&](const auto& notice) { return notice.second.sweep == sweep.number; };
+  return sweep.active.empty() && !state.pending.check.contains(sweep.number) &&
+         std::ranges::none_of(state.notices, is_of);
+}
+
 }  // namespace
+
+void tidy(State& state, std::optional<TimePoint> now) {
+  const std::uint64_t before = state.sweeps.jobs_away();
+  state.sweeps.tidy(now, [&](const Sweep& sweep) { return rests(state, sweep); });
+  // What stays of many lies among what they leave.
+  if (state.sweeps.jobs_away() >= before + kManyJobs) state.results.pack();
+}
 
 Step Core::handle(const Command& command, Now now) {
   Due due;
@@ -152,9 +168,9 @@ void Core::read_results(Step& step) {
   for (const JobNumber number : state_.pending.recall) {
     if (read.wanted.size() >= kResultsAtOnce) break;
     const Job& job = *state_.job(number);
-    const Job* source = known_result(state_, job, result_key(state_, job));
-    const JobNumber from = source == nullptr ? JobNumber() : source->number;  // too old meanwhile: refused
-    read.wanted.push_back({number, from, source == nullptr ? 0 : std::get<Succeeded>(source->state).mark->seq});
+    const KnownResult* source = known_result(state_, job, result_key(state_, job));
+    const JobNumber from(source == nullptr ? 0 : source->job);  // too old meanwhile: refused
+    read.wanted.push_back({number, from, source == nullptr ? 0 : source->seq});
   }
   if (read.wanted.empty()) return;
   reading_ = true;

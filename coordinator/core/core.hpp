@@ -84,6 +84,10 @@ std::optional<event::Event> next_grant(const State& state);
 // The wait before the try after `tries` failed ones: base·2^(tries-1), at most cap, ±20 % by a hash of job and attempt.
 Millis backoff_delay(const Options& options, JobNumber job, std::uint32_t attempt, std::uint32_t tries);
 
+// Puts sweeps away that ended long enough ago, or are too many (sweep_table.hpp). Changes nothing that the functions
+// above see; no reference into the state stays good. `now`: nullopt between the events of a log that is read.
+void tidy(State& state, std::optional<TimePoint> now);
+
 struct Step {
   std::vector<event::Event> events;  // complete; append all in one transaction
   std::vector<Effect> effects;
@@ -98,11 +102,16 @@ class Core {
   explicit Core(Options options) : options_(options) {}
 
   Status replay(const event::Event& event, PlanPtr expanded = nullptr) {
-    return evolve(state_, event, std::move(expanded));
+    FATHOM_TRY(evolve(state_, event, std::move(expanded)));
+    if (state_.sweeps.is_full()) core::tidy(state_, std::nullopt);
+    return success();
   }
-  // Instead of a replay from the first event: a state that a snapshot gave. The events after it are replayed.
+  // Instead of a replay from the first event: a state that a snapshot gave, or an empty one with a shelf. The events
+  // after it are replayed.
   void restore(State state) { state_ = std::move(state); }
   Step handle(const Command& command, Now now);
+  // To be called a few times a minute at least, between commands. No reference into the state stays good.
+  void tidy(Now now) { core::tidy(state_, now.mono); }
 
   [[nodiscard]] const State& state() const { return state_; }
   [[nodiscard]] const Options& options() const { return options_; }

@@ -15,9 +15,9 @@ bool differs(const std::optional<T>& wanted, const T& is) {
 }
 
 // Whether somebody runs who was not asked yet.
-bool may_hand_back(const State& state, const Sweep& sweep) {
+bool may_hand_back(const Sweep& sweep) {
   return std::ranges::any_of(sweep.active, [&](sweeps::JobIndex index) {
-    const Job& job = state.jobs[sweep.first.value() - 1 + index];
+    const Job& job = sweep.jobs[index];
     return !job.handing_back && (phase_of(job) == Phase::leased || phase_of(job) == Phase::running);
   });
 }
@@ -42,7 +42,7 @@ Decision decide_change(const Context& context, const ChangeSweep& command) {
   event::SweepChanged change;
   const sweeps::Limits& limits = sweep->limits;
   if (differs(command.paused, sweep->paused_ms.has_value())) change.set_paused(*command.paused);
-  if (command.now && may_hand_back(context.state, *sweep)) change.set_now(true);
+  if (command.now && may_hand_back(*sweep)) change.set_now(true);
   if (differs(command.priority, sweep->priority)) change.set_priority(*command.priority);
   if (differs(command.weight, sweep->weight)) change.set_weight(*command.weight);
   if (differs(command.concurrency, limits.concurrency)) change.set_concurrency(*command.concurrency);

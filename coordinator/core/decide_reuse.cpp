@@ -28,14 +28,22 @@ event::Event refused(JobNumber job, const std::string& why) {
   return event;
 }
 
-event::Event reused(const State& state, const Job& job, const Job& source, const ResultRead& read) {
-  const ResultMark& mark = *std::get<Succeeded>(source.state).mark;
+// nullptr: it has none that others take.
+const KnownResult* result_of(const State& state, sweeps::JobId asked, JobNumber source) {
+  const KnownResult* found = nullptr;
+  state.results.each(asked, [&](const KnownResult& one) {
+    if (one.job == source.value()) found = &one;
+  });
+  return found;
+}
+
+event::Event reused(const State& state, const Job& job, const KnownResult& known, const ResultRead& read) {
   event::Event event;
   auto* out = event.mutable_job_reused();
   out->set_job(job.number.value());
-  out->set_source(source.number.value());
+  out->set_source(known.job);
   out->set_source_generation(read.source_generation);
-  out->set_source_seq(mark.seq);
+  out->set_source_seq(known.seq);
   out->set_made_ms(read.made_ms);
   out->set_result(read.result);
   for (const File& file : read.files) {
@@ -45,7 +53,10 @@ event::Event reused(const State& state, const Job& job, const Job& source, const
   out->set_has_objective(read.objective.has_value());
   out->set_objective(read.objective.value_or(0));
   out->set_epoch(read.epoch);
-  out->set_key(mark.key);
+  out->set_key(known.key);
+  // Its sweep may have been put away, and mostly nothing of it is needed.
+  if (stopper_of(state, job) == nullptr) return event;
+  const Job& source = *state.job(JobNumber(known.job));
   if (at_same_rungs(state, job, source)) {
     for (const double value : source.progress->rung_values) out->add_rung_values(value);
   }
@@ -81,12 +92,11 @@ Decision decide_reuse(const Context& context, const ResultsRead& command) {
   for (const ResultRead& read : command.results) {
     const Job* job = state.job(read.job);
     if (job == nullptr || !state.pending.recall.contains(read.job)) continue;
-    const Job* source = state.job(read.source);
-    const auto* done = source == nullptr ? nullptr : std::get_if<Succeeded>(&source->state);
-    if (!read.problem.empty() || done == nullptr || done->mark->key != result_key(state, *job)) {
+    const KnownResult* known = result_of(state, asked_id(state, *job), read.source);
+    if (!read.problem.empty() || known == nullptr || known->key != result_key(state, *job)) {
       decision.events.push_back(refused(read.job, read.problem.empty() ? "the result is another one" : read.problem));
     } else {
-      decision.events.push_back(reused(state, *job, *source, read));
+      decision.events.push_back(reused(state, *job, *known, read));
     }
   }
   return decision;

@@ -127,7 +127,7 @@ Decision decide_submit(const Context& context, const SubmitSweep& command) {
   auto* event = decision.events.emplace_back().mutable_sweep_submitted();
   event->set_sweep(static_cast<std::uint32_t>(state.sweeps.size() + 1));
   event->set_id(unique_id(state, name));
-  event->set_first_job(state.jobs.size() + 1);
+  event->set_first_job(state.jobs() + 1);
   event->set_jobs(count);
   event->set_resolved(command.resolved);
   event->set_yaml(command.yaml);

@@ -86,7 +86,7 @@ class Digest {
   void add(const FreeDevice& device) { (*this)(device.running, device.worker, device.device); }
   void add(const Fence& fence) { (*this)(fence.job, fence.generation, fence.attempt, fence.lease); }
 
-  std::uint64_t hash_ = hash_of("fathom state 1");
+  std::uint64_t hash_ = hash_of("fathom state 2");
 };
 
 // A state without data adds nothing: which state it is was added before.
@@ -121,18 +121,18 @@ void add_job(Digest& to, const Job& job) {
   const Checkpoints& kept = *seen.checkpoints;
   to(job.open_dependents, seen.epoch, seen.step, seen.objective, seen.best, seen.best_epoch, seen.rung_values);
   to(kept.latest, kept.best, kept.older, seen.late, seen.started_ms, job.worker, seen.device);
-  if (kept.earlier.empty()) return;  // digests of before it stay
   to(kept.earlier.size());
   for (const KeptCheckpoint& one : kept.earlier) to(*one);
 }
 
 // The plan counts by the ids of its jobs, which hash all that matters in them.
 void add_sweep_to(Digest& to, const Sweep& sweep) {
+  for (const Job& job : sweep.jobs) add_job(to, job);
   to(sweep.number, sweep.id, sweep.first, sweep.idempotency_key, sweep.content, sweep.model, sweep.submitted_ms);
   to(sweep.ended_ms, sweep.submitted_seq, sweep.cancel_cause, sweep.cancelled_by_limit, sweep.outcome);
-  if (sweep.finishing) to(sweep.finishing);  // digests of before it stay
-  to(sweep.priority, sweep.limits.concurrency, sweep.limits.wall_seconds, sweep.limits.job_wall_seconds);
-  to(sweep.limits.failed, sweep.paused_ms, sweep.wall_from_ms, sweep.weight, sweep.share, sweep.passed_from);
+  to(sweep.finishing, sweep.took_us, sweep.priority, sweep.limits.concurrency, sweep.limits.wall_seconds,
+     sweep.limits.job_wall_seconds, sweep.limits.failed);
+  to(sweep.paused_ms, sweep.wall_from_ms, sweep.weight, sweep.share, sweep.passed_from);
   for (const auto& [key, jobs] : sweep.reopened) to(key, jobs);
   for (const std::uint32_t count : sweep.counts) to(count);
   for (const Counts& counts : sweep.stage_counts) {
@@ -154,19 +154,28 @@ void add_worker(Digest& to, const Worker& worker) {
   to(worker.number, worker.uid, worker.name, worker.state, worker.unfit, worker.leases);
   for (const DeviceState& device : worker.devices) {
     to(device.device.name, device.device.kind, device.device.threads, device.device.slots, device.device.model,
-       device.device.bf16);
+       device.device.bf16, device.device.ahead);
     to(device.device.memory, device.running, device.alone, device.model, device.task, device.strikes, device.excluded);
   }
 }
 
 }  // namespace
 
+std::uint64_t digest_of(const Sweep& sweep) {
+  Digest to;
+  add_sweep_to(to, sweep);
+  return to.value();
+}
+
 std::string digest(const State& state) {
   Digest to;
   to(state.seq, state.epoch, state.next_lease, state.open_sweeps, state.grants, state.wall_ms, state.pinned);
   for (const auto& [priority, turn] : state.share_clock) to(priority, turn);
-  for (const Job& job : state.jobs) add_job(to, job);
-  for (const Sweep& sweep : state.sweeps) add_sweep_to(to, sweep);
+  to(state.sweeps.size(), state.jobs());
+  for (std::size_t i = 0; i < state.sweeps.size(); ++i) {
+    const auto away = state.sweeps.away(i);
+    to(away ? away->digest : digest_of(state.sweeps[i]));
+  }
   for (const Worker& worker : state.workers) add_worker(to, worker);
   for (const auto& [id, lease] : state.leases) to(id, lease.fence, lease.worker, lease.devices, lease.alone);
   std::vector<std::pair<std::string, std::uint32_t>> uses;
@@ -176,19 +185,8 @@ std::string digest(const State& state) {
   for (const auto& [number, notice] : state.notices)
     to(number, notice.seq, notice.sweep, notice.job, notice.what, notice.hook, notice.wall_ms);
   for (const auto& [key, devices] : state.free.warm) to(key, devices);
-  const auto keeps_ahead = [](const Worker& worker) {
-    return std::ranges::any_of(worker.devices, [](const DeviceState& device) { return device.device.ahead != 0; });
-  };
-  if (std::ranges::any_of(state.workers, keeps_ahead)) {  // digests of before it stay
-    to(state.free.ahead);
-    for (const Worker& worker : state.workers) {
-      for (const DeviceState& device : worker.devices) to(device.device.ahead);
-    }
-    for (const Sweep& sweep : state.sweeps) {
-      for (const std::int64_t took : sweep.took_us) to(took);
-    }
-  }
-  to(state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop, state.pending.check);
+  to(state.free.ahead, state.pending.resolve, state.pending.judge, state.pending.overdue, state.pending.stop,
+     state.pending.check);
   to(state.pending.pause, state.pending.clone, state.pending.resume);
   to(state.pending.withdraw, state.pending.recall, state.pending.fetch);
   char text[17];

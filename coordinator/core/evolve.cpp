@@ -21,7 +21,7 @@ Status on_submitted(State& state, const event::SweepSubmitted& event, At at, Pla
   if (!plan) {
     FATHOM_ASSIGN(plan, expand_again(event));
   }
-  if (event.sweep() != state.sweeps.size() + 1 || event.first_job() != state.jobs.size() + 1) {
+  if (event.sweep() != state.sweeps.size() + 1 || event.first_job() != state.jobs() + 1) {
     return corrupt("numbers of sweeps and jobs are dense; " + event.id() + " has others");
   }
   if (plan->jobs.size() != event.jobs() || plan->jobs.empty()) {
@@ -41,7 +41,7 @@ Status on(State& state, const event::SweepCancelRequested& event, At) {
   const SmallText cause = event.cause();  // one for all of them
   // From the last to the first: a dependent ends before its inputs do, so no need is resolved in between.
   for (std::size_t i = sweep->plan->jobs.size(); i-- > 0;) {
-    Job& job = state.jobs[sweep->first.value() - 1 + i];
+    Job& job = sweep->jobs[i];
     if (event.finish() && !is_waiting(phase_of(job))) continue;
     if (next(phase_of(job), Move::wish_cancel)) FATHOM_TRY(move_job(state, job, Move::wish_cancel, {.text = cause}));
   }
@@ -66,7 +66,7 @@ Status on(State& state, const event::SweepChanged& event, At at) {
   if (event.has_paused()) pause(state, *sweep, event.paused(), at);
   if (event.now()) {
     for (const sweeps::JobIndex index : sweep->active) {
-      Job& job = state.jobs[sweep->first.value() - 1 + index];
+      Job& job = sweep->jobs[index];
       job.handing_back = phase_of(job) == Phase::leased || phase_of(job) == Phase::running;
     }
   }
@@ -89,6 +89,7 @@ Status on(State& state, const event::SweepEnded& event, At at) {
   sweep->outcome = event.outcome();
   sweep->ended_ms = at.wall_ms;
   state.open_sweeps.erase(sweep->number);
+  state.sweeps.ended(sweep->number);
   drop_move_indexes(*sweep);
   mark_sweep(state, *sweep);
   note(state, *sweep, sweep->outcome == "succeeded" ? "done" : sweep->outcome, JobNumber(), at);
@@ -364,7 +365,7 @@ Status evolve(State& state, const event::Event& event, PlanPtr expanded) {
   }
   note_failure(state, event);
   state.seq = event.seq();
-  if (event.has_sweep_submitted()) state.sweeps.back().submitted_seq = event.seq();
+  if (event.has_sweep_submitted()) state.sweeps.submitted(event.seq());
   // A replay by a version with another table would go another way here and is stopped.
   const Job* job = state.job(JobNumber(event.job()));
   if (job != nullptr && event.phase() != event::UNKNOWN &&

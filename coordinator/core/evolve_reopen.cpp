@@ -21,11 +21,11 @@ Status open_again(State& state, Job& job) {
 }
 
 // Those that still wait wait for it once more. Those that are opened with it are counted whole.
-void tell_waiting(State& state, const Sweep& sweep, const Job& job, const std::set<JobNumber>& opened) {
+void tell_waiting(State& state, Sweep& sweep, const Job& job, const std::set<JobNumber>& opened) {
   const Dependents& all = sweep.dependents;
   if (all.first.empty()) return;
   for (std::uint32_t i = all.first[job.index]; i < all.first[job.index + 1]; ++i) {
-    Job& dependent = state.jobs[sweep.first.value() - 1 + all.edges[i].job];
+    Job& dependent = sweep.jobs[all.edges[i].job];
     auto* blocked = std::get_if<Blocked>(&dependent.state);
     if (blocked == nullptr || opened.contains(dependent.number)) continue;
     ++blocked->open;

@@ -33,12 +33,12 @@ void judge_taken(State& state, const Job& job) {
 
 Status on(State& state, const event::JobReused& event, At) {
   FATHOM_ASSIGN(Job * job, job_of(state, event.job()));
-  FATHOM_ASSIGN(const Job* source, job_of(state, event.source()));
+  if (state.sweeps.number_of(JobNumber(event.source())).value() == 0)
+    return Error{Errc::not_found, "there is no job " + std::to_string(event.source())};
   Outcome outcome{{}, event.epoch(), event.files_size() != 0, files_of(event.files())};
   if (event.has_objective()) outcome.objective = event.objective();
   const ResultMark mark{event.key(), tree_hash(*outcome.files), event.source_seq(),
-                        static_cast<std::uint32_t>(event.made_ms() / 1000),
-                        static_cast<std::uint32_t>(source->number.value())};
+                        static_cast<std::uint32_t>(event.made_ms() / 1000), static_cast<std::uint32_t>(event.source())};
   const std::optional<double> objective = outcome.objective;
   take_rungs(state, *job, event);  // before it ends: what its group makes of the end depends on them
   FATHOM_TRY(move_job(state, *job, Move::reuse, {.outcome = std::move(outcome), .mark = mark}));

@@ -13,8 +13,13 @@ namespace fathom::core {
 // hold. Looks at everything: for tests and simulation, not for a step.
 std::vector<std::string> invariants(const State& state);
 
-// 16 hex digits over everything in the state. Equal logs give equal digests.
+// In the order of their numbers.
+std::vector<const Job*> all_jobs(const State& state);
+
+// 16 hex digits over everything in the state. Equal logs give equal digests, whatever was put away meanwhile.
 std::string digest(const State& state);
+// Of one sweep and its jobs.
+std::uint64_t digest_of(const Sweep& sweep);
 
 // Why a job is not running, or what it is doing, in one or two sentences for a person.
 std::string explain(const State& state, const Job& job);

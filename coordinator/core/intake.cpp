@@ -100,8 +100,8 @@ std::string model_of(const sweeps::Plan& plan) {
 // Its queue, counters and name. No event follows but for needs that nothing can meet.
 void add_job(State& state, Sweep& sweep, JobIndex index) {
   const sweeps::Job& planned = sweep.plan->jobs[index];
-  Job& job = state.jobs.emplace_back();
-  job.number = JobNumber(state.jobs.size());
+  Job& job = sweep.jobs.emplace_back();
+  job.number = JobNumber(sweep.first.value() + index);
   job.sweep = sweep.number;
   job.index = index;
   if (!sweep.dependents.first.empty()) {
@@ -137,10 +137,8 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
 
 void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wall_ms,
                std::shared_ptr<const sweeps::Plan> plan) {
-  Sweep& sweep = state.sweeps.emplace_back();
-  sweep.number = SweepNumber(event.sweep());
+  Sweep& sweep = state.sweeps.add(JobNumber(event.first_job()), static_cast<std::uint32_t>(plan->jobs.size()));
   sweep.id = event.id();
-  sweep.first = JobNumber(event.first_job());
   sweep.idempotency_key = event.idempotency_key();
   sweep.content = hash_of(event.resolved());
   sweep.submitted_ms = wall_ms;
@@ -156,9 +154,6 @@ void add_sweep(State& state, const event::SweepSubmitted& event, std::int64_t wa
   make_move_indexes(sweep);
   make_groups(sweep);
   sweep.by_id = JobIndexes(*sweep.plan);
-  // At once for a large sweep, and never by less than a vector grows by itself.
-  if (const std::size_t all = state.jobs.size() + sweep.plan->jobs.size(); all > state.jobs.capacity())
-    state.jobs.reserve(std::max(all, 2 * state.jobs.capacity()));
   for (JobIndex i = 0; i < sweep.plan->jobs.size(); ++i) add_job(state, sweep, i);
   seek_bindings(state, sweep);
   state.sweep_by_id.emplace(sweep.id, sweep.number);

@@ -23,7 +23,8 @@ std::string text_of(const Job& job) {
 // I2: one living attempt a job, and the lease, the job and the worker name each other.
 void check_leases(const State& state, Broken& broken) {
   std::size_t active = 0;
-  for (const Job& job : state.jobs) {
+  for (const Job* one : all_jobs(state)) {
+    const Job& job = *one;
     if (!is_active(phase_of(job))) continue;
     ++active;
     const auto lease = state.leases.find(job.lease);
@@ -171,8 +172,9 @@ void check_rungs(const Sweep& sweep, Broken& broken) {
 // I5: the count of keepers of each checkpoint, which says what may be collected.
 void check_checkpoints(const State& state, Broken& broken) {
   std::map<std::string, std::uint32_t> uses, counted;
-  for (const Job& job : state.jobs) {
-    for (const KeptCheckpoint& one : all_of(*job.progress->checkpoints)) ++uses[one->sha256.str()];
+  for (const Job* one : all_jobs(state)) {
+    const Job& job = *one;
+    for (const KeptCheckpoint& kept : all_of(*job.progress->checkpoints)) ++uses[kept->sha256.str()];
   }
   for (const auto& [sha256, count] : state.checkpoint_uses) counted.emplace(sha256.str(), count);
   if (uses != counted) broken.push_back("I5: the uses of checkpoints are counted wrongly");
@@ -181,18 +183,26 @@ void check_checkpoints(const State& state, Broken& broken) {
 // I11: what is known and made is what jobs say, and nobody stands aside for nothing.
 void check_cache(const State& state, Broken& broken) {
   using Index = std::multimap<sweeps::JobId, JobNumber>;
-  Index results, training;
-  for (const Job& job : state.jobs) {
+  Index results, training, known;
+  state.results.all([&](sweeps::JobId id, const KnownResult& one) {
+    known.emplace(id, JobNumber(one.job));
+    const auto* done = std::get_if<Succeeded>(&state.job(JobNumber(one.job))->state);
+    if (done == nullptr || done->mark->key != one.key || done->mark->seq != one.seq ||
+        done->mark->made_secs != one.made_secs)
+      broken.push_back("I11: the index of results says another thing than job " + std::to_string(one.job));
+  });
+  for (const Job* one : all_jobs(state)) {
+    const Job& job = *one;
     const sweeps::JobId id = asked_id(state, job);
     const auto* done = std::get_if<Succeeded>(&job.state);
     if (done != nullptr && done->mark->key != 0 && done->mark->source == 0) results.emplace(id, job.number);
     if (is_active(phase_of(job))) training.emplace(id, job.number);
   }
-  const auto same = [](const Index& made, const std::unordered_multimap<sweeps::JobId, JobNumber>& kept) {
+  const auto same = [](const Index& made, const auto& kept) {
     const std::set<std::pair<sweeps::JobId, JobNumber>> a(made.begin(), made.end()), b(kept.begin(), kept.end());
     return a == b && made.size() == kept.size();
   };
-  if (!same(results, state.results)) broken.push_back("I11: the index of results is wrong");
+  if (!same(results, known)) broken.push_back("I11: the index of results is wrong");
   if (!same(training, state.training)) broken.push_back("I11: the index of jobs in training is wrong");
   for (const Sweep& sweep : state.sweeps) {
     std::map<std::string, std::uint32_t> seekers;
@@ -247,7 +257,8 @@ void check_searches(const State& state, Broken& broken) {
 // I8: who waits for another sweep is found when something happens there, and reads only what is chosen.
 void check_outside(const State& state, Broken& broken) {
   std::map<std::string, std::set<JobNumber>> waiting, kept;
-  for (const Job& job : state.jobs) {
+  for (const Job* one : all_jobs(state)) {
+    const Job& job = *one;
     if (phase_of(job) != Phase::blocked) continue;
     for (const sweeps::Need& need : state.planned(job).needs) {
       for (const auto& asked : need.elsewhere) waiting[asked->sweep].insert(job.number);
@@ -265,6 +276,14 @@ void check_outside(const State& state, Broken& broken) {
 }
 
 }  // namespace
+
+std::vector<const Job*> all_jobs(const State& state) {
+  std::vector<const Job*> all;
+  for (const Sweep& sweep : state.sweeps) {
+    for (const Job& job : sweep.jobs) all.push_back(&job);
+  }
+  return all;
+}
 
 std::vector<std::string> invariants(const State& state) {
   Broken broken;

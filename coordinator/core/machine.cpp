@@ -69,11 +69,11 @@ void drop_unneeded_files(Job& job) {
 }
 
 // Jobs that wait for this one have one less to wait for.
-void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
+void tell_dependents(State& state, Sweep& sweep, const Job& job) {
   const Dependents& all = sweep.dependents;
   if (all.first.empty()) return;
   for (std::uint32_t i = all.first[job.index]; i < all.first[job.index + 1]; ++i) {
-    Job& dependent = state.jobs[sweep.first.value() - 1 + all.edges[i].job];
+    Job& dependent = sweep.jobs[all.edges[i].job];
     auto* blocked = std::get_if<Blocked>(&dependent.state);
     if (blocked != nullptr && --blocked->open == 0) mark_needs(state, dependent);
   }
@@ -81,7 +81,7 @@ void tell_dependents(State& state, const Sweep& sweep, const Job& job) {
 
 // It takes no input any more, in no generation: inputs that nobody else may take forget their files. As they were
 // counted: of a fusion whose set was chosen, also those that it might have had.
-void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
+void let_inputs_go(State& state, Sweep& sweep, const Job& job) {
   for (const JobNumber number : job.inputs) {
     Job& input = *state.job(number);
     if (input.sweep != job.sweep) let_input_go(input);
@@ -89,7 +89,7 @@ void let_inputs_go(State& state, const Sweep& sweep, const Job& job) {
   for (const sweeps::Need& need : sweep.plan->jobs[job.index].needs) {
     for (const sweeps::Contender& contender : need.contenders) {
       for (const sweeps::JobIndex index : contender.jobs) {
-        let_input_go(state.jobs[sweep.first.value() - 1 + index]);
+        let_input_go(sweep.jobs[index]);
       }
     }
   }
@@ -198,12 +198,10 @@ void mark_sweep(State& state, const Sweep& sweep) {
 
 std::uint32_t open_inputs(const State& state, const Job& job) {
   const Sweep& sweep = *state.sweep(job.sweep);
-  const std::uint64_t first = sweep.first.value();
   std::uint32_t open = 0;
   for (const sweeps::Need& need : sweep.plan->jobs[job.index].needs) {
     for (const sweeps::Contender& contender : need.contenders) {
-      for (const sweeps::JobIndex index : contender.jobs)
-        open += is_terminal(phase_of(state.jobs[first - 1 + index])) ? 0 : 1;
+      for (const sweeps::JobIndex index : contender.jobs) open += is_terminal(phase_of(sweep.jobs[index])) ? 0 : 1;
     }
   }
   return open;

@@ -12,17 +12,17 @@ bool ended_without_result(Phase phase) {
 
 // Rungs of the member of a population that has come least far of those that wait for a slot.
 constexpr std::uint32_t kNobodyWaits = 0xffffffff;
-std::uint32_t least_waiting(const State& state, const Sweep& sweep, const StopGroup& group) {
+std::uint32_t least_waiting(const Sweep& sweep, const StopGroup& group) {
   std::uint32_t least = kNobodyWaits;
   for (const auto& [first, setting] : group.settings) {
-    if (phase_of(state.jobs[sweep.first.value() - 1 + first]) == Phase::ready) least = std::min(least, setting.judged);
+    if (phase_of(sweep.jobs[first]) == Phase::ready) least = std::min(least, setting.judged);
   }
   return least;
 }
 
 // It has come to a rung at which its setting has no verdict yet, and there is one above. Or members of its population
 // wait for a slot that have come less far: with fewer slots than members these take turns.
-bool rests(const State& state, const Sweep& sweep, const Job& job, std::uint32_t least) {
+bool rests(const Sweep& sweep, const Job& job, std::uint32_t least) {
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   if (!group.stopper.pauses()) return false;
   const sweeps::JobIndex first = sweep.setting_of[job.index];
@@ -33,7 +33,7 @@ bool rests(const State& state, const Sweep& sweep, const Job& job, std::uint32_t
   const std::size_t cleared = setting.judged - (setting.waiting ? 1 : 0);
   // Nor is there one where a seed ended before it came as far (train.patience, a result of before).
   const bool in_vain = std::ranges::any_of(group.jobs_of(setting), [&](sweeps::JobIndex index) {
-    const Job& seed = state.jobs[sweep.first.value() - 1 + index];
+    const Job& seed = sweep.jobs[index];
     return is_terminal(phase_of(seed)) && seed.progress->rung_values.size() <= cleared;
   });
   return !in_vain && job.progress->rung_values.size() > cleared && cleared + 1 < group.stopper.rungs(first).size();
@@ -46,7 +46,7 @@ void mark_job(State& state, const Sweep& sweep, const Job& job, std::uint32_t le
   const auto mark = [&](std::set<JobNumber>& marked, bool due) {
     due ? static_cast<void>(marked.insert(job.number)) : static_cast<void>(marked.erase(job.number));
   };
-  const bool resting = rests(state, sweep, job, least);
+  const bool resting = rests(sweep, job, least);
   const bool cloned = phase == Phase::paused && resting && setting.waiting && group.stopper.clones();
   mark(state.pending.pause, resting && next(phase, Move::wish_pause));
   mark(state.pending.clone, cloned);
@@ -61,7 +61,7 @@ bool is_grouped(const Sweep& sweep, const Job& job) {
 
 void mark_setting(State& state, const Sweep& sweep, const StopGroup& group, sweeps::JobIndex first) {
   const Setting& setting = group.settings.at(first);
-  const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return state.jobs[sweep.first.value() - 1 + index]; };
+  const auto job_at = [&](sweeps::JobIndex index) -> const Job& { return sweep.jobs[index]; };
   // All seeds have passed the next rung: only then is there a mean to judge.
   const bool judge =
       !setting.stopped && !setting.waiting && std::ranges::all_of(group.jobs_of(setting), [&](sweeps::JobIndex index) {
@@ -91,9 +91,8 @@ void mark_pause(State& state, const Sweep& sweep, const Job& job) {
   if (!is_grouped(sweep, job)) return;
   const StopGroup& group = sweep.groups[sweep.group_of[job.index]];
   if (!group.stopper.clones()) return mark_job(state, sweep, job, kNobodyWaits);
-  const std::uint32_t least = least_waiting(state, sweep, group);
-  for (const auto& [first, setting] : group.settings)
-    mark_job(state, sweep, state.jobs[sweep.first.value() - 1 + first], least);
+  const std::uint32_t least = least_waiting(sweep, group);
+  for (const auto& [first, setting] : group.settings) mark_job(state, sweep, sweep.jobs[first], least);
 }
 
 void end_in_group(State& state, Sweep& sweep, const Job& job) {
@@ -102,7 +101,7 @@ void end_in_group(State& state, Sweep& sweep, const Job& job) {
   StopGroup& group = sweep.groups[number];
   const sweeps::JobIndex first = sweep.setting_of[job.index];
   const Setting& setting = group.settings.at(first);
-  const auto phase_at = [&](sweeps::JobIndex index) { return phase_of(state.jobs[sweep.first.value() - 1 + index]); };
+  const auto phase_at = [&](sweeps::JobIndex index) { return phase_of(sweep.jobs[index]); };
   const auto any = [&](auto test) {
     return std::ranges::any_of(group.jobs_of(setting), [&](sweeps::JobIndex index) { return test(phase_at(index)); });
   };
@@ -113,8 +112,7 @@ void end_in_group(State& state, Sweep& sweep, const Job& job) {
     group.stopper.complete(first);
   }
   if (!group.stopper.pauses()) return;
-  for (const sweeps::JobIndex index : group.jobs_of(setting))
-    mark_pause(state, sweep, state.jobs[sweep.first.value() - 1 + index]);
+  for (const sweeps::JobIndex index : group.jobs_of(setting)) mark_pause(state, sweep, sweep.jobs[index]);
   mark_overdue(state, sweep, number);
 }
 
@@ -124,7 +122,7 @@ void open_in_group(State& state, Sweep& sweep, const Job& job) {
   StopGroup& group = sweep.groups[number];
   const sweeps::JobIndex first = sweep.setting_of[job.index];
   const bool without = std::ranges::any_of(group.jobs_of(group.settings.at(first)), [&](sweeps::JobIndex index) {
-    return ended_without_result(phase_of(state.jobs[sweep.first.value() - 1 + index]));
+    return ended_without_result(phase_of(sweep.jobs[index]));
   });
   if (!without) group.stopper.readmit(first);
   mark_setting(state, sweep, group, first);

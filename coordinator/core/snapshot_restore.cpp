@@ -136,21 +136,34 @@ void end_settings(State& state, Sweep& sweep) {
   if (sweep.group_of.empty()) return;
   for (sweeps::JobIndex index = 0; index < sweep.plan->jobs.size(); ++index) {
     if (sweep.group_of[index] != kNoGroup && sweep.setting_of[index] == index)
-      end_in_group(state, sweep, state.jobs[sweep.first.value() - 1 + index]);
+      end_in_group(state, sweep, sweep.jobs[index]);
   }
+}
+
+void end_restored(State& state, Sweep& sweep) {
+  end_settings(state, sweep);
+  if (sweep.outcome.empty()) return;
+  drop_move_indexes(sweep);
+  state.sweeps.ended(sweep.number);
 }
 
 }  // namespace
 
+Restorer::Restorer(Plans plans, SweepNumber alone) : plans_(std::move(plans)), alone_(true) {
+  state_.sweeps = SweepTable(alone);
+  head_.set_version(kSnapshotVersion);
+}
+
 Status Restorer::take(const snapshot::Record& record) {
   if (record.has_head() == (head_.version() != 0)) return damaged("it has no head, or two");
+  if (!record.has_jobs()) FATHOM_TRY(end_sweep());
   switch (record.payload_case()) {
     case snapshot::Record::kHead:
       return take_head(record.head());
     case snapshot::Record::kSweep:
-      return take_sweep(record.sweep());
+      return take_sweep(record);
     case snapshot::Record::kJobs:
-      return take_jobs(record.jobs());
+      return take_jobs(record);
     case snapshot::Record::kWorker:
       return take_worker(record.worker());
     case snapshot::Record::kLease:
@@ -184,17 +197,43 @@ Status Restorer::take_head(const snapshot::Head& head) {
   return success();
 }
 
-Status Restorer::take_sweep(const snapshot::Sweep& in) {
+Status Restorer::take_sweep(const snapshot::Record& record) {
+  const snapshot::Sweep& in = record.sweep();
+  if (!alone_ && in.first_job() != state_.jobs() + 1) return damaged("sweep " + in.id() + " has jobs of another");
+  coming_ = {in.first_job(), in.submitted_seq(), 0, in.jobs(), 0, {}, {}};
+  if (in.away() == 0 || !state_.sweeps.has_shelf()) return take_whole(in);
+  if (in.outcome().empty()) return damaged("sweep " + in.id() + " was put away before its end");
+  coming_.away = in.away();
+  const SweepNumber number(static_cast<std::uint32_t>(state_.sweeps.size() + 1));
+  state_.sweep_by_id.emplace(in.id(), number);
+  if (!in.idempotency_key().empty()) state_.sweep_by_key.emplace(in.idempotency_key(), number);
+  snapshot::Record own = record;
+  own.mutable_sweep()->clear_away();  // said by who has it
+  add_framed(own, coming_.bytes);
+  return success();
+}
+
+Status Restorer::end_sweep() {
+  if (coming_.came != coming_.jobs) return damaged("it lacks jobs of a sweep");
+  if (coming_.away != 0) {
+    FATHOM_ASSIGN(const std::uint64_t place, state_.sweeps.put(coming_.bytes));
+    state_.sweeps.add_away(JobNumber(coming_.first), coming_.jobs, coming_.submitted, {place, coming_.away},
+                           coming_.counts);
+  }
+  coming_ = {};
+  return success();
+}
+
+Status Restorer::take_whole(const snapshot::Sweep& in) {
   FATHOM_ASSIGN(const PlanPtr plan, plans_(in.submitted_seq()));
-  if (plan->jobs.size() != in.jobs() || in.first_job() != state_.jobs.size() + 1 || jobs_ != 0)
-    return damaged("sweep " + in.id() + " has another number of jobs than its plan");
+  if (plan->jobs.size() != in.jobs()) return damaged("sweep " + in.id() + " has another number of jobs than its plan");
   event::SweepSubmitted submitted;
-  submitted.set_sweep(static_cast<std::uint32_t>(state_.sweeps.size() + 1));
   submitted.set_id(in.id()), submitted.set_first_job(in.first_job());
   submitted.set_idempotency_key(in.idempotency_key());
   add_sweep(state_, submitted, in.submitted_ms(), plan);
   Sweep& sweep = state_.sweeps.back();
-  sweep.submitted_seq = in.submitted_seq(), sweep.content = in.content();
+  state_.sweeps.submitted(in.submitted_seq());
+  sweep.content = in.content();
   sweep.ended_ms = in.ended_ms(), sweep.outcome = in.outcome();
   if (in.has_cancel_cause()) sweep.cancel_cause = in.cancel_cause();
   sweep.cancelled_by_limit = in.cancelled_by_limit();
@@ -224,20 +263,48 @@ Status Restorer::take_sweep(const snapshot::Sweep& in) {
   return success();
 }
 
-Status Restorer::take_jobs(const snapshot::Jobs& in) {
-  if (jobs_ + static_cast<std::uint64_t>(in.jobs_size()) > state_.jobs.size())
+Status Restorer::take_jobs(const snapshot::Record& record) {
+  const snapshot::Jobs& in = record.jobs();
+  if (static_cast<std::size_t>(in.jobs_size()) > coming_.jobs - coming_.came)
     return damaged("it has more jobs than its sweeps");
   for (const snapshot::Job& saved : in.jobs()) {
     if (saved.phase() >= kPhases) return damaged("a job in no phase");
-    Job& job = state_.jobs[jobs_++];
-    const Phase from = phase_of(job);
-    get(saved, job);
-    if (has_progress(saved)) get(state_, saved, job.progress.edit());
-    Sweep& sweep = *state_.sweep(job.sweep);
-    // Before the indexes, which know the job by it.
-    if (!saved.point().empty()) FATHOM_TRY(know_drawn(state_, sweep, job.index, saved.point()));
-    move_index(state_, sweep, job, from, saved.aside());
+    const std::uint32_t index = coming_.came++;
+    if (coming_.away != 0) {
+      FATHOM_TRY(know_away(saved, JobNumber(coming_.first + index)));
+    } else {
+      FATHOM_TRY(take_job(saved, state_.sweeps.back(), index));
+    }
   }
+  if (coming_.away != 0) add_framed(record, coming_.bytes);
+  return success();
+}
+
+Status Restorer::take_job(const snapshot::Job& saved, Sweep& sweep, sweeps::JobIndex index) {
+  Job& job = sweep.jobs[index];
+  const Phase from = phase_of(job);
+  get(saved, job);
+  if (has_progress(saved)) get(state_, saved, job.progress.edit());
+  // Before the indexes, which know the job by it.
+  if (!saved.point().empty()) FATHOM_TRY(know_drawn(state_, sweep, index, saved.point()));
+  move_index(state_, sweep, job, from, saved.aside());
+  return success();
+}
+
+// What the indexes that all sweeps share have of a job.
+Status Restorer::know_away(const snapshot::Job& saved, JobNumber number) {
+  if (!is_terminal(static_cast<Phase>(saved.phase()))) return damaged("a job was put away before its end");
+  ++coming_.counts[saved.phase()];
+  const sweeps::JobId asked(saved.asked());
+  const snapshot::ResultMark& mark = saved.mark();
+  if (mark.key() != 0 && mark.source() == 0)
+    add_result(state_, asked, {mark.key(), mark.tree(), mark.seq(), mark.made_secs(), 0}, number);
+  if (!saved.point().empty()) state_.drawn.emplace(asked, number);
+  const auto use = [&](const snapshot::Checkpoint& kept) { ++state_.checkpoint_uses[SmallText(kept.file().sha256())]; };
+  if (saved.has_latest()) use(saved.latest());
+  if (saved.has_older()) use(saved.older());
+  if (saved.has_best_checkpoint()) use(saved.best_checkpoint());
+  for (const snapshot::Checkpoint& kept : saved.earlier()) use(kept);
   return success();
 }
 
@@ -300,22 +367,31 @@ void Restorer::take_pending(const snapshot::Pending& in) {
 }
 
 Result<State> Restorer::finish() {
+  FATHOM_TRY(end_sweep());
   for (const auto& [number, notice] : state_.notices) {
-    const Sweep* sweep = state_.sweep(notice.sweep);
-    if (sweep == nullptr || notice.hook >= sweep->plan->notify.size()) return damaged("a message of no sweep");
+    const std::uint32_t at = notice.sweep.value() - 1;
+    const bool known = at < state_.sweeps.size() && !state_.sweeps.away(at);
+    if (!known || notice.hook >= state_.sweeps[at].plan->notify.size()) return damaged("a message of no sweep");
   }
-  if (digest_.empty() || !pending_ || jobs_ != state_.jobs.size() || jobs_ != head_.jobs())
-    return damaged("it is not whole");
+  if (digest_.empty() || !pending_ || state_.jobs() != head_.jobs()) return damaged("it is not whole");
   for (const Worker& worker : state_.workers) index_worker(state_, worker);
-  for (Sweep& sweep : state_.sweeps) {
-    end_settings(state_, sweep);
-    if (!sweep.outcome.empty()) drop_move_indexes(sweep);
+  for (std::size_t i = 0; i < state_.sweeps.size(); ++i) {
+    if (!state_.sweeps.away(i)) end_restored(state_, state_.sweeps[i]);
   }
   state_.outside.clear();
-  for (const Job& job : state_.jobs) {
-    if (phase_of(job) == Phase::blocked) watch_outside(state_, job);
+  for (const SweepNumber number : state_.open_sweeps) {
+    for (const Job& job : state_.sweep(number)->jobs) {
+      if (phase_of(job) == Phase::blocked) watch_outside(state_, job);
+    }
   }
   return std::move(state_);
+}
+
+Result<std::unique_ptr<Sweep>> Restorer::finish_sweep() {
+  FATHOM_TRY(end_sweep());
+  if (state_.sweeps.size() != 1) return damaged("it is not of one sweep");
+  end_restored(state_, state_.sweeps.front());
+  return state_.sweeps.release();
 }
 
 }  // namespace fathom::core

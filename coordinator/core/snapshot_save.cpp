@@ -174,30 +174,49 @@ void put(std::uint64_t number, const Notice& notice, snapshot::Notice& out) {
   out.set_wall_ms(notice.wall_ms);
 }
 
-Status save_jobs(const State& state, const RecordSink& sink) {
-  for (std::size_t i = 0; i < state.jobs.size();) {
-    snapshot::Record record;
-    const std::size_t end = std::min(state.jobs.size(), i + kJobsInARecord);
-    for (; i < end; ++i) {
-      const Job& job = state.jobs[i];
-      snapshot::Job& out = *record.mutable_jobs()->add_jobs();
-      put(job, out);
-      const Sweep& sweep = *state.sweep(job.sweep);
-      if (const auto drawn = sweep.drawn.find(job.index); drawn != sweep.drawn.end())
-        out.set_point(drawn->second.point);
-      out.set_aside(phase_of(job) == Phase::ready && sweep.aside.contains(job.index));
-    }
+void put(const Sweep& sweep, const Job& job, snapshot::Job& out) {
+  put(job, out);
+  const auto* done = std::get_if<Succeeded>(&job.state);
+  if (const auto drawn = sweep.drawn.find(job.index); drawn != sweep.drawn.end()) {
+    out.set_point(drawn->second.point);
+    out.set_asked(drawn->second.id.value());
+  } else if (done != nullptr && done->mark) {
+    out.set_asked(sweep.plan->jobs[job.index].id.value());
+  }
+  out.set_aside(phase_of(job) == Phase::ready && sweep.aside.contains(job.index));
+}
+
+// One that is on the shelf is copied from there.
+Status save_sweep_at(const SweepTable& sweeps, std::size_t at, const RecordSink& sink) {
+  const auto away = sweeps.away(at);
+  if (!away) return save_sweep(sweeps[at], sink);
+  FATHOM_ASSIGN(const std::string bytes, sweeps.bytes_of(*away));
+  return each_framed(bytes, [&](const snapshot::Record& record) -> Status {
+    if (!record.has_sweep()) return sink(record);
+    snapshot::Record first = record;
+    first.mutable_sweep()->set_away(away->digest);
+    return sink(first);
+  });
+}
+
+}  // namespace
+
+Status save_sweep(const Sweep& sweep, const RecordSink& sink) {
+  snapshot::Record record;
+  put(sweep, *record.mutable_sweep());
+  FATHOM_TRY(sink(record));
+  for (std::size_t i = 0; i < sweep.jobs.size();) {
+    const std::size_t end = std::min(sweep.jobs.size(), i + kJobsInARecord);
+    for (record = {}; i < end; ++i) put(sweep, sweep.jobs[i], *record.mutable_jobs()->add_jobs());
     FATHOM_TRY(sink(record));
   }
   return success();
 }
 
-}  // namespace
-
 Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
   head.set_version(kSnapshotVersion);
   head.set_seq(state.seq), head.set_epoch(state.epoch), head.set_next_lease(state.next_lease);
-  head.set_jobs(state.jobs.size());
+  head.set_jobs(state.jobs());
   head.set_grants(state.grants), head.set_wall_ms(state.wall_ms);
   for (const JobNumber job : state.pinned) head.add_pinned(job.value());
   for (const auto& [priority, turn] : state.share_clock) {
@@ -209,11 +228,7 @@ Status save(const State& state, snapshot::Head head, const RecordSink& sink) {
   snapshot::Record record;
   *record.mutable_head() = std::move(head);
   FATHOM_TRY(sink(record));
-  for (const Sweep& sweep : state.sweeps) {
-    put(sweep, *(record = {}).mutable_sweep());
-    FATHOM_TRY(sink(record));
-  }
-  FATHOM_TRY(save_jobs(state, sink));
+  for (std::size_t i = 0; i < state.sweeps.size(); ++i) FATHOM_TRY(save_sweep_at(state.sweeps, i, sink));
   for (const Worker& worker : state.workers) {
     put(worker, *(record = {}).mutable_worker());
     FATHOM_TRY(sink(record));

@@ -17,6 +17,13 @@ const T* at(const std::vector<T>& all, Number number) {
   return number.value() == 0 || number.value() > all.size() ? nullptr : &all[number.value() - 1];
 }
 
+Job* job_in(const SweepTable& sweeps, JobNumber number) {
+  Sweep* sweep = sweeps.of(number);
+  if (sweep == nullptr) return nullptr;
+  const std::uint64_t index = number.value() - sweep->first.value();
+  return index < sweep->jobs.size() ? &sweep->jobs[index] : nullptr;  // of a new one not all are there yet
+}
+
 }  // namespace
 
 const char* name_of(WorkerState state) {
@@ -56,10 +63,10 @@ std::optional<sweeps::JobIndex> JobIndexes::find(sweeps::JobId id) const {
   return found != sorted_.end() && found->first == id ? std::optional(found->second) : std::nullopt;
 }
 
-const Job* State::job(JobNumber number) const { return at(jobs, number); }
-Job* State::job(JobNumber number) { return at(jobs, number); }
-const Sweep* State::sweep(SweepNumber number) const { return at(sweeps, number); }
-Sweep* State::sweep(SweepNumber number) { return at(sweeps, number); }
+const Job* State::job(JobNumber number) const { return job_in(sweeps, number); }
+Job* State::job(JobNumber number) { return job_in(sweeps, number); }
+const Sweep* State::sweep(SweepNumber number) const { return sweeps.find(number); }
+Sweep* State::sweep(SweepNumber number) { return sweeps.find(number); }
 const Worker* State::worker(WorkerNumber number) const { return at(workers, number); }
 Worker* State::worker(WorkerNumber number) { return at(workers, number); }
 
@@ -75,11 +82,11 @@ const Job* State::find_job(const Sweep& in, const std::string& id) const {
 
 const Job* State::find_job(const Sweep& in, sweeps::JobId id) const {
   const auto found = in.by_id.find(id);
-  return found ? job(JobNumber(in.first.value() + *found)) : nullptr;
+  return found ? &in.jobs[*found] : nullptr;
 }
 
-// Plans are never dropped while the coordinator runs, so the reference stays good; that of a job whose point is not
-// drawn yet until it is, and of a member of a population until it is cloned.
+// The reference stays good as that to the sweep does; of a job whose point is not drawn yet until it is, and of a
+// member of a population until it is cloned.
 const sweeps::Job& State::planned(const Job& job) const {
   const Sweep& of = *sweep(job.sweep);
   const auto found = of.drawn.find(job.index);

@@ -74,11 +74,14 @@ void Timers::restart(const State& state, Millis lease, Now now) {
     const Job& job = *state.job(held.fence.job);
     if (phase_of(job) == Phase::running) watch_job_wall(*this, state, job, now);
   }
-  for (const SweepNumber number : state.open_sweeps) watch_sweep(*this, *state.sweep(number), now);
   const std::int64_t wall_ms = now.wall.time_since_epoch().count();
-  // The one look at all jobs, once in the life of a process.
-  for (const Job& job : state.jobs) {
-    if (const auto* wait = std::get_if<Backoff>(&job.state)) {
+  // The one look at all jobs that have not ended, once in the life of a process.
+  for (const SweepNumber number : state.open_sweeps) {
+    const Sweep& sweep = *state.sweep(number);
+    watch_sweep(*this, sweep, now);
+    for (const Job& job : sweep.jobs) {
+      const auto* wait = std::get_if<Backoff>(&job.state);
+      if (wait == nullptr) continue;
       // A clock that was set back must not make a job wait longer than it was told to.
       const Millis rest = std::clamp(Millis(wait->until_wall_ms - wall_ms), Millis(0), Millis(wait->delay_ms));
       backoffs.set(job.number, now.mono + rest);

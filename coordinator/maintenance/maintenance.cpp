@@ -135,7 +135,8 @@ Result<Check> verify(const std::string& state, bool hashes) {
     const std::vector<std::string> broken = core::invariants(replay.state());
     check.problems.insert(check.problems.end(), broken.begin(), broken.end());
     check.sweeps = replay.state().sweeps.size();
-    for (const core::Job& job : replay.state().jobs) check.open_jobs += core::is_terminal(core::phase_of(job)) ? 0 : 1;
+    for (const core::Job* job : core::all_jobs(replay.state()))
+      check.open_jobs += core::is_terminal(core::phase_of(*job)) ? 0 : 1;
   }
   check_files(folder, replay, hashes, check);
   return check;

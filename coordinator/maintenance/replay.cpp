@@ -29,7 +29,7 @@ Status Replay::take(const store::EventRecord& record) {
   events_ = event.seq();
   epoch_ = state.epoch;
   next_lease_ = state.next_lease;
-  jobs_ = state.jobs.size();
+  jobs_ = state.jobs();
   return success();
 }
 

@@ -65,6 +65,8 @@ struct Telemetry::Families {
   Family<Histogram>& latency =
       histogram(registry, "fathom_http_request_seconds", "From a request's last byte to its answer.");
   Family<Gauge>& jobs = gauge(registry, "fathom_jobs", "Jobs by state.");
+  Gauge& in_memory =
+      gauge(registry, "fathom_jobs_in_memory", "Jobs but for those of sweeps that have ended and left memory.").Add({});
   Family<Gauge>& workers = gauge(registry, "fathom_workers", "Workers by state.");
   Gauge& connected = gauge(registry, "fathom_workers_connected", "Workers with a connection.").Add({});
   Gauge& leases = gauge(registry, "fathom_leases", "Leases that are held.").Add({});
@@ -105,6 +107,7 @@ void Telemetry::http(const std::string& method, const std::string& route, int st
 std::string Telemetry::text(const Gauges& gauges) {
   for (const auto& [state, count] : gauges.jobs)
     families_->jobs.Add({{"state", state}}).Set(static_cast<double>(count));
+  families_->in_memory.Set(static_cast<double>(gauges.jobs_in_memory));
   for (const auto& [state, count] : gauges.workers)
     families_->workers.Add({{"state", state}}).Set(static_cast<double>(count));
   families_->connected.Set(static_cast<double>(gauges.connected));

@@ -15,6 +15,7 @@ namespace fathom::api {
 // What is measured at the moment of a scrape.
 struct Gauges {
   std::map<std::string, std::uint64_t> jobs;     // by state, every sweep together
+  std::uint64_t jobs_in_memory = 0;              // of sweeps that were not put away
   std::map<std::string, std::uint64_t> workers;  // by state
   std::uint64_t connected = 0;                   // workers with a connection
   std::uint64_t leases = 0;

@@ -165,10 +165,10 @@ void Checker::check_known(const event::Event& event) {
       replica_.job(JobNumber(granted ? event.lease_granted().fence().job() : event.job_finished().fence().job()));
   if (job == nullptr) return;
   if (granted) {
-    const core::Job* known = core::known_result(replica_, *job, core::result_key(replica_, *job));
+    const core::KnownResult* known = core::known_result(replica_, *job, core::result_key(replica_, *job));
     if (known != nullptr)
       complain("I11: job " + std::to_string(job->number.value()) + " was given out, and job " +
-               std::to_string(known->number.value()) + " has its result");
+               std::to_string(known->job) + " has its result");
     return;
   }
   // Settings that rest at rungs wait for each other's values and take no results (docs/decisions/0021).
@@ -253,7 +253,8 @@ void Checker::finish(const core::State& state, const MemoryArtifacts& artifacts)
   for (const core::Sweep& sweep : state.sweeps) {
     if (sweep.outcome.empty()) complain("I8: sweep " + sweep.id + " has not ended");
   }
-  for (const core::Job& job : state.jobs) {
+  for (const core::Job* one : core::all_jobs(state)) {
+    const core::Job& job = *one;
     if (!core::is_terminal(core::phase_of(job))) complain("I8: job " + std::to_string(job.number.value()) + " is open");
     if (core::phase_of(job) == core::Phase::succeeded) check_result(state, job);
   }

@@ -5,6 +5,7 @@
 #include <cctype>
 
 #include "coordinator/core/event.pb.h"
+#include "coordinator/core/inspect.hpp"
 
 namespace fathom::sim {
 
@@ -30,7 +31,8 @@ void Coverage::hit(const std::string& fault, const core::State* state, const Wor
     for (const LeaseId lease : known->leases) count(*state->job(state->leases.at(lease).fence.job));
     return;
   }
-  for (const core::Job& job : state->jobs) {
+  for (const core::Job* one : core::all_jobs(*state)) {
+    const core::Job& job = *one;
     if (!core::is_terminal(core::phase_of(job))) count(job);
   }
 }

@@ -96,8 +96,8 @@ void People::cancel(core::Command command, JobNumber job, SweepNumber sweep) {
 
 void People::cancel_a_job() {
   const core::State* state = world_.coordinator->state();
-  if (state == nullptr || state->jobs.empty()) return;
-  JobNumber job(1 + world_.random.below(state->jobs.size()));
+  if (state == nullptr || state->jobs() == 0) return;
+  JobNumber job(1 + world_.random.below(state->jobs()));
   if (!state->leases.empty() && world_.random.chance(70)) {  // one that is in somebody's hands
     auto lease = state->leases.begin();
     std::advance(lease, static_cast<std::ptrdiff_t>(world_.random.below(state->leases.size())));

@@ -15,6 +15,7 @@
 #include "coordinator/api/worker_session.hpp"
 #include "coordinator/store/log_store.hpp"
 #include "coordinator/store/metric_store.hpp"
+#include "coordinator/store/sweep_shelf.hpp"
 #include "coordinator/telemetry/telemetry.hpp"
 #include "tests/sim/memory_artifacts.hpp"
 #include "tests/sim/people.hpp"
@@ -274,7 +275,10 @@ void SimCoordinator::start() {
   }
   world_.checker.restarted();
   process_ = std::move(process);
-  if (const Status started = process_->runtime->start(*process_->events); !started) {
+  // What ended goes soon, and mostly comes back for the next look at everything.
+  core::State empty;
+  empty.sweeps.use(store::open_sweep_shelf({}, *process_->events).value(), {Millis(2'000), 1'000});
+  if (const Status started = process_->runtime->start(*process_->events, std::move(empty)); !started) {
     world_.complain("the log cannot be read: " + started.error().message);
     return;
   }

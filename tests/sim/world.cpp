@@ -101,7 +101,8 @@ WorldReport World::run() {
     if (now - begin > options.faults_for + options.limit) {
       complain("I8: nothing ends any more");
       if (const core::State* state = coordinator->state(); state != nullptr) {
-        for (const core::Job& job : state->jobs) {
+        for (const core::Job* one : core::all_jobs(*state)) {
+          const core::Job& job = *one;
           if (!core::is_terminal(core::phase_of(job)))
             say("open", fmt::format("job {}: {}", job.number.value(), core::explain(*state, job)));
         }

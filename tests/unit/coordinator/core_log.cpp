@@ -155,8 +155,8 @@ TEST_F(CoreLog, InvariantsSeeAStateThatWasTamperedWith) {
   };
   EXPECT_TRUE(broken([](State& s) { s.leases.clear(); }));
   EXPECT_TRUE(broken([](State& s) { ++s.sweeps[0].counts[static_cast<std::size_t>(Phase::ready)]; }));
-  EXPECT_TRUE(broken([](State& s) { s.jobs[0].state = Ready{}; }));
-  EXPECT_TRUE(broken([](State& s) { ++s.jobs[0].attempt; }));
+  EXPECT_TRUE(broken([](State& s) { s.sweeps[0].jobs[0].state = Ready{}; }));
+  EXPECT_TRUE(broken([](State& s) { ++s.sweeps[0].jobs[0].attempt; }));
   EXPECT_TRUE(broken([](State& s) { s.workers[0].devices[0].running = 0; }));
   EXPECT_TRUE(broken([](State& s) { s.free.all.insert({0, WorkerNumber(1), 0}); }));
   EXPECT_TRUE(broken([](State& s) { s.checkpoint_uses["x"] = 1; }));

@@ -80,7 +80,8 @@ TEST(CoreQuickstart, SixtySixJobsWithStopsFusionsAndPrunesEndWell) {
   EXPECT_GT(rig.count(Phase::stopped), 0u);
   EXPECT_EQ(rig.count(Phase::stopped) + rig.count(Phase::succeeded), 66u);
   // Each evaluate of the best model of a task and drop took the best of those that were not stopped.
-  for (const Job& job : rig.state().jobs) {
+  for (const Job* one : all_jobs(rig.state())) {
+    const Job& job = *one;
     const sweeps::Job& planned = rig.state().planned(job);
     if (planned.kind != Kind::evaluate) continue;
     ASSERT_EQ(job.inputs.size(), 1u);

@@ -14,6 +14,7 @@ using sweeps::Kind;
 class History {
  public:
   explicit History(std::uint64_t seed) : random_(seed) {
+    if (seed % 2 == 0) rig_.put_away();
     rig_.worker("w0", {2});
     rig_.worker("w1", {1, 1}, 2);
     rig_.worker("w2", {3});
@@ -152,7 +153,7 @@ void History::reopen() {
   if (chance(50)) {
     rig_.give(RetrySweep{SweepNumber(static_cast<std::uint32_t>(1 + pick(state.sweeps.size()))), key});
   } else {
-    rig_.give(RerunJob{JobNumber(1 + pick(state.jobs.size())), key});
+    rig_.give(RerunJob{JobNumber(1 + pick(state.jobs())), key});
   }
 }
 
@@ -173,7 +174,7 @@ void History::disturb() {
       rig_.tick(Millis(pick(20'000)));
       break;
     case 4:
-      if (!rig_.state().jobs.empty()) rig_.give(CancelJob{JobNumber(1 + pick(rig_.state().jobs.size()))});
+      if (rig_.state().jobs() != 0) rig_.give(CancelJob{JobNumber(1 + pick(rig_.state().jobs()))});
       break;
     case 5:
       if (!rig_.state().sweeps.empty() && chance(20)) {

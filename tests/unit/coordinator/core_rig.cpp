@@ -155,6 +155,33 @@ Status Rig::apply_bytes(State& state, const std::string& bytes) const {
   return evolve(state, event, plan);
 }
 
+Result<PlanPtr> Rig::plan_of(std::uint64_t seq) const {
+  event::Event event;
+  if (seq == 0 || seq > log.size() || !event.ParseFromString(log[seq - 1]) || !event.has_sweep_submitted())
+    return Error{Errc::corrupt, "no submit"};
+  return plans.at(event.sweep_submitted().resolved());
+}
+
+Result<std::uint64_t> RigShelf::put(std::string_view bytes) {
+  if (full) return Error{Errc::resource_exhausted, "full"};
+  kept.emplace(next_, bytes);
+  return next_++;
+}
+
+Result<std::string> RigShelf::get(std::uint64_t place) {
+  ++brought;
+  return kept.at(place);
+}
+
+Result<PlanPtr> RigShelf::plan(std::uint64_t submitted) { return rig_.plan_of(submitted); }
+
+void Rig::put_away(Stay how) {
+  shelf = std::make_shared<RigShelf>(*this), stay = how;
+  State kept = core->state();
+  kept.sweeps.use(shelf, stay);
+  core->restore(std::move(kept));
+}
+
 Step Rig::give(const Command& command) {
   Step step = core->handle(command, now);
   for (const event::Event& event : step.events) {
@@ -168,6 +195,7 @@ Step Rig::give(const Command& command) {
   }
   deliver(step);
   read_wanted();
+  if (shelf) core->tidy(now);
   return step;
 }
 
@@ -248,11 +276,7 @@ void Rig::take_snapshot() {
 }
 
 Result<State> Rig::restored() const {
-  Restorer restorer([this](std::uint64_t seq) -> Result<PlanPtr> {
-    event::Event event;
-    EXPECT_TRUE(event.ParseFromString(log.at(seq - 1)));
-    return plans.at(event.sweep_submitted().resolved());
-  });
+  Restorer restorer([this](std::uint64_t seq) { return plan_of(seq); }, shelf);
   for (const snapshot::Record& record : snapshot) FATHOM_TRY(restorer.take(record));
   return restorer.finish();
 }
@@ -262,12 +286,15 @@ void Rig::restart() {
   replica = State{};
   for (const std::string& bytes : log) ASSERT_TRUE(apply_bytes(replica, bytes).ok());
   if (snapshot.empty()) {
-    core->restore(replica);
+    State again = replica;
+    again.sweeps.use(shelf, stay);
+    core->restore(std::move(again));
   } else {
     auto state = restored();
     ASSERT_TRUE(state.ok()) << state.error().message;
     for (std::size_t i = state->seq; i < log.size(); ++i) ASSERT_TRUE(apply_bytes(*state, log[i]).ok());
     ASSERT_EQ(digest(*state), digest(replica));
+    state->sweeps.use(shelf, stay);
     core->restore(std::move(*state));
   }
   for (const auto& [uid, worker] : workers) worker->connected = false;

@@ -77,8 +77,30 @@ class FakeWorker {
   Rig& rig_;
 };
 
+// Keeps what it is given, with the plans of a rig.
+class RigShelf : public Shelf {
+ public:
+  explicit RigShelf(const Rig& rig) : rig_(rig) {}
+  Result<std::uint64_t> put(std::string_view bytes) override;
+  Result<std::string> get(std::uint64_t place) override;
+  void drop(std::uint64_t place) override { kept.erase(place); }
+  Result<PlanPtr> plan(std::uint64_t submitted) override;
+  [[nodiscard]] bool has_plan(std::uint64_t submitted) const override { return submitted <= durable; }
+
+  std::map<std::uint64_t, std::string> kept;
+  std::uint64_t durable = ~std::uint64_t{0};  // events up to here
+  int brought = 0;                            // calls of get()
+  bool full = false;
+
+ private:
+  const Rig& rig_;
+  std::uint64_t next_ = 1;
+};
+
 struct Rig {
   explicit Rig(Options options = {});
+  // Sweeps that ended are put away, at once unless said otherwise. Before the first command.
+  void put_away(Stay stay = {Millis(0), 0});
   Step give(const Command& command);
   // Submits; the answer must be a sweep.
   SweepNumber submit(const sweeps::Plan& plan, const std::string& key = "");
@@ -96,6 +118,8 @@ struct Rig {
   const State& state() const { return core->state(); }
   const Sweep& sweep() const { return state().sweeps.back(); }
   std::uint32_t count(Phase phase) const { return sweep().counts[static_cast<std::size_t>(phase)]; }
+  // Of the sweep that this event of the log submitted.
+  [[nodiscard]] Result<PlanPtr> plan_of(std::uint64_t seq) const;
   // Events of one kind in the log.
   std::size_t logged(event::Event::PayloadCase kind) const;
 
@@ -111,7 +135,9 @@ struct Rig {
   std::vector<ReadResults::Wanted> wanted;  // asked for, not read yet
   bool reading = true;                      // results are read as soon as they are wanted
   bool lose_results = false;                // …and cannot be
-  bool checking = true;                     // invariants and replica after each step
+  std::shared_ptr<RigShelf> shelf;          // put_away()
+  Stay stay;
+  bool checking = true;  // invariants and replica after each step
 
  private:
   void deliver(const Step& step);

@@ -35,12 +35,7 @@ struct CoreSnapshot : ::testing::Test {
     rig.take_snapshot();
   }
   Result<State> restore(const std::vector<snapshot::Record>& records) const {
-    Restorer restorer([this](std::uint64_t seq) -> Result<PlanPtr> {
-      event::Event event;
-      if (seq == 0 || seq > rig.log.size() || !event.ParseFromString(rig.log[seq - 1]) || !event.has_sweep_submitted())
-        return Error{Errc::corrupt, "no submit"};
-      return rig.plans.at(event.sweep_submitted().resolved());
-    });
+    Restorer restorer([this](std::uint64_t seq) { return rig.plan_of(seq); });
     for (const snapshot::Record& record : records) FATHOM_TRY(restorer.take(record));
     return restorer.finish();
   }

@@ -255,7 +255,7 @@ TEST_F(CoreWorkers, AnUnfitWorkerKeepsItsJobsAndGetsNoMoreUntilItIsFit) {
   submit(1);
   EXPECT_EQ(rig.phase(0), Phase::ready);
   EXPECT_NE(explain(rig.state(), rig.job(0)).find("its disk is full"), std::string::npos);
-  EXPECT_EQ(phase_of(rig.state().jobs.front()), Phase::running);
+  EXPECT_EQ(phase_of(rig.state().sweeps.front().jobs.front()), Phase::running);
   rig.take_snapshot();
   rig.restart();
   worker.join();

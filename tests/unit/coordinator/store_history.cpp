@@ -115,7 +115,7 @@ TEST_F(HistoryTest, EachAttemptHasItsOwnEnd) {
 }
 
 TEST_F(HistoryTest, EventsOfManyJobsAreInTheHistoryOfEach) {
-  const std::string waiting = driver_.state().planned(driver_.state().jobs[7]).id.text();
+  const std::string waiting = driver_.state().planned(driver_.state().sweeps.front().jobs[7]).id.text();
   driver_.give(core::CancelSweep{SweepNumber(1), "not today"});
   follow();
   EXPECT_THAT(types(waiting), ElementsAre("sweep_cancel_requested"));
@@ -145,7 +145,7 @@ TEST_F(HistoryTest, JobsAreFoundByAnyStates) {
     EXPECT_EQ(model_->jobs("small", query).value()["total"], 0) << states;
     return page["items"].size();
   };
-  const std::size_t jobs = driver_.state().jobs.size();
+  const std::size_t jobs = driver_.state().jobs();
   EXPECT_EQ(count("cancelled") + count("stopping") + 1, jobs);
   EXPECT_EQ(count("cancelled,stopping") + 1, jobs);
   EXPECT_EQ(count("succeeded,cancelled,stopping"), jobs);

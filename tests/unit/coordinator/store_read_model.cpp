@@ -221,7 +221,7 @@ TEST_F(ReadModelTest, PagesFiltersAndSorts) {
     if (page["next"].is_null()) break;
     query.page.cursor = page["next"];
   }
-  EXPECT_EQ(paged.size(), driver_.state().jobs.size());
+  EXPECT_EQ(paged.size(), driver_.state().jobs());
   EXPECT_EQ(std::set<std::string>(paged.begin(), paged.end()).size(), paged.size());
 
   JobsQuery filtered;
@@ -284,7 +284,7 @@ TEST_F(ReadModelTest, GivesResultRowsInPages) {
     page.cursor = part["next"];
   }
   ASSERT_EQ(static_cast<std::int64_t>(rows.size()), total);
-  ASSERT_EQ(rows.size(), driver_.state().jobs.size() * 2);
+  ASSERT_EQ(rows.size(), driver_.state().jobs() * 2);
   EXPECT_EQ(rows[0]["drop"], "standard");
   EXPECT_EQ(rows[0]["n"], 0);
   EXPECT_TRUE(rows[0]["lo"].is_null());

@@ -114,7 +114,7 @@ TEST(SubmitScale, TenTimesTheJobsTakeTenTimesAsLong) {
   EXPECT_LE(submit(100'000, many), 3 * each_of_few);
   const std::string committed = digest(many.core.state());
   const State again = many.loaded();
-  EXPECT_EQ(again.jobs.size(), 100'000u);
+  EXPECT_EQ(again.jobs(), 100'000u);
   EXPECT_EQ(digest(again), committed);
 }
 

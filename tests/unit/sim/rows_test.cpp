@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "coordinator/core/inspect.hpp"
 #include "coordinator/core/machine.hpp"
 #include "tests/sim/sim_coordinator.hpp"
 #include "tests/sim/sim_worker.hpp"
@@ -52,7 +53,7 @@ TEST_F(Simulation, AHundredWorkersComeBackWithinFiveSecondsAndNotInStep) {
   for (const auto& [tenth, count] : in_tenths) EXPECT_LE(count, 25) << "in tenth " << tenth << " of a second";
   // Nobody's job was lost by it: what ran goes on as it was.
   EXPECT_TRUE(world.run().broken.empty());
-  for (const core::Job& job : world.coordinator->state()->jobs) EXPECT_EQ(job.attempt, 1U);
+  for (const core::Job* job : core::all_jobs(*world.coordinator->state())) EXPECT_EQ(job->attempt, 1U);
 }
 
 // In every third world the second sweep asks for what the first asked for.
@@ -90,9 +91,10 @@ TEST_F(Simulation, WithoutFaultsAJobNeedsAnotherAttemptOnlyAfterARest) {
   EXPECT_TRUE(report.broken.empty()) << report.broken.front();
   EXPECT_GT(report.coverage.events.at("rung_entered"), 0U);
   const core::State& state = *world.coordinator->state();
-  EXPECT_EQ(state.jobs.size(), 40U);
+  EXPECT_EQ(state.jobs(), 40U);
   std::uint32_t paused = 0;
-  for (const core::Job& job : state.jobs) {
+  for (const core::Job* one : core::all_jobs(state)) {
+    const core::Job& job = *one;
     EXPECT_EQ(job.failures + job.losses, 0U);
     // A job that rests at a rung comes back as another attempt.
     const core::Sweep& sweep = *state.sweep(job.sweep);
