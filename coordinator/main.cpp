@@ -76,6 +76,9 @@ std::atomic<bool> broken{false};
 int serve(const Settings& settings) {
   // Requests go from thread to thread: with an arena for each, as glibc makes them, every one meets cold memory.
   mallopt(M_ARENA_MAX, 2);
+  // A submit makes thousands of small pieces and a few large ones, for each of which glibc would tidy up all that is in
+  // its bins of small free pieces.
+  mallopt(M_MXFAST, 0);
   // Blocked before any thread starts, so that only main takes them, by sigwait.
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
