@@ -86,6 +86,21 @@ Result<JobRow*> JobRows::job(I number) {
   return &jobs_.emplace(number, std::move(row)).first->second;
 }
 
+Result<std::optional<JobEnd>> JobRows::end_of(I number) {
+  if (const auto known = jobs_.find(number); known != jobs_.end()) {
+    const JobRow& row = known->second;
+    return std::optional(JobEnd{row.result_attempt, row.objective, row.epoch, row.step});
+  }
+  FATHOM_ASSIGN(Statement * select,
+                database_.cached("SELECT result_attempt, objective, epoch, step FROM jobs WHERE number = ?"));
+  FATHOM_ASSIGN(const bool found, select->bind(1, number).step());
+  if (!found) return std::optional<JobEnd>{};
+  JobEnd end{select->integer(0), std::nullopt, select->integer(2), select->integer(3)};
+  if (!select->is_null(1)) end.objective = select->real(1);
+  select->reset();
+  return std::optional(end);
+}
+
 void JobRows::count(const JobRow& job, const std::string& state, I change) {
   counts_[{job.sweep, job.stage, state}] += change;
 }
@@ -128,8 +143,9 @@ Status JobRows::flush() {
   std::ranges::sort(rows);
   for (const auto& [number, row] : rows) FATHOM_TRY(write_job(number, *row));
   FATHOM_TRY(write_counts());
-  for (const auto& [sweep, seq] : touched_) {
-    FATHOM_TRY(database_.run("UPDATE sweeps SET changed = ? WHERE number = ?", seq, sweep));
+  for (const auto& [sweep, change] : touched_) {
+    FATHOM_TRY(database_.run("UPDATE sweeps SET changed = ?, reused = reused + ? WHERE number = ?", change.seq,
+                             change.reused, sweep));
   }
   clear();
   return success();

@@ -29,6 +29,12 @@ struct JobRow {
   std::string history;  // job_history.hpp
 };
 
+struct JobEnd {
+  std::int64_t attempt = 0;  // that made the result
+  std::optional<double> objective;
+  std::int64_t epoch = 0, step = 0;
+};
+
 class JobRows {
  public:
   // `database` outlives it.
@@ -36,8 +42,15 @@ class JobRows {
 
   // The row, to be changed; valid until flush() or clear(). nullptr: there is no such job.
   Result<JobRow*> job(std::int64_t number);
+  // What the job ended with, to be read only: a row that is asked for above is written again. nullopt: no such job.
+  Result<std::optional<JobEnd>> end_of(std::int64_t number);
   // The sweep's row changed at this event.
-  void touch(std::int64_t sweep, std::int64_t seq) { touched_[sweep] = seq; }
+  void touch(std::int64_t sweep, std::int64_t seq) { touched_[sweep].seq = seq; }
+  // One more of its jobs took a known result at this event.
+  void reused(std::int64_t sweep, std::int64_t seq) {
+    touch(sweep, seq);
+    ++touched_[sweep].reused;
+  }
 
   // Writes everything and forgets it: before statements that look at these tables, and at the end of a transaction.
   Status flush();
@@ -55,7 +68,10 @@ class JobRows {
   std::unordered_map<std::int64_t, JobRow> ahead_;  // as their submit made them; not asked for yet
   std::int64_t last_fresh_ = 0;                     // asked for, of those that only their submit made
   std::map<std::tuple<std::int64_t, std::string, std::string>, std::int64_t> counts_;
-  std::map<std::int64_t, std::int64_t> touched_;
+  struct Touched {
+    std::int64_t seq = 0, reused = 0;
+  };
+  std::map<std::int64_t, Touched> touched_;
 };
 
 }  // namespace fathom::store

@@ -83,17 +83,17 @@ void Projector::finished(const event::Event& event, JobRow& job) {
 Status Projector::reused(const event::Event& event, JobRow& job) {
   const auto& e = event.job_reused();
   const I source = sql(e.source());
-  FATHOM_ASSIGN(const JobRow* from, rows_.job(source));
-  store_result(event, job, {I{e.source_generation()}, from == nullptr ? 0 : from->result_attempt}, e.result(),
-               weights_of(e.files()));
-  if (from != nullptr) {
+  FATHOM_ASSIGN(const std::optional<JobEnd> from, rows_.end_of(source));
+  store_result(event, job, {I{e.source_generation()}, from ? from->attempt : 0}, e.result(), weights_of(e.files()));
+  if (from) {
     job.source = source;
     job.objective = from->objective;
     job.epoch = from->epoch;
     job.step = from->step;
     job.cause.clear();
   }
-  return run("UPDATE sweeps SET reused = reused + 1 WHERE number = ?", job.sweep);
+  rows_.reused(job.sweep, sql(event.seq()));
+  return success();
 }
 
 void Projector::stopped(const event::Event& event, JobRow& job) {

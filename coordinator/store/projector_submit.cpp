@@ -100,14 +100,13 @@ Status Projector::submit(const event::Event& event) {
                              "differs (version {} in the log)",
                              e.id(), e.jobs(), plan.jobs.size(), e.expander_version())};
   }
-  FATHOM_TRY(run(
-      "INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, "
-      "?, ?)",
-      sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
-      I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
-      std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
-      stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), e.yaml(), e.resolved(), static_cast<I>(event.seq()),
-      static_cast<I>(event.seq()), plan.recipe, std::string_view(sweeps::name_of(plan.precision))));
+  FATHOM_TRY(
+      run("INSERT INTO sweeps VALUES(?, ?, ?, ?, 'running', '', ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)",
+          sweep, e.id(), plan.name, e.file(), I{event.wall_ms()}, I{e.jobs()}, static_cast<I>(e.first_job()),
+          I{plan.priority}, I{plan.weight}, limits_json(plan.limits).dump(),
+          std::string_view(plan.goal == sweeps::Goal::maximize ? "maximize" : "minimize"), tasks_json(plan).dump(),
+          stages_json(plan).dump(), nlohmann::json(plan.notes).dump(), static_cast<I>(event.seq()),
+          static_cast<I>(event.seq()), plan.recipe, std::string_view(sweeps::name_of(plan.precision))));
   FATHOM_ASSIGN(
       Statement * insert,
       database_.cached("INSERT INTO jobs(number, sweep, id, stage, kind, task, drop_label, set_label, keep, seed, "

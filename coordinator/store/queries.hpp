@@ -53,7 +53,8 @@ nlohmann::json parse_or(const std::string& text, const char* fallback);
 
 Result<nlohmann::json> sweeps(Database& database, const Page& page);
 Result<nlohmann::json> sweep(Database& database, std::int64_t number);
-Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved);
+// What was submitted, or what became of it with all defaults.
+Result<std::string> sweep_text(Database& database, const ReadEvents& read, const std::string& sweep, bool resolved);
 // `columns`: of this database; for pages that would read every row.
 Result<nlohmann::json> jobs(Database& database, JobColumns& columns, const std::string& sweep, const JobsQuery& query);
 Result<nlohmann::json> job_by_number(Database& database, std::int64_t number);
@@ -63,13 +64,13 @@ struct JobDetail {
   std::uint64_t result_seq = 0;  // of the event that has "result" and "files"; 0: there is none
 };
 Result<JobDetail> job_detail(Database& database, const ReadEvents& read, std::int64_t number);
-// From what a sweep's plan is made: the event that submitted it, its first job, its resolved text.
+// Where a sweep comes from: the event that submitted it, and its first job.
 struct Origin {
   std::uint64_t submitted = 0;
   std::int64_t first_job = 0;
-  std::string resolved;
 };
 Result<Origin> origin(Database& database, const std::string& sweep);
+Result<std::string> text_of(const ReadEvents& read, const Origin& origin, bool resolved);
 Result<nlohmann::json> attempts(Database& database, const ReadEvents& read, std::int64_t number);
 Result<nlohmann::json> job_events(Database& database, const ReadEvents& read, std::int64_t number, const Page& page);
 Result<nlohmann::json> results(Database& database, const ReadEvents& read, const std::string& sweep, const Page& page);

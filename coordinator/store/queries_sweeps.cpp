@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "coordinator/core/event.pb.h"
 #include "coordinator/store/queries.hpp"
 
 namespace fathom::store::queries {
@@ -115,12 +118,21 @@ Result<nlohmann::json> sweep(Database& database, std::int64_t number) {
   return object;
 }
 
-Result<std::string> sweep_text(Database& database, const std::string& sweep, bool resolved) {
-  FATHOM_ASSIGN(const SweepKey key, find_sweep(database, sweep));
-  FATHOM_ASSIGN(Statement select, database.prepare(resolved ? "SELECT resolved FROM sweeps WHERE number = ?"
-                                                            : "SELECT yaml FROM sweeps WHERE number = ?"));
-  FATHOM_TRY(select.bind(1, key.number).step());
-  return select.text(0);
+Result<std::string> text_of(const ReadEvents& read, const Origin& origin, bool resolved) {
+  std::optional<std::string> text;
+  FATHOM_TRY(read({origin.submitted}, [&](const event::Event& event) {
+    const auto& e = event.sweep_submitted();
+    if (event.has_sweep_submitted()) text = resolved ? e.resolved() : e.yaml();
+  }));
+  if (text) return *std::move(text);
+  return Error{
+      Errc::corrupt,
+      fmt::format("record {} of the event log submits no sweep, and one says that it comes from it", origin.submitted)};
+}
+
+Result<std::string> sweep_text(Database& database, const ReadEvents& read, const std::string& sweep, bool resolved) {
+  FATHOM_ASSIGN(const Origin from, origin(database, sweep));
+  return text_of(read, from, resolved);
 }
 
 Result<nlohmann::json> workers(Database& database) {

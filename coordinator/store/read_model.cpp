@@ -70,12 +70,9 @@ class SqliteReadModel final : public ReadModel {
       return queries::sweep(db, key.number);
     });
   }
-  Result<std::string> sweep_yaml(const std::string& id) override {
-    return ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, false); });
-  }
+  Result<std::string> sweep_yaml(const std::string& id) override { return sweep_text(id, false); }
   Result<nlohmann::json> sweep_resolved(const std::string& id) override {
-    FATHOM_ASSIGN(const std::string text,
-                  ask<std::string>([&](Database& db) { return queries::sweep_text(db, id, true); }));
+    FATHOM_ASSIGN(const std::string text, sweep_text(id, true));
     return queries::parse_or(text, "{}");
   }
   Result<nlohmann::json> jobs(const std::string& id, const JobsQuery& query) override {
@@ -84,7 +81,7 @@ class SqliteReadModel final : public ReadModel {
   Result<nlohmann::json> job(const std::string& id, const std::string& job) override {
     FATHOM_ASSIGN(queries::JobDetail detail, ask<queries::JobDetail>([&](Database& db) -> Result<queries::JobDetail> {
                     FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, id, job));
-                    return queries::job_detail(db, queries::from_log(events_), number);
+                    return queries::job_detail(db, log_, number);
                   }));
     FATHOM_TRY(add_result(detail));
     if (!detail.job["settings"].is_null()) return std::move(detail.job);
@@ -92,13 +89,11 @@ class SqliteReadModel final : public ReadModel {
     return std::move(detail.job);
   }
   Result<nlohmann::json> job_events(const std::string& id, const std::string& job, const Page& page) override {
-    return ask_job(id, job, [&](Database& db, std::int64_t number) {
-      return queries::job_events(db, queries::from_log(events_), number, page);
-    });
+    return ask_job(id, job,
+                   [&](Database& db, std::int64_t number) { return queries::job_events(db, log_, number, page); });
   }
   Result<nlohmann::json> results(const std::string& id, const Page& page) override {
-    return ask<nlohmann::json>(
-        [&](Database& db) { return queries::results(db, queries::from_log(events_), id, page); });
+    return ask<nlohmann::json>([&](Database& db) { return queries::results(db, log_, id, page); });
   }
   Result<nlohmann::json> workers() override {
     return ask<nlohmann::json>([](Database& db) { return queries::workers(db); });
@@ -139,6 +134,9 @@ class SqliteReadModel final : public ReadModel {
       return use(db, number);
     });
   }
+  Result<std::string> sweep_text(const std::string& id, bool resolved) {
+    return ask<std::string>([&](Database& db) { return queries::sweep_text(db, log_, id, resolved); });
+  }
   Status add_result(queries::JobDetail& detail);
   Result<nlohmann::json> planned_settings(const std::string& sweep, std::int64_t number);
   void run();
@@ -154,6 +152,7 @@ class SqliteReadModel final : public ReadModel {
   const PlanOf plans_;
   Projector projector_;  // the thread's
   EventStore& events_;
+  const queries::ReadEvents log_ = queries::from_log(events_);
   std::function<void(const Changes&)> changed_;  // mutex_
 
   std::mutex readers_mutex_;
@@ -258,8 +257,7 @@ Status SqliteReadModel::add_result(queries::JobDetail& detail) {
   detail.job["result"] = nullptr;
   detail.job["files"] = nlohmann::json::array();
   if (detail.result_seq == 0) return success();
-  return queries::from_log(events_)({detail.result_seq},
-                                    [&](const event::Event& event) { show_result(event, detail.job); });
+  return log_({detail.result_seq}, [&](const event::Event& event) { show_result(event, detail.job); });
 }
 
 // No connection is held while the plan is asked for.
@@ -268,7 +266,8 @@ Result<nlohmann::json> SqliteReadModel::planned_settings(const std::string& swee
                 ask<queries::Origin>([&](Database& db) { return queries::origin(db, sweep); }));
   std::shared_ptr<const sweeps::Plan> plan = plans_ ? plans_(origin.submitted) : nullptr;
   if (!plan) {
-    FATHOM_ASSIGN(plan, expand_text(sweep, origin.resolved));
+    FATHOM_ASSIGN(const std::string resolved, queries::text_of(log_, origin, true));
+    FATHOM_ASSIGN(plan, expand_text(sweep, resolved));
   }
   return plan->jobs.at(static_cast<std::size_t>(number - origin.first_job)).settings.whole();
 }

@@ -7,7 +7,7 @@
 namespace fathom::store {
 
 inline constexpr std::int64_t kReadModelId = 0x4654524D;  // "FTRM"
-inline constexpr std::int64_t kReadModelVersion = 6;
+inline constexpr std::int64_t kReadModelVersion = 7;
 
 // jobs: what lists show, one row a job; a sweep's jobs are numbers without a gap. What lists filter and sort by stands
 // in front, since a row is read only as far as it has to be. `state` is the REST word. `changed` is the seq of the last
@@ -18,14 +18,15 @@ inline constexpr std::int64_t kReadModelVersion = 6;
 // long one, by the first event in them. jobs_rare: states in which few jobs are at a time (of a condition
 // with IN over three values SQLite makes a table with each change of a row; queries repeat these to the letter).
 // counts: jobs by state, kept with each change, so that no list of sweeps ever counts. sweeps.submitted: seq of the
-// event that made it. job_settings: of jobs that have needs, or whose settings are completed or changed while it runs;
+// event that made it, which has its texts: as long as a list of all values can be, they would be written with each
+// change of the row. job_settings: of jobs that have needs, or whose settings are completed or changed while it runs;
 // of all others (and where `settings` is NULL) they stand in the plan.
 inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, file TEXT, state TEXT NOT NULL, cause TEXT,
   created INTEGER, ended INTEGER, jobs INTEGER NOT NULL, first_job INTEGER NOT NULL, priority INTEGER, weight INTEGER, limits TEXT, goal TEXT,
-  tasks TEXT, stages TEXT, notes TEXT, yaml TEXT, resolved TEXT, changed INTEGER NOT NULL, reused INTEGER NOT NULL DEFAULT 0,
+  tasks TEXT, stages TEXT, notes TEXT, changed INTEGER NOT NULL, reused INTEGER NOT NULL DEFAULT 0,
   submitted INTEGER NOT NULL, recipe TEXT, precision TEXT);
 CREATE INDEX sweeps_changed ON sweeps(changed);
 CREATE TABLE counts(sweep INTEGER, stage TEXT, state TEXT, n INTEGER NOT NULL, PRIMARY KEY(sweep, stage, state)) WITHOUT ROWID;

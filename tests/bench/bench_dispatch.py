@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Jobs a second through coordinator and worker, with a trainer that answers at once (tests/bench/noop_trainer).
 
-  bench_dispatch.py [--load noop|dag|process|asha|reports] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--verdicts] [--files]
+  bench_dispatch.py [--load noop|known|dag|process|asha|reports] [--jobs 5000] [--slots 64] [--devices 2] [--epochs 1] [--hogs 0] [--rounds 5] [--verdicts] [--files]
 
-noop: adapters that need nothing. process: the same, each of them a process (/bin/true) that its trainer starts and waits for, beside the rate of
-as many programs as there are devices that do nothing else. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
+noop: adapters that need nothing. known: the same file once more, so that every result is taken from the first. process: as noop, each of
+them a process (/bin/true) that its trainer starts and waits for, beside the rate of as many programs as there are devices that do nothing
+else. dag: 100 adapters, then 900 fusions of pairs of them (1,000 jobs; --jobs has no say).
 asha: each report waits for the verdict on the one before, rungs 1 and 4 of 10 epochs; the log is then held to the published rule, written
 down once more in this file. reports: the same without stopping, so there
 are no verdicts to wait for; with --verdicts each waits until the one before is durable and answered, as if there were. HyperQueue's and Ray's rows have neither.
@@ -87,6 +88,8 @@ def one_round(arguments, number):
         cluster.start_coordinator()
         cluster.start_worker()
         time.sleep(1.5)  # the worker has joined and its trainers are there
+        if arguments.load == "known":
+            wait_for_end(cluster, cluster.submit(text, "before")["id"])
         usage = Usage(cluster)
         worker, trainers = worker_cpu(cluster)
         hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.hogs)]
@@ -114,7 +117,7 @@ def one_round(arguments, number):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=("noop", "dag", "process", "asha", "reports"), default="noop")
+    parser.add_argument("--load", choices=("noop", "known", "dag", "process", "asha", "reports"), default="noop")
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--devices", type=int, default=2)
