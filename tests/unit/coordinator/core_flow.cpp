@@ -1,4 +1,7 @@
 // From submit to the end of a sweep: dispatch, progress, dependencies and what an assignment carries.
+#include <set>
+#include <string>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/unit/coordinator/core_rig.hpp"
@@ -201,6 +204,25 @@ TEST(CoreFlow, ASubmitIsRepeatedByItsKeyAndTellsAnotherSweepApart) {
   const Step other = rig.give(command);
   ASSERT_TRUE(other.rejection);
   EXPECT_EQ(other.rejection->code, Errc::already_exists);
+}
+
+TEST(CoreFlow, SweepsOfOneNameAreNumbered) {
+  Rig rig;
+  Planner make;
+  make.stage("adapter", Kind::adapter).adapter("mr");
+  for (int n = 1; n <= 40; ++n) {
+    rig.submit(make.plan);
+    EXPECT_EQ(rig.sweep().id, n == 1 ? "test" : "test-" + std::to_string(n));
+  }
+  make.plan.name = "test-64";  // somebody's own name, where the next ones are looked for
+  rig.submit(make.plan);
+  EXPECT_EQ(rig.sweep().id, "test-64");
+  make.plan.name = "test";
+  std::set<std::string> seen;
+  for (int n = 0; n < 40; ++n) {
+    rig.submit(make.plan);
+    EXPECT_TRUE(seen.insert(rig.sweep().id).second);
+  }
 }
 
 TEST(CoreFlow, NamesAreMadeUniqueAndChecked) {
