@@ -22,8 +22,8 @@ bool is_name(const std::string& name) {
          std::ranges::all_of(name, plain);
 }
 
-// name, name-2, name-3, …: one that no sweep has, behind one that there is. Found in few steps, since people submit one
-// file thousands of times.
+// name, name-2, name-3, …: one that no sweep has, right behind one that a sweep has. Looked for by doubling and then
+// halving the distance, since people submit one file thousands of times.
 std::string unique_id(const State& state, const std::string& name) {
   if (!state.sweep_by_id.contains(name)) return name;
   const auto numbered = [&](std::uint64_t n) { return name + "-" + std::to_string(n); };

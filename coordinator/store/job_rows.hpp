@@ -29,6 +29,7 @@ struct JobRow {
   std::string history;  // job_history.hpp
 };
 
+// Of a job that others take the result of.
 struct JobEnd {
   std::int64_t attempt = 0;  // that made the result
   std::optional<double> objective;
@@ -48,8 +49,8 @@ class JobRows {
   void touch(std::int64_t sweep, std::int64_t seq) { touched_[sweep].seq = seq; }
   // One more of its jobs took a known result at this event.
   void reused(std::int64_t sweep, std::int64_t seq) {
-    touch(sweep, seq);
-    ++touched_[sweep].reused;
+    Touched& change = touched_[sweep];
+    change = {seq, change.reused + 1};
   }
 
   // Writes everything and forgets it: before statements that look at these tables, and at the end of a transaction.
@@ -58,6 +59,11 @@ class JobRows {
   void clear();
 
  private:
+  // Of a sweep's row: the last event about it, and how many of its jobs took a known result since the last flush().
+  struct Touched {
+    std::int64_t seq = 0, reused = 0;
+  };
+
   Status read_ahead(std::int64_t number);
   Status write_job(std::int64_t number, JobRow& row);
   void count(const JobRow& job, const std::string& state, std::int64_t change);
@@ -68,9 +74,6 @@ class JobRows {
   std::unordered_map<std::int64_t, JobRow> ahead_;  // as their submit made them; not asked for yet
   std::int64_t last_fresh_ = 0;                     // asked for, of those that only their submit made
   std::map<std::tuple<std::int64_t, std::string, std::string>, std::int64_t> counts_;
-  struct Touched {
-    std::int64_t seq = 0, reused = 0;
-  };
   std::map<std::int64_t, Touched> touched_;
 };
 

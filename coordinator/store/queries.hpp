@@ -33,11 +33,13 @@ struct Filter {
   void bind(Statement& statement, int first = 1) const;
 };
 
-// A sweep's number, the first of its jobs and how many there are. not_found: no such sweep.
+// A sweep's number, the first of its jobs and how many there are, and the event that submitted it. not_found: no such
+// sweep.
 struct SweepKey {
   std::int64_t number = 0;
   std::int64_t first_job = 0;
   std::int64_t jobs = 0;
+  std::uint64_t submitted = 0;
 };
 class JobColumns;  // job_columns.hpp
 Result<SweepKey> find_sweep(Database& database, const std::string& sweep);
@@ -53,8 +55,8 @@ nlohmann::json parse_or(const std::string& text, const char* fallback);
 
 Result<nlohmann::json> sweeps(Database& database, const Page& page);
 Result<nlohmann::json> sweep(Database& database, std::int64_t number);
-// What was submitted, or what became of it with all defaults.
-Result<std::string> sweep_text(Database& database, const ReadEvents& read, const std::string& sweep, bool resolved);
+// The file that the event with this number submitted, or the JSON that it was resolved to. corrupt: it submits none.
+Result<std::string> submitted_text(const ReadEvents& read, std::uint64_t submitted, bool resolved);
 // `columns`: of this database; for pages that would read every row.
 Result<nlohmann::json> jobs(Database& database, JobColumns& columns, const std::string& sweep, const JobsQuery& query);
 Result<nlohmann::json> job_by_number(Database& database, std::int64_t number);
@@ -64,13 +66,6 @@ struct JobDetail {
   std::uint64_t result_seq = 0;  // of the event that has "result" and "files"; 0: there is none
 };
 Result<JobDetail> job_detail(Database& database, const ReadEvents& read, std::int64_t number);
-// Where a sweep comes from: the event that submitted it, and its first job.
-struct Origin {
-  std::uint64_t submitted = 0;
-  std::int64_t first_job = 0;
-};
-Result<Origin> origin(Database& database, const std::string& sweep);
-Result<std::string> text_of(const ReadEvents& read, const Origin& origin, bool resolved);
 Result<nlohmann::json> attempts(Database& database, const ReadEvents& read, std::int64_t number);
 Result<nlohmann::json> job_events(Database& database, const ReadEvents& read, std::int64_t number, const Page& page);
 Result<nlohmann::json> results(Database& database, const ReadEvents& read, const std::string& sweep, const Page& page);

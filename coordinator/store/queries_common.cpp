@@ -48,10 +48,12 @@ Result<std::vector<std::int64_t>> read_cursor(const std::string& cursor, char le
 }
 
 Result<SweepKey> find_sweep(Database& database, const std::string& sweep) {
-  FATHOM_ASSIGN(Statement * select, database.cached("SELECT number, first_job, jobs FROM sweeps WHERE id = ?"));
+  FATHOM_ASSIGN(Statement * select,
+                database.cached("SELECT number, first_job, jobs, submitted FROM sweeps WHERE id = ?"));
   FATHOM_ASSIGN(const bool row, select->bind(1, sweep).step());
   if (!row) return Error{Errc::not_found, fmt::format("there is no sweep \"{}\"", sweep.substr(0, 200))};
-  const SweepKey key{select->integer(0), select->integer(1), select->integer(2)};
+  const SweepKey key{select->integer(0), select->integer(1), select->integer(2),
+                     static_cast<std::uint64_t>(select->integer(3))};
   select->reset();
   return key;
 }

@@ -106,11 +106,4 @@ Result<JobDetail> job_detail(Database& database, const ReadEvents& read, std::in
   return JobDetail{std::move(job), static_cast<std::uint64_t>(seq)};
 }
 
-Result<Origin> origin(Database& database, const std::string& sweep) {
-  FATHOM_ASSIGN(Statement select, database.prepare("SELECT submitted, first_job FROM sweeps WHERE id = ?"));
-  FATHOM_ASSIGN(const bool row, select.bind(1, sweep).step());
-  if (!row) return Error{Errc::not_found, fmt::format("there is no sweep \"{}\"", sweep)};
-  return Origin{static_cast<std::uint64_t>(select.integer(0)), select.integer(1)};
-}
-
 }  // namespace fathom::store::queries

@@ -118,21 +118,15 @@ Result<nlohmann::json> sweep(Database& database, std::int64_t number) {
   return object;
 }
 
-Result<std::string> text_of(const ReadEvents& read, const Origin& origin, bool resolved) {
+Result<std::string> submitted_text(const ReadEvents& read, std::uint64_t submitted, bool resolved) {
   std::optional<std::string> text;
-  FATHOM_TRY(read({origin.submitted}, [&](const event::Event& event) {
+  FATHOM_TRY(read({submitted}, [&](const event::Event& event) {
     const auto& e = event.sweep_submitted();
     if (event.has_sweep_submitted()) text = resolved ? e.resolved() : e.yaml();
   }));
   if (text) return *std::move(text);
-  return Error{
-      Errc::corrupt,
-      fmt::format("record {} of the event log submits no sweep, and one says that it comes from it", origin.submitted)};
-}
-
-Result<std::string> sweep_text(Database& database, const ReadEvents& read, const std::string& sweep, bool resolved) {
-  FATHOM_ASSIGN(const Origin from, origin(database, sweep));
-  return text_of(read, from, resolved);
+  return Error{Errc::corrupt,
+               fmt::format("record {} of the event log, which submitted the sweep, cannot be read", submitted)};
 }
 
 Result<nlohmann::json> workers(Database& database) {

@@ -89,8 +89,10 @@ class SqliteReadModel final : public ReadModel {
     return std::move(detail.job);
   }
   Result<nlohmann::json> job_events(const std::string& id, const std::string& job, const Page& page) override {
-    return ask_job(id, job,
-                   [&](Database& db, std::int64_t number) { return queries::job_events(db, log_, number, page); });
+    return ask<nlohmann::json>([&](Database& db) -> Result<nlohmann::json> {
+      FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, id, job));
+      return queries::job_events(db, log_, number, page);
+    });
   }
   Result<nlohmann::json> results(const std::string& id, const Page& page) override {
     return ask<nlohmann::json>([&](Database& db) { return queries::results(db, log_, id, page); });
@@ -127,15 +129,12 @@ class SqliteReadModel final : public ReadModel {
   // Borrows a connection, in one read transaction.
   template <class T, class Use>
   Result<T> ask_once(const Use& use);
-  template <class Use>
-  Result<nlohmann::json> ask_job(const std::string& sweep, const std::string& job, const Use& use) {
-    return ask<nlohmann::json>([&](Database& db) -> Result<nlohmann::json> {
-      FATHOM_ASSIGN(const std::int64_t number, queries::find_job(db, sweep, job));
-      return use(db, number);
-    });
+  Result<queries::SweepKey> find(const std::string& id) {
+    return ask<queries::SweepKey>([&](Database& db) { return queries::find_sweep(db, id); });
   }
   Result<std::string> sweep_text(const std::string& id, bool resolved) {
-    return ask<std::string>([&](Database& db) { return queries::sweep_text(db, log_, id, resolved); });
+    FATHOM_ASSIGN(const queries::SweepKey key, find(id));
+    return queries::submitted_text(log_, key.submitted, resolved);
   }
   Status add_result(queries::JobDetail& detail);
   Result<nlohmann::json> planned_settings(const std::string& sweep, std::int64_t number);
@@ -262,14 +261,13 @@ Status SqliteReadModel::add_result(queries::JobDetail& detail) {
 
 // No connection is held while the plan is asked for.
 Result<nlohmann::json> SqliteReadModel::planned_settings(const std::string& sweep, std::int64_t number) {
-  FATHOM_ASSIGN(const queries::Origin origin,
-                ask<queries::Origin>([&](Database& db) { return queries::origin(db, sweep); }));
-  std::shared_ptr<const sweeps::Plan> plan = plans_ ? plans_(origin.submitted) : nullptr;
+  FATHOM_ASSIGN(const queries::SweepKey key, find(sweep));
+  std::shared_ptr<const sweeps::Plan> plan = plans_ ? plans_(key.submitted) : nullptr;
   if (!plan) {
-    FATHOM_ASSIGN(const std::string resolved, queries::text_of(log_, origin, true));
+    FATHOM_ASSIGN(const std::string resolved, queries::submitted_text(log_, key.submitted, true));
     FATHOM_ASSIGN(plan, expand_text(sweep, resolved));
   }
-  return plan->jobs.at(static_cast<std::size_t>(number - origin.first_job)).settings.whole();
+  return plan->jobs.at(static_cast<std::size_t>(number - key.first_job)).settings.whole();
 }
 
 // False: stopping.

@@ -18,9 +18,9 @@ inline constexpr std::int64_t kReadModelVersion = 7;
 // long one, by the first event in them. jobs_rare: states in which few jobs are at a time (of a condition
 // with IN over three values SQLite makes a table with each change of a row; queries repeat these to the letter).
 // counts: jobs by state, kept with each change, so that no list of sweeps ever counts. sweeps.submitted: seq of the
-// event that made it, which has its texts: as long as a list of all values can be, they would be written with each
-// change of the row. job_settings: of jobs that have needs, or whose settings are completed or changed while it runs;
-// of all others (and where `settings` is NULL) they stand in the plan.
+// event that made it. Its texts stand there alone: megabytes where all points are written out, they would be written
+// again with each change of the row. job_settings: of jobs that have needs, or whose settings are completed or changed
+// while it runs; of all others (and where `settings` is NULL) they stand in the plan.
 inline constexpr const char* kReadSchema = R"sql(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE sweeps(

@@ -31,7 +31,7 @@ tasks:
 train: {epochs: 1}
 stages:
   adapter: {seeds: 1..10}
-  fusion: {needs: {from: adapter}, sets: {subsets: 2}, targets: all}
+  fusion: {needs: {from: adapter}, sets: {subsets: 2}, targets: [t0, t1]}
 """
 
 
