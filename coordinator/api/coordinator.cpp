@@ -11,6 +11,7 @@
 #include <future>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "common/free_memory.hpp"
 #include "common/net/listener.hpp"
@@ -203,11 +204,14 @@ class Coordinator::Impl {
     hooks.durable = [this](std::uint64_t seq) {
       durable_ = seq;
       read_->notify(seq);
+      // Who watches waits for an end: the tables do not take their time with it.
+      if (ended_ > 0 && seq >= ended_) (void)read_->wait_for(std::exchange(ended_, 0), Millis{0});
       if (snapshotting_) snapshotter_->notify(seq);
     };
     hooks.event = [this](const event::Event& event) {
       keeper_->observe(event);
       if (replayed_) count(event);
+      if (replayed_ && event.has_sweep_ended()) ended_ = event.seq();
     };
     hooks.release_artifact = [this](const std::string& sha256) { keeper_->release(sha256); };
     hooks.background = [this](std::function<void()> work) { handlers_->post(std::move(work)); };
@@ -359,6 +363,7 @@ class Coordinator::Impl {
   std::unique_ptr<store::MetricStore> metrics_;
   std::unique_ptr<store::ReadModel> read_;
   bool replayed_ = false;
+  std::uint64_t ended_ = 0;     // the last end of a sweep that is not durable yet
   std::uint64_t snapshot_ = 0;  // the event that the newest snapshot was made after
   std::optional<Snapshotter> snapshotter_;
   std::atomic<bool> snapshotting_ = false;
